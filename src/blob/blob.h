@@ -1,0 +1,59 @@
+/*
+ * blob.h - where bytes are kept: a small table of functions a backend
+ *
+ * A blob is named by user and SHA-256: key user/sha256[:2]/sha256, made here from ids, never from a client's text.
+ * Writing is streaming: the store computes size and SHA-256 itself; commit makes the bytes durable (written beside,
+ * synced, renamed, directories synced) and only then returns the name. The same bytes twice are one blob. Reading
+ * checks: the whole content is hashed again and a difference is blob_corrupt, before the caller may believe a byte.
+ *
+ * Errors map to reasons: blob_absent, blob_denied, blob_busy, blob_full, blob_broken, blob_corrupt.
+ *
+ * Depends on base, core.
+ */
+#ifndef BLOB_BLOB_H
+#define BLOB_BLOB_H
+
+#include "base/hash.h"
+#include "base/uuid.h"
+#include "core/conf.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct blob_store;
+struct blob_writer;
+
+struct blob_store *blob_open(const void *talloc_parent, const struct conf *c, struct error *e) MUST_CHECK;
+const char *blob_backend_name(const struct blob_store *s);
+
+/* Streaming write. abort removes everything that was written; commit frees the writer in either case and, on success,
+ * fills hash and size. A writer that is neither (a killed process) leaves a file that blob_sweep removes. */
+struct blob_writer *blob_begin(struct blob_store *s, const struct uuid *user, struct error *e) MUST_CHECK;
+int blob_write(struct blob_writer *w, const void *p, size_t n, struct error *e) MUST_CHECK;
+int blob_commit(struct blob_writer **w, uint8_t sha256[SHA256_BYTES], int64_t *size, struct error *e) MUST_CHECK;
+void blob_abort(struct blob_writer **w);
+/* The hash so far decides nothing; this is the running size. */
+int64_t blob_written(const struct blob_writer *w);
+
+/* In one call, for derived text; no write at all if the blob is already there with the right size and hash. */
+int blob_put(struct blob_store *s, const struct uuid *user, const void *p, size_t n, uint8_t sha256[SHA256_BYTES],
+             struct error *e) MUST_CHECK;
+
+/* A verified read-only view of a whole blob. fs maps the file; others download into an unlinked file. */
+struct blob_view {
+    const char *data; /* page aligned; not NUL-terminated; NULL if size is 0 */
+    size_t size;
+    int fd; /* readable, at offset 0; for handing to a parser */
+};
+int blob_view(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], int64_t size,
+              struct blob_view *v, struct error *e) MUST_CHECK;
+void blob_unview(struct blob_view *v);
+
+int blob_delete(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e)
+    MUST_CHECK;
+/* Writes, syncs and removes a small blob: is the store usable? */
+int blob_probe(struct blob_store *s, struct error *e) MUST_CHECK;
+/* Removes abandoned half-written files older than age_ms (by the store's own clock); returns how many. */
+int blob_sweep(struct blob_store *s, int64_t age_ms, struct error *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * conf.h - the configuration: read, checked, explained, handed to the roles
+ *
+ * One struct conf is one configuration generation, owned by its talloc parent; a reload makes a new one beside the old
+ * one and swaps. It is never changed after it was made. Children get a sealed memfd with only the keys their role may
+ * see.
+ *
+ * Sources, later ones win: default, file (with @include), environment (DOCMILL_DATABASE_URL for database.url), and for
+ * secrets KEY_file in the file or DOCMILL_..._FILE in the environment (first line of that file). A secret set twice is
+ * an error.
+ *
+ * Diagnostics (as struct error; file:line, key, what was found, what is allowed):
+ *   unknown key, wrong type, out of bounds, bad unit, missing required key, unreadable *_file, duplicate pool name
+ */
+#ifndef CORE_CONF_H
+#define CORE_CONF_H
+
+#include "base/error.h"
+#include "core/conf_keys.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum conf_flags { CF_REQUIRED = 1, CF_SECRET = 2, CF_RELOAD = 4, CF_NODE = 8 };
+enum conf_roles { CR_MASTER = 1, CR_COORD = 2, CR_API = 4, CR_WORKER = 8, CR_ALL = 15 };
+enum conf_type { CONF_STR, CONF_PATH, CONF_INT, CONF_BOOL, CONF_SIZE, CONF_DURATION, CONF_ENUM };
+
+#define CONF_CTYPE_STR      const char *
+#define CONF_CTYPE_PATH     const char *
+#define CONF_CTYPE_ENUM     const char *
+#define CONF_CTYPE_INT      int64_t
+#define CONF_CTYPE_BOOL     bool
+#define CONF_CTYPE_SIZE     int64_t
+#define CONF_CTYPE_DURATION int64_t
+
+/* One pool of children. `pools = ( { name = "workers"; role = "worker"; max = 4; } )` */
+enum pool_role { POOL_COORDINATOR, POOL_API, POOL_WORKER };
+
+#define CONF_MAX_POOLS     16
+#define CONF_MAX_POOL_SIZE 256
+
+struct pool_conf {
+    char name[32];
+    enum pool_role role;
+    uint32_t stages; /* worker: bit mask of 1 << status it may claim; 0: every claimable one */
+    int lane_min, lane_max;
+    int min, max, spare;
+    int64_t max_jobs;      /* 0: no limit */
+    int64_t max_age_ms;    /* 0: no limit */
+    int64_t max_memory;    /* bytes of private memory; 0: no limit */
+};
+
+struct conf {
+#define X_FIELD(field, key, type, def, lo, hi, flags, roles, help) CONF_CTYPE_##type field;
+    CONF_KEYS(X_FIELD)
+#undef X_FIELD
+    int n_pools;
+    struct pool_conf pools[CONF_MAX_POOLS];
+    const struct conf_origin *origins; /* one a key, in table order: where its value came from */
+};
+
+/* Where a value came from. */
+enum conf_source { CONF_SRC_UNSET, CONF_SRC_DEFAULT, CONF_SRC_FILE, CONF_SRC_ENV, CONF_SRC_SECRET_FILE };
+struct conf_origin {
+    enum conf_source source;
+    const char *file; /* of CONF_SRC_FILE and CONF_SRC_SECRET_FILE */
+    int line;
+};
+
+/* Reads path and the environment. NULL with *e set if anything is wrong. Free with talloc_free. Without `pools` in
+ * the file: one coordinator, one api, and as many workers as the machine has processors. */
+struct conf *conf_load(const void *talloc_parent, const char *path, struct error *e) MUST_CHECK;
+
+/* docmilld -t: every key with set, default or missing; returns the number of faults (each printed), 0 if it is good. */
+int conf_test(const char *path, FILE *out);
+/* docmilld -T: effective values with their source; secrets masked. */
+void conf_dump(const struct conf *c, FILE *out);
+/* The commented example for etc/docmill.conf and the key section of docmill.conf(5), from the table. */
+void conf_print_example(FILE *out);
+void conf_print_man(FILE *out);
+
+/* A sealed memfd (close-on-exec off) with the keys that role may see, and its counterpart in the child. */
+int conf_export(const struct conf *c, unsigned role, struct error *e) MUST_CHECK; /* descriptor, or negative */
+struct conf *conf_import(const void *talloc_parent, int fd, struct error *e) MUST_CHECK;
+
+/* "64MB" and "30s" as the file spells them (also "1h", "90d", "250ms", plain numbers refused for sizes over 2^31 and
+ * for durations). 0 or -EINVAL / -ERANGE. */
+int conf_parse_size(const char *s, int64_t *out);
+int conf_parse_duration(const char *s, int64_t *out_ms);
+
+#endif

@@ -1,0 +1,153 @@
+/*
+ * conf_keys.h - every configuration key, once
+ *
+ * X(field, "key", TYPE, default, min, max, flags, roles, help)
+ *   TYPE     STR, PATH, INT, BOOL, SIZE (bytes; "64MB"), DURATION (milliseconds; "30s"), ENUM (choices in `help_enum`)
+ *   default  text, parsed like a value of the file; NULL: none
+ *   min,max  bounds for INT, SIZE (bytes), DURATION (ms); for STR and PATH the length in characters; 0,0: unbounded
+ *   flags    CF_REQUIRED (must be set), CF_SECRET (masked; also as KEY_file and from the environment),
+ *            CF_RELOAD (takes effect on reload), CF_NODE (may differ between the nodes of one database)
+ *   roles    who may see it: CR_MASTER, CR_COORD, CR_API, CR_WORKER, CR_ALL
+ * For ENUM the choices stand in `choices`, separated by '|', given in place of min (as a string) - see CONF_ENUMS.
+ *
+ * The parser, `docmilld -t` and `-T`, the example in etc/, and the man page are made from this table.
+ */
+#ifndef CORE_CONF_KEYS_H
+#define CORE_CONF_KEYS_H
+
+#define KB 1024LL
+#define MB (1024 * KB)
+#define GB (1024 * MB)
+#define SEC 1000LL
+#define MINUTE (60 * SEC)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+/* clang-format off */
+#define CONF_KEYS(X)                                                                                                         \
+    X(node_name, "node.name", STR, NULL, 1, 64, CF_NODE, CR_ALL,                                                             \
+      "This node's name, unique among the masters of one database. Default: the host name.")                                \
+    X(run_dir, "run_dir", PATH, "/run/docmill", 1, 90, CF_NODE, CR_ALL,                                                      \
+      "Directory of control.sock and api.sock. Made with mode 0755 if absent.")                                              \
+    X(control_group, "control.group", STR, NULL, 1, 64, CF_NODE, CR_MASTER,                                                 \
+      "Unix group whose members may operate the daemon over control.sock, beside root and the daemon's own user.")           \
+    X(log_level, "log.level", ENUM, "info", 0, 0, CF_NODE | CF_RELOAD, CR_ALL,                                               \
+      "Least severe level that is written.")                                                                                 \
+                                                                                                                             \
+    X(database_url, "database.url", STR, NULL, 1, 2000, CF_REQUIRED | CF_SECRET | CF_NODE, CR_COORD | CR_API | CR_WORKER,    \
+      "libpq connection string (URI or key=value) of the daemon's login role. May be a transaction pooler.")                 \
+    X(database_direct_url, "database.direct_url", STR, NULL, 1, 2000, CF_SECRET | CF_NODE, CR_COORD,                         \
+      "Connection string that bypasses any pooler; the coordinator's session locks need it. Default: database.url.")         \
+    X(database_migrate_url, "database.migrate_url", STR, NULL, 1, 2000, CF_SECRET | CF_NODE, 0,                              \
+      "Connection string of a role that may create roles and tables; only `docmilld migrate` uses it. Default: database.direct_url.") \
+    X(database_connect_timeout, "database.connect_timeout", DURATION, "5s", 100, 5 * MINUTE, CF_NODE | CF_RELOAD, CR_COORD | CR_API | CR_WORKER, \
+      "Longest wait for a new connection.")                                                                                  \
+    X(database_statement_timeout, "database.statement_timeout", DURATION, "30s", 100, HOUR, CF_NODE | CF_RELOAD, CR_COORD | CR_API | CR_WORKER, \
+      "Longest wait for one statement; after it the statement is cancelled, then the connection dropped.")                   \
+                                                                                                                             \
+    X(api_listen, "api.listen", STR, "127.0.0.1:8000", 0, 200, CF_NODE, CR_MASTER | CR_API,                                  \
+      "Address and port of the HTTP API; empty: no TCP listener.")                                                           \
+    X(api_token, "api.token", STR, NULL, 16, 400, CF_SECRET | CF_RELOAD, CR_API,                                             \
+      "Bearer token that the HTTP API accepts over TCP. Without one, TCP answers only /livez and /readyz.")                  \
+    X(api_token_user, "api.token_user", STR, "default", 1, 200, CF_RELOAD, CR_API,                                           \
+      "User that api.token stands for: a name, or a UUID as it is.")                                                         \
+    X(api_socket_user, "api.socket_user", STR, NULL, 1, 200, CF_RELOAD, CR_API,                                              \
+      "User that callers of api.sock act as. Default: each uid is a user of its own.")                                       \
+    X(api_max_connections, "api.max_connections", INT, "1000", 1, 15000, CF_NODE, CR_API,                                    \
+      "Open HTTP connections an api child holds at most.")                                                                   \
+    X(api_db_connections, "api.db_connections", INT, "4", 1, 64, CF_NODE, CR_API,                                            \
+      "Database connections an api child holds at most.")                                                                    \
+    X(api_queue, "api.queue", INT, "1000", 1, 100000, CF_NODE | CF_RELOAD, CR_API,                                           \
+      "Requests that may wait for a database connection; more are answered 503 overloaded.")                                 \
+    X(api_idle_timeout, "api.idle_timeout", DURATION, "60s", SEC, HOUR, CF_NODE, CR_API,                                     \
+      "An HTTP connection that is silent for so long is closed.")                                                            \
+                                                                                                                             \
+    X(limits_max_upload, "limits.max_upload", SIZE, "256MB", 1 * KB, 16 * GB, CF_RELOAD, CR_API,                             \
+      "Largest file that is accepted.")                                                                                      \
+    X(limits_max_pages, "limits.max_pages", INT, "5000", 1, 1000000, CF_RELOAD, CR_WORKER,                                   \
+      "Most pages a document may have.")                                                                                     \
+    X(limits_max_unpacked, "limits.max_unpacked", SIZE, "512MB", 1 * MB, 64 * GB, CF_RELOAD, CR_WORKER,                      \
+      "Most bytes that the archive inside an office or e-book file may unpack to.")                                          \
+    X(limits_max_depth, "limits.max_depth", INT, "512", 16, 100000, CF_RELOAD, CR_WORKER,                                    \
+      "Deepest nesting of HTML elements.")                                                                                   \
+    X(limits_max_chunks, "limits.max_chunks", INT, "100000", 1, 10000000, CF_RELOAD, CR_WORKER,                              \
+      "Most chunks a document may have.")                                                                                    \
+    X(limits_user_active, "limits.user_active", INT, "100000", 1, 100000000, CF_RELOAD, CR_API,                              \
+      "Most unfinished documents a user may have; more uploads are answered 429.")                                           \
+                                                                                                                             \
+    X(blob_backend, "blob.backend", ENUM, NULL, 0, 0, CF_REQUIRED, CR_API | CR_WORKER,                                       \
+      "Where the bytes of documents are kept.")                                                                              \
+    X(blob_fs_root, "blob.fs.root", PATH, NULL, 1, 3000, 0, CR_API | CR_WORKER,                                              \
+      "Directory of the fs blob store, shared by all nodes of one database.")                                                \
+                                                                                                                             \
+    X(parser_pdftotext, "parser.pdftotext", PATH, "/usr/bin/pdftotext", 1, 1000, CF_NODE | CF_RELOAD, CR_WORKER,             \
+      "Program that turns PDF into text (poppler-utils).")                                                                   \
+    X(parser_pandoc, "parser.pandoc", PATH, "/usr/bin/pandoc", 1, 1000, CF_NODE | CF_RELOAD, CR_WORKER,                      \
+      "Program that turns office and e-book formats into Markdown (pandoc).")                                                \
+    X(parser_libexec, "parser.libexec", PATH, NULL, 1, 1000, CF_NODE, CR_WORKER,                                             \
+      "Directory of docmill's own helpers docmill-sandbox and docmill-html. Default: beside the executable or as installed.") \
+    X(parser_timeout, "parser.timeout", DURATION, "120s", 100, DAY, CF_RELOAD, CR_WORKER,                                    \
+      "Longest time a parser may take for one file.")                                                                        \
+    X(parser_max_memory, "parser.max_memory", SIZE, "2GB", 64 * MB, 256 * GB, CF_NODE | CF_RELOAD, CR_WORKER,                \
+      "Address space a parser may use.")                                                                                     \
+    X(parser_max_output, "parser.max_output", SIZE, "256MB", 1 * KB, 16 * GB, CF_RELOAD, CR_WORKER,                          \
+      "Most bytes a parser may write.")                                                                                      \
+                                                                                                                             \
+    X(chunk_max_tokens, "chunk.max_tokens", INT, "400", 16, 8000, 0, CR_WORKER | CR_API,                                     \
+      "Token budget of a chunk; no chunk exceeds it.")                                                                       \
+    X(chunk_overlap_tokens, "chunk.overlap_tokens", INT, "40", 0, 4000, 0, CR_WORKER | CR_API,                               \
+      "Tokens repeated at the start of the next chunk when a section is split; at most half of chunk.max_tokens.")           \
+                                                                                                                             \
+    X(embedder_name, "embedder.name", ENUM, NULL, 0, 0, CF_REQUIRED, CR_COORD | CR_API | CR_WORKER,                          \
+      "Embedder of new documents. builtin needs no service and finds by words, not by meaning.")                             \
+    X(embedder_dimension, "embedder.dimension", INT, "512", 8, 4000, 0, CR_COORD | CR_API | CR_WORKER,                       \
+      "Dimension of the vectors.")                                                                                           \
+    X(embedder_batch_items, "embedder.batch_items", INT, "256", 1, 2048, CF_RELOAD, CR_WORKER,                               \
+      "Most chunks in one embedding micro-batch.")                                                                           \
+                                                                                                                             \
+    X(search_exact_limit, "search.exact_limit", INT, "10000", 0, 1000000, CF_RELOAD, CR_API,                                 \
+      "Up to so many visible chunks of a user a search scans them all, exactly.")                                            \
+    X(search_index, "search.index", ENUM, "none", 0, 0, 0, CR_COORD,                                                         \
+      "Vector index built for a new embedding space. hnsw costs 5 to 9 ms for each chunk stored.")                           \
+                                                                                                                             \
+    X(queue_claim_batch, "queue.claim_batch", INT, "16", 1, 1000, CF_NODE | CF_RELOAD, CR_WORKER,                            \
+      "Jobs a worker claims at once.")                                                                                       \
+    X(queue_max_attempts, "queue.max_attempts", INT, "5", 1, 100, CF_RELOAD, CR_COORD | CR_WORKER,                           \
+      "Attempts for a stage before the job is a dead letter.")                                                               \
+    X(queue_crash_budget, "queue.crash_budget", INT, "2", 1, 100, CF_RELOAD, CR_COORD,                                       \
+      "Crashes a document may cause before it is quarantined.")                                                              \
+    X(queue_retry_first, "queue.retry_first", DURATION, "2s", 10, HOUR, CF_RELOAD, CR_COORD | CR_WORKER,                     \
+      "First wait before a failed stage is tried again; it doubles, with jitter.")                                           \
+    X(queue_retry_cap, "queue.retry_cap", DURATION, "5m", 10, DAY, CF_RELOAD, CR_COORD | CR_WORKER,                          \
+      "Longest wait between attempts.")                                                                                      \
+    X(queue_stage_deadline, "queue.stage_deadline", DURATION, "15m", SEC, DAY, CF_RELOAD, CR_COORD | CR_WORKER,              \
+      "Hard limit of one stage's work without progress; then the job is taken from its worker.")                             \
+    X(queue_poll_interval, "queue.poll_interval", DURATION, "1s", 10, HOUR, CF_NODE | CF_RELOAD, CR_COORD | CR_WORKER,       \
+      "How often an idle worker looks for jobs when no wake-up arrives.")                                                    \
+                                                                                                                             \
+    X(node_heartbeat, "node.heartbeat", DURATION, "5s", 100, 10 * MINUTE, CF_RELOAD, CR_COORD,                               \
+      "How often a node writes its heartbeat.")                                                                              \
+    X(node_grace, "node.grace", DURATION, "30s", SEC, HOUR, CF_RELOAD, CR_COORD,                                             \
+      "A node whose lock is free and whose heartbeat is older than this is dead.")                                           \
+    X(retention_generations, "retention.generations", DURATION, "10m", SEC, 365 * DAY, CF_RELOAD, CR_COORD,                  \
+      "Age after which chunks and vectors of abandoned and old generations are removed.")                                    \
+    X(retention_events, "retention.events", DURATION, "90d", HOUR, 3650 * DAY, CF_RELOAD, CR_COORD,                          \
+      "Age after which events are dropped, a partition at a time.")                                                          \
+                                                                                                                             \
+    X(supervise_ready_timeout, "supervise.ready_timeout", DURATION, "30s", SEC, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,        \
+      "A child that is not ready after this is killed.")                                                                     \
+    X(supervise_backoff_first, "supervise.backoff_first", DURATION, "2s", 10, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,          \
+      "First wait before a child that failed in start-up is started again; it doubles.")                                     \
+    X(supervise_backoff_cap, "supervise.backoff_cap", DURATION, "60s", 10, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,             \
+      "Longest such wait.")                                                                                                  \
+    X(supervise_drain_timeout, "supervise.drain_timeout", DURATION, "30s", 100, DAY, CF_NODE | CF_RELOAD, CR_MASTER,         \
+      "After TERM, children that have not finished by then are killed.")
+
+#define CONF_ENUMS(X)                                      \
+    X(log_level, "debug|info|warn|error")                  \
+    X(blob_backend, "fs")                                  \
+    X(embedder_name, "builtin")                            \
+    X(search_index, "none|hnsw")
+/* clang-format on */
+
+#endif

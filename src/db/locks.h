@@ -1,0 +1,18 @@
+/*
+ * locks.h - the advisory-lock keyspace, all of it
+ *
+ * Two-integer keys: the first is docmill's class, the second is the object. Nothing else in docmill takes an advisory
+ * lock.
+ *   (LOCK_CLASS_MIGRATE, 0)            one migration at a time
+ *   (LOCK_CLASS_LEADER, 0)             the leader of a database; held by a coordinator's session
+ *   (LOCK_CLASS_NODE, hash(node name)) a node's identity; held by its coordinator's session. The hash is
+ *                                      PostgreSQL's hashtext(name): computed in SQL, never in C.
+ */
+#ifndef DB_LOCKS_H
+#define DB_LOCKS_H
+
+#define LOCK_CLASS_MIGRATE 0x646d0001 /* "dm" 1 */
+#define LOCK_CLASS_LEADER  0x646d0002
+#define LOCK_CLASS_NODE    0x646d0003
+
+#endif

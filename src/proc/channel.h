@@ -1,0 +1,99 @@
+/*
+ * channel.h - the messages between master and child, over one SOCK_SEQPACKET pair
+ *
+ * Every packet is one frame: msgpack array [version, kind, fields...]. Writer and reader of each message stand side by
+ * side; a reader fails on a left-over or missing byte, an unknown kind and a foreign version are errors and are named.
+ * Nobody blocks on the channel: a full socket is -EAGAIN, and what is sent is a hint or is sent again.
+ *
+ *   child -> master   READY          pool slot is connected and can take work
+ *                     WAKE           there is work for workers (lane), from api and coordinator
+ *                     BYE            drained, will exit now
+ *                     FATAL          cannot go on, with the reason (start-up failures)
+ *                     RELEASED       coordinator: the dead child's jobs were released (serial, jobs)
+ *   master -> child   WAKE           look for work now
+ *                     DRAIN          finish what is in hand within limit_ms, take no more, exit 0
+ *                     DEATH          coordinator: a child is gone, with the evidence
+ *                     PING           answer with PONG (progress test of the loop)
+ *   child -> master   PONG
+ *
+ * Depends on base.
+ */
+#ifndef PROC_CHANNEL_H
+#define PROC_CHANNEL_H
+
+#include "base/error.h"
+#include "base/uuid.h"
+#include "proc/scoreboard.h"
+
+#include <stdint.h>
+
+#define CHANNEL_VERSION   1
+#define CHANNEL_MAX_BYTES 16384
+
+#define CHANNEL_KINDS(X) \
+    X(READY, 1)          \
+    X(WAKE, 2)           \
+    X(BYE, 3)            \
+    X(FATAL, 4)          \
+    X(RELEASED, 5)       \
+    X(DRAIN, 6)          \
+    X(DEATH, 7)          \
+    X(PING, 8)           \
+    X(PONG, 9)
+
+#define X_KIND(name, n) CHANNEL_##name = n,
+enum channel_kind { CHANNEL_KINDS(X_KIND) };
+#undef X_KIND
+
+struct msg_fatal {
+    char reason[40];
+    char message[400];
+};
+
+struct msg_drain {
+    int64_t limit_ms;
+};
+
+struct msg_released {
+    int64_t serial;
+    int32_t jobs;
+};
+
+/* The evidence of a death. `serial` is the child's number in this master's life: the queue's owner_child. */
+struct msg_death {
+    int64_t serial;
+    int32_t pid, pool, exit_code, signal; /* exit_code -1: died by signal; signal 0: exited */
+    int32_t sent_by_us;                   /* the signal was ours */
+    int32_t oom;                          /* 1 the kernel's out-of-memory counter rose, 0 not, -1 not known */
+    int32_t torn;                         /* its slot was torn */
+    int32_t stage, n_in_hand;
+    int64_t in_hand_ms; /* how long it had been on it */
+    int64_t utime_ms, stime_ms, maxrss_kb;
+    int32_t n_jobs; /* of the array */
+    struct score_job jobs[SCORE_IN_HAND_MAX];
+};
+
+struct msg_wake {
+    int32_t lane;
+};
+
+struct channel_msg {
+    enum channel_kind kind;
+    union {
+        struct msg_fatal fatal;
+        struct msg_drain drain;
+        struct msg_released released;
+        struct msg_death death;
+        struct msg_wake wake;
+    };
+};
+
+/* One packet each. 0, -EAGAIN (would block), -EPIPE (peer gone), -EPROTO (with *e: what was wrong). */
+int channel_send(int fd, const struct channel_msg *m);
+int channel_recv(int fd, struct channel_msg *m, struct error *e) MUST_CHECK;
+
+/* Without a socket, for tests and fuzzing. encode: bytes written or -EMSGSIZE. */
+int channel_encode(const struct channel_msg *m, uint8_t *buf, size_t size);
+int channel_decode(const uint8_t *buf, size_t n, struct channel_msg *m, struct error *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * child.h - the skeleton every role starts from
+ *
+ * docmilld is exec'd as `docmilld --child ROLE` with descriptors at fixed numbers: 3 the channel, 4 the configuration
+ * memfd, 5 the scoreboard, 6 on: listening sockets (api). The environment carries DOCMILL_SLOT, DOCMILL_SERIAL,
+ * DOCMILL_POOL, DOCMILL_INCARNATION (of the master, random 63 bit) and DOCMILL_MASTER_PID. child_begin() checks them, sets the death
+ * signal (and exits if the master is gone already), process title, signal mask and logging, and maps the scoreboard.
+ *
+ * Depends on base, core.
+ */
+#ifndef PROC_CHILD_H
+#define PROC_CHILD_H
+
+#include "core/conf.h"
+#include "proc/channel.h"
+#include "proc/scoreboard.h"
+
+#define CHILD_FD_CHANNEL 3
+#define CHILD_FD_CONF    4
+#define CHILD_FD_SCORE   5
+#define CHILD_FD_LISTEN  6
+
+struct child {
+    const char *role;
+    int channel; /* non-blocking */
+    int slot;
+    int64_t serial;      /* this child's number in the master's life */
+    int64_t incarnation; /* of the master (node) */
+    int n_listen;        /* descriptors from CHILD_FD_LISTEN on */
+    struct scoreboard *score;
+    struct conf *conf;
+    const struct pool_conf *pool;
+};
+
+/* 0 or a negative code with *e set; on failure the role exits 70 after sending CHANNEL_FATAL. */
+int child_begin(struct child *c, const char *role, struct error *e) MUST_CHECK;
+void child_say_ready(struct child *c);
+void child_say_bye(struct child *c);
+void child_say_fatal(struct child *c, const struct error *e); /* sends, logs, does not exit */
+
+/* Each role's main; returns the exit status. */
+int coordinator_main(void);
+int api_main(void);
+int worker_main(void);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * scoreboard.h - what every child is doing, in shared memory
+ *
+ * A memfd made by the master, mapped by every child; one slot a child, written only by its owner under a sequence
+ * lock, read by the master and never trusted. A killed writer leaves its slot torn: reads are bounded, "torn" is an
+ * answer, and the master resets the slot before it starts the next child there.
+ *
+ * Fields are plain data with fixed width; text is cut and NUL-terminated. All times are CLOCK_MONOTONIC milliseconds.
+ *
+ * Depends on base, core.
+ */
+#ifndef PROC_SCOREBOARD_H
+#define PROC_SCOREBOARD_H
+
+#include "base/error.h"
+#include "base/uuid.h"
+#include "core/state.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCORE_SLOTS       512
+#define SCORE_IN_HAND_MAX 32
+#define SCORE_HIST_BUCKETS 20 /* stage latency: bucket i counts times below 1 ms << i; the last one is the rest */
+
+enum score_phase {
+    SCORE_FREE = 0, /* no child */
+    SCORE_STARTING, /* exec'd, not ready */
+    SCORE_READY,    /* may take work, has none */
+    SCORE_BUSY,     /* has work in hand */
+    SCORE_DRAINING, /* finishes, takes no more */
+};
+
+struct score_job {
+    struct uuid job_id;
+    int64_t lease;
+    int16_t status; /* where the document is in the worker's hands now */
+};
+
+struct score_data {
+    uint32_t magic;      /* set by the master at reset */
+    int32_t pid;         /* owner */
+    int32_t phase;       /* enum score_phase */
+    int32_t pool;        /* index in conf.pools */
+    int32_t stage;       /* enum job_status the child works on now, 0: none */
+    int32_t n_in_hand;   /* jobs in hand; the first SCORE_IN_HAND_MAX of them follow */
+    int64_t started_ms, since_ms; /* of the child; of this phase and stage */
+    int64_t beat_ms;     /* last pass of its loop */
+    int64_t busy_deadline_ms; /* 0: none; after it the child is hung */
+    uint64_t progress;   /* any step forward */
+    uint64_t jobs_done, jobs_failed, jobs_lost, claims, db_reconnects, requests, bytes_in;
+    uint64_t stage_count[STATUS_MAX_]; /* passed through that status */
+    uint64_t stage_hist[STATUS_MAX_][SCORE_HIST_BUCKETS];
+    int64_t private_bytes; /* of itself, as last read */
+    int32_t db_ok;       /* 1 connected, 0 not */
+    int32_t storage_ok;  /* 1 the blob store could be written, 0 not, -1 not tried */
+    char note[96];       /* in words, why it is not ready */
+    struct score_job in_hand[SCORE_IN_HAND_MAX];
+    /* coordinator only */
+    int64_t queue_counted_ms; /* when the counts below were read; 0: never */
+    int64_t queue_by_status[STATUS_MAX_];
+    int64_t queue_by_state[STATE_MAX_];
+    int64_t oldest_queued_ms; /* age of the oldest claimable job */
+    int32_t is_leader;
+    int32_t schema_version;
+};
+
+struct scoreboard;
+
+/* Master: makes the memfd (descriptor close-on-exec) and maps it. Child: maps the inherited descriptor. NULL on error. */
+struct scoreboard *scoreboard_create(struct error *e) MUST_CHECK;
+struct scoreboard *scoreboard_attach(int fd, int slot, struct error *e) MUST_CHECK;
+int scoreboard_fd(const struct scoreboard *b);
+void scoreboard_free(struct scoreboard **b);
+
+/* Master: empties a slot and gives it to a pool. */
+void scoreboard_reset(struct scoreboard *b, int slot, int pool);
+/* Master and anyone: copies a slot out. 0, or -EAGAIN: torn (the copy is then whatever was there). */
+int scoreboard_read(const struct scoreboard *b, int slot, struct score_data *out);
+
+/* Child: the own slot, between begin and end; no call in between may block. Nesting is not allowed. */
+struct score_data *score_begin(struct scoreboard *b);
+void score_end(struct scoreboard *b);
+/* Shorthands, each one begin/end pair. */
+void score_beat(struct scoreboard *b);
+void score_phase(struct scoreboard *b, enum score_phase phase, const char *note);
+void score_stage(struct scoreboard *b, int status, int64_t busy_for_ms); /* also since; 0: no deadline */
+void score_stage_done(struct scoreboard *b, int status, int64_t took_ms, uint64_t n);
+
+#endif

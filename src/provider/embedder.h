@@ -1,0 +1,37 @@
+/*
+ * embedder.h - text in, vectors out
+ *
+ * builtin@1: signed feature hashing of lower-cased words (weight 1 + log tf, a stop-word-free language-neutral scheme)
+ * and of character 3- to 5-grams of each word (weight 0.25), into `dimension` buckets by a 64-bit hash, sign by another bit;
+ * unit length. Deterministic on every machine: integer hashing, float accumulation in a fixed order. Finds by words,
+ * not by meaning. Text without a letter or digit hashes its bytes' trigrams, so that no vector is ever zero.
+ */
+#ifndef PROVIDER_EMBEDDER_H
+#define PROVIDER_EMBEDDER_H
+
+#include "base/error.h"
+#include "core/conf.h"
+
+#include <stddef.h>
+
+struct embed_input {
+    const char *text;
+    size_t len;
+};
+
+/* What a space is made of: goes into embedding_spaces. */
+struct embedder_identity {
+    const char *model; /* "builtin" */
+    int version;       /* 1 */
+    int dimension;
+    const char *metric; /* "cosine" */
+};
+
+struct embedder_identity embedder_identity(const struct conf *c);
+/* out: n * dimension floats. Every vector is checked: finite, not zero, unit length within 1e-3. */
+int embed_batch(const struct conf *c, const struct embed_input *in, int n, float *out, struct error *e) MUST_CHECK;
+
+/* The check by itself, for vectors from anywhere: reason embed_bad_vector. */
+int embed_check(const float *v, int dimension, struct error *e) MUST_CHECK;
+
+#endif
