@@ -64,6 +64,13 @@
     X(overloaded, ERR_TRANSIENT, 503, "Too many requests wait already; try again shortly.")                    \
     X(too_many_active, ERR_TRANSIENT, 429, "The user has as many unfinished documents as limits.user_active allows.") \
     X(not_ready, ERR_RECOVERABLE, 503, "The service is not ready.")                                            \
+    /* between docmill's own processes */                                                                      \
+    X(bad_frame, ERR_PERMANENT, 0, "A message between two processes is malformed or of another version.")      \
+    X(not_running, ERR_RECOVERABLE, 0, "No docmilld answers on this control socket.")                          \
+    X(control_timeout, ERR_TRANSIENT, 0, "docmilld did not answer before the deadline.")                       \
+    X(already_running, ERR_PERMANENT, 0, "Another docmilld uses this run directory.")                          \
+    X(start_failed, ERR_PERMANENT, 0, "A process could not be started.")                                       \
+    X(os_error, ERR_INTERNAL, 500, "The operating system refused a call.")                                     \
     X(internal, ERR_INTERNAL, 500, "An error inside docmill; it has been logged.")
 
 #define X_REASON(name, cls, http, sentence) REASON_##name,

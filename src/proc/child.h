@@ -3,8 +3,10 @@
  *
  * docmilld is exec'd as `docmilld --child ROLE` with descriptors at fixed numbers: 3 the channel, 4 the configuration
  * memfd, 5 the scoreboard, 6 on: listening sockets (api). The environment carries DOCMILL_SLOT, DOCMILL_SERIAL,
- * DOCMILL_POOL, DOCMILL_INCARNATION (of the master, random 63 bit) and DOCMILL_MASTER_PID. child_begin() checks them, sets the death
- * signal (and exits if the master is gone already), process title, signal mask and logging, and maps the scoreboard.
+ * DOCMILL_POOL, DOCMILL_INCARNATION (of the master, random 63 bit), DOCMILL_MASTER_PID and DOCMILL_LISTEN (what the
+ * listening sockets are, in order: "tcp,unix"). child_begin() checks them, sets the death signal (and exits if the master
+ * is gone already), process name, signal mask and logging, and maps the scoreboard. Signals: INT, QUIT, HUP and PIPE
+ * are ignored; TERM kills, unless the role sets a handler of its own.
  *
  * Depends on base, core.
  */
@@ -19,6 +21,9 @@
 #define CHILD_FD_CONF    4
 #define CHILD_FD_SCORE   5
 #define CHILD_FD_LISTEN  6
+#define CHILD_MAX_LISTEN 8
+
+enum child_listen { CHILD_LISTEN_TCP, CHILD_LISTEN_UNIX };
 
 struct child {
     const char *role;
@@ -27,6 +32,7 @@ struct child {
     int64_t serial;      /* this child's number in the master's life */
     int64_t incarnation; /* of the master (node) */
     int n_listen;        /* descriptors from CHILD_FD_LISTEN on */
+    enum child_listen listen_kind[CHILD_MAX_LISTEN];
     struct scoreboard *score;
     struct conf *conf;
     const struct pool_conf *pool;

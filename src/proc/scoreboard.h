@@ -79,6 +79,13 @@ void scoreboard_reset(struct scoreboard *b, int slot, int pool);
 /* Master and anyone: copies a slot out. 0, or -EAGAIN: torn (the copy is then whatever was there). */
 int scoreboard_read(const struct scoreboard *b, int slot, struct score_data *out);
 
+/* What supervision looks at often, without copying the slot; each field by itself may be a moment older. */
+struct score_pulse {
+    enum score_phase phase;
+    int64_t beat_ms, busy_deadline_ms;
+};
+void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *out);
+
 /* Child: the own slot, between begin and end; no call in between may block. Nesting is not allowed. */
 struct score_data *score_begin(struct scoreboard *b);
 void score_end(struct scoreboard *b);

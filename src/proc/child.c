@@ -1,0 +1,196 @@
+/*
+ * child.c - see child.h
+ *
+ * Runs before anything else in a role: no library handle is open yet. What the master handed over is checked, not
+ * trusted: a wrong descriptor or a missing variable is named and ends the child, never guessed.
+ *
+ * Diagnostics
+ *   fatal   started by hand, a descriptor that is not what it should be, a configuration that cannot be read
+ *   exits   silently (70) when the master died before the death signal was set: nobody is left to be told
+ *
+ * Depends on base, core.
+ */
+#include "proc/child.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/reason.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A number of the environment in [lo, hi]. */
+static int env_number(const char *name, int64_t lo, int64_t hi, int64_t *out, struct error *e)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    long long v;
+
+    if (text == NULL || *text == '\0')
+        return reason_error(e, REASON_start_failed, EINVAL,
+                            "%s is not set: `docmilld --child` is for the master's use only.", name);
+    errno = 0;
+    v = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || v < lo || v > hi)
+        return reason_error(e, REASON_start_failed, EINVAL, "%s is \"%s\", not a number from %lld to %lld.", name, text,
+                            (long long)lo, (long long)hi);
+    *out = v;
+    return 0;
+}
+
+static void set_signals(void)
+{
+    sigset_t none;
+
+    /* A terminal's ^C, ^\ and hang-up reach the whole group: the master decides what they mean. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void tie_to_master(int64_t master_pid)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != (pid_t)master_pid)
+        _exit(70);
+}
+
+static int check_channel(int fd, struct error *e)
+{
+    int type = 0;
+    socklen_t n = sizeof type;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0 || type != SOCK_SEQPACKET)
+        return reason_error(e, REASON_start_failed, EINVAL, "Descriptor %d is not the master's channel.", fd);
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return reason_error(e, REASON_os_error, errno, "channel: %s", strerror(errno));
+    return 0;
+}
+
+/* DOCMILL_LISTEN names what the descriptors from CHILD_FD_LISTEN on are: "tcp,unix". */
+static int take_listeners(struct child *c, struct error *e)
+{
+    char text[64];
+    char *save = NULL;
+
+    snprintf(text, sizeof text, "%s", getenv("DOCMILL_LISTEN") != NULL ? getenv("DOCMILL_LISTEN") : "");
+    for (char *w = strtok_r(text, ",", &save); w != NULL; w = strtok_r(NULL, ",", &save)) {
+        int fd = CHILD_FD_LISTEN + c->n_listen;
+
+        if (c->n_listen == CHILD_MAX_LISTEN || (strcmp(w, "tcp") != 0 && strcmp(w, "unix") != 0))
+            return reason_error(e, REASON_start_failed, EINVAL, "DOCMILL_LISTEN names \"%s\".", w);
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+            return reason_error(e, REASON_start_failed, errno, "Listening socket %d: %s", fd, strerror(errno));
+        c->listen_kind[c->n_listen++] = strcmp(w, "tcp") == 0 ? CHILD_LISTEN_TCP : CHILD_LISTEN_UNIX;
+    }
+    return 0;
+}
+
+static int take_conf(struct child *c, struct error *e)
+{
+    enum log_level level = LOG_LVL_INFO;
+    int64_t pool = 0;
+    int r;
+
+    c->conf = conf_import(NULL, CHILD_FD_CONF, e);
+    close(CHILD_FD_CONF);
+    if (c->conf == NULL)
+        return e != NULL && e->code != 0 ? e->code : -EINVAL;
+    if (c->conf->log_level != NULL && log_level_parse(c->conf->log_level, &level) == 0)
+        log_init(c->role, level);
+    r = env_number("DOCMILL_POOL", 0, c->conf->n_pools - 1, &pool, e);
+    if (r != 0)
+        return r;
+    c->pool = &c->conf->pools[pool];
+    return 0;
+}
+
+static int take_slot(struct child *c, struct error *e)
+{
+    struct score_data *d;
+    int64_t now = clock_ms();
+
+    fcntl(CHILD_FD_SCORE, F_SETFD, FD_CLOEXEC);
+    c->score = scoreboard_attach(CHILD_FD_SCORE, c->slot, e);
+    if (c->score == NULL)
+        return e != NULL && e->code != 0 ? e->code : -EINVAL;
+    d = score_begin(c->score);
+    d->pid = (int32_t)getpid();
+    d->phase = SCORE_STARTING;
+    d->started_ms = now;
+    d->since_ms = now;
+    d->beat_ms = now;
+    score_end(c->score);
+    return 0;
+}
+
+int child_begin(struct child *c, const char *role, struct error *e)
+{
+    int64_t slot = 0, master = 0;
+    char title[16];
+    int r;
+
+    *c = (struct child){.role = role, .channel = CHILD_FD_CHANNEL};
+    log_init(role, LOG_LVL_INFO);
+    r = env_number("DOCMILL_MASTER_PID", 1, INT32_MAX, &master, e);
+    if (r != 0)
+        return r;
+    tie_to_master(master);
+    set_signals();
+#ifndef __SANITIZE_ADDRESS__ /* the leak checker has to trace its own process */
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+    snprintf(title, sizeof title, "docmill-%.7s", role);
+    prctl(PR_SET_NAME, title);
+    r = check_channel(CHILD_FD_CHANNEL, e);
+    if (r == 0)
+        r = env_number("DOCMILL_SLOT", 0, SCORE_SLOTS - 1, &slot, e);
+    if (r == 0)
+        r = env_number("DOCMILL_SERIAL", 1, INT64_MAX, &c->serial, e);
+    if (r == 0)
+        r = env_number("DOCMILL_INCARNATION", 0, INT64_MAX, &c->incarnation, e);
+    c->slot = (int)slot;
+    if (r == 0)
+        r = take_listeners(c, e);
+    if (r == 0)
+        r = take_slot(c, e);
+    if (r == 0)
+        r = take_conf(c, e);
+    return r;
+}
+
+void child_say_ready(struct child *c)
+{
+    const struct channel_msg m = {.kind = CHANNEL_READY};
+
+    (void)channel_send(c->channel, &m); /* the channel of a starting child is empty: it cannot be full */
+}
+
+void child_say_bye(struct child *c)
+{
+    const struct channel_msg m = {.kind = CHANNEL_BYE};
+
+    (void)channel_send(c->channel, &m);
+}
+
+void child_say_fatal(struct child *c, const struct error *e)
+{
+    struct channel_msg m = {.kind = CHANNEL_FATAL};
+
+    snprintf(m.fatal.reason, sizeof m.fatal.reason, "%s", e->reason);
+    snprintf(m.fatal.message, sizeof m.fatal.message, "%.*s", (int)sizeof m.fatal.message - 1, e->message);
+    log_error("child", "cannot go on", "reason", e->reason, "error", e->message, "hint", e->hint, NULL);
+    (void)channel_send(c->channel, &m);
+}

@@ -1,0 +1,178 @@
+/* test_scoreboard.c - slots are written by their owner, read whole or called torn, and cannot spoil each other */
+#include "proc/scoreboard.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct scoreboard *master_board(void)
+{
+    struct error e = {0};
+    struct scoreboard *b = scoreboard_create(&e);
+
+    cr_assert_not_null(b, "%s", e.message);
+    return b;
+}
+
+static struct scoreboard *child_board(struct scoreboard *m, int slot)
+{
+    struct error e = {0};
+    struct scoreboard *b = scoreboard_attach(dup(scoreboard_fd(m)), slot, &e);
+
+    cr_assert_not_null(b, "%s", e.message);
+    return b;
+}
+
+Test(scoreboard, the_master_reads_what_the_child_wrote)
+{
+    struct scoreboard *m = master_board(), *c;
+    struct score_data got;
+
+    scoreboard_reset(m, 7, 2);
+    c = child_board(m, 7);
+    score_phase(c, SCORE_BUSY, "because");
+    score_stage(c, STATUS_CHUNKING, 5000);
+    score_begin(c)->n_in_hand = 3;
+    score_end(c);
+    cr_assert_eq(scoreboard_read(m, 7, &got), 0);
+    cr_assert_eq(got.phase, SCORE_BUSY);
+    cr_assert_eq(got.pool, 2);
+    cr_assert_eq(got.stage, STATUS_CHUNKING);
+    cr_assert_eq(got.n_in_hand, 3);
+    cr_assert_eq(got.busy_deadline_ms, got.since_ms + 5000);
+    cr_assert_str_eq(got.note, "because");
+    scoreboard_free(&c);
+    scoreboard_free(&m);
+    cr_assert_null(m);
+}
+
+Test(scoreboard, a_writer_killed_half_way_leaves_torn_and_reset_heals_it)
+{
+    struct scoreboard *m = master_board(), *c;
+    struct score_data got;
+
+    scoreboard_reset(m, 0, 0);
+    c = child_board(m, 0);
+    score_begin(c)->n_in_hand = 5;
+    cr_assert_eq(scoreboard_read(m, 0, &got), -EAGAIN);
+    cr_assert_eq(got.n_in_hand, 5);
+    scoreboard_reset(m, 0, 0);
+    cr_assert_eq(scoreboard_read(m, 0, &got), 0);
+    cr_assert_eq(got.n_in_hand, 0);
+    scoreboard_free(&c);
+    scoreboard_free(&m);
+}
+
+Test(scoreboard, what_a_mad_child_wrote_is_made_safe_to_use)
+{
+    struct scoreboard *m = master_board(), *c;
+    struct score_data got, *d;
+
+    scoreboard_reset(m, 1, 0);
+    c = child_board(m, 1);
+    d = score_begin(c);
+    memset(d->note, 'x', sizeof d->note);
+    d->phase = 99;
+    d->stage = -4;
+    d->n_in_hand = -1;
+    score_end(c);
+    cr_assert_eq(scoreboard_read(m, 1, &got), 0);
+    cr_assert_eq(strlen(got.note), sizeof got.note - 1);
+    cr_assert_eq(got.phase, SCORE_FREE);
+    cr_assert_eq(got.stage, 0);
+    cr_assert_eq(got.n_in_hand, 0);
+    scoreboard_free(&c);
+    scoreboard_free(&m);
+}
+
+Test(scoreboard, a_slot_that_was_not_given_out_cannot_be_attached)
+{
+    struct scoreboard *m = master_board();
+    struct error e = {0};
+
+    cr_assert_null(scoreboard_attach(dup(scoreboard_fd(m)), 3, &e));
+    cr_assert_null(scoreboard_attach(dup(scoreboard_fd(m)), SCORE_SLOTS, &e));
+    cr_assert_null(scoreboard_attach(dup(scoreboard_fd(m)), -1, &e));
+    cr_assert_str_eq(e.reason, "os_error");
+    scoreboard_free(&m);
+}
+
+Test(scoreboard, the_file_cannot_be_resized_by_a_child)
+{
+    struct scoreboard *m = master_board();
+
+    cr_assert_neq(ftruncate(scoreboard_fd(m), 0), 0);
+    cr_assert_neq(ftruncate(scoreboard_fd(m), 1 << 30), 0);
+    scoreboard_free(&m);
+}
+
+Test(scoreboard, readers_never_see_half_of_a_write)
+{
+    struct scoreboard *m = master_board();
+    int whole = 0;
+    pid_t pid;
+
+    scoreboard_reset(m, 0, 0);
+    pid = fork();
+    if (pid == 0) {
+        struct error e;
+        struct scoreboard *c = scoreboard_attach(scoreboard_fd(m), 0, &e);
+        for (uint64_t i = 1; c != NULL; i++) {
+            struct score_data *d = score_begin(c);
+            d->progress = i;
+            d->jobs_done = i;
+            d->stage_hist[STATUS_MAX_ - 1][SCORE_HIST_BUCKETS - 1] = i;
+            d->schema_version = (int32_t)i;
+            score_end(c);
+        }
+        _exit(1);
+    }
+    for (int i = 0; i < 20000; i++) {
+        struct score_data got;
+        if (scoreboard_read(m, 0, &got) != 0)
+            continue;
+        whole++;
+        cr_assert_eq(got.progress, got.jobs_done);
+        cr_assert_eq(got.progress, got.stage_hist[STATUS_MAX_ - 1][SCORE_HIST_BUCKETS - 1]);
+        cr_assert_eq((int32_t)got.progress, got.schema_version);
+    }
+    cr_assert_gt(whole, 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    scoreboard_free(&m);
+}
+
+Test(scoreboard, stage_times_are_counted_in_powers_of_two)
+{
+    struct scoreboard *m = master_board(), *c;
+    struct score_data got;
+
+    scoreboard_reset(m, 0, 0);
+    c = child_board(m, 0);
+    score_stage_done(c, STATUS_PARSED, 0, 1);
+    score_stage_done(c, STATUS_PARSED, 1, 1);
+    score_stage_done(c, STATUS_PARSED, 3, 4);
+    score_stage_done(c, STATUS_PARSED, INT64_MAX, 1);
+    score_stage_done(c, STATUS_MAX_, 1, 1); /* no such status: ignored */
+    cr_assert_eq(scoreboard_read(m, 0, &got), 0);
+    cr_assert_eq(got.stage_count[STATUS_PARSED], 7);
+    cr_assert_eq(got.stage_hist[STATUS_PARSED][0], 1);
+    cr_assert_eq(got.stage_hist[STATUS_PARSED][1], 1);
+    cr_assert_eq(got.stage_hist[STATUS_PARSED][2], 4);
+    cr_assert_eq(got.stage_hist[STATUS_PARSED][SCORE_HIST_BUCKETS - 1], 1);
+    scoreboard_free(&c);
+    scoreboard_free(&m);
+}
+
+Test(scoreboard, nesting_is_a_panic, .signal = SIGABRT)
+{
+    struct scoreboard *m = master_board(), *c;
+
+    scoreboard_reset(m, 0, 0);
+    c = child_board(m, 0);
+    (void)score_begin(c);
+    (void)score_begin(c);
+}
