@@ -1,0 +1,97 @@
+/*
+ * control.h - the supervisor's control socket: run_dir/control.sock, both ends
+ *
+ * A Unix stream socket, mode 0660, owned by the daemon's user and the group control.group. One frame each way:
+ *     4 bytes length, big-endian, of what follows; then msgpack
+ *     request  [CONTROL_VERSION, id, verb, {args}]       at most CONTROL_MAX_REQUEST bytes
+ *     reply    [CONTROL_VERSION, id, ok, {body}]         at most CONTROL_MAX_REPLY bytes; id is the request's
+ * If ok is false, the body is {reason, message, hint}. Requests may follow each other on one connection; each is
+ * answered before the next is read. The peer's uid (SO_PEERCRED) must be root, the daemon's own, or a member of
+ * control.group. Every verb answers from memory; none waits.
+ *
+ * Verbs
+ *   version  {version, pid, node, started_ms_ago}
+ *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}}: three signals; ok is all three
+ *   status   {version, pid, node, run_dir, incarnation, state: starting|running|draining|stopping, uptime_ms, ready,
+ *             pools: [{name, role, size, ready, busy, starting, backoff, restarts}],
+ *             children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|draining|backoff|empty, stage, note,
+ *                        in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims,
+ *                        jobs_done, jobs_failed, jobs_lost, requests, bytes_in, db_reconnects, db_ok, storage_ok,
+ *                        private_bytes, torn, starts, start_in_ms, last_death}],
+ *             queue: null or {age_ms, leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}},
+ *             totals: {starts, deaths, claims, jobs_done, jobs_failed, jobs_lost, requests, stages: {}},
+ *             deaths_pending, deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
+ *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
+ *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.
+ *   stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
+ *
+ * Depends on base, core, proc/pack.
+ */
+#ifndef PROC_CONTROL_H
+#define PROC_CONTROL_H
+
+#include "base/error.h"
+#include "proc/pack.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+#define CONTROL_VERSION     1
+#define CONTROL_SOCKET      "control.sock"
+#define CONTROL_HEAD_BYTES  4
+#define CONTROL_MAX_REQUEST 65536
+#define CONTROL_MAX_REPLY   (4 * 1024 * 1024)
+
+enum control_right { CONTROL_READ, CONTROL_OPERATE };
+
+/* X(NAME, "verb", right, "arguments", "help") */
+#define CONTROL_VERBS(X)                                                                                              \
+    X(STATUS, "status", CONTROL_READ, "", "what every process is doing, the queue's counts, totals")                   \
+    X(HEALTH, "health", CONTROL_READ, "", "liveness, progress and readiness, each with its reasons")                   \
+    X(VERSION, "version", CONTROL_READ, "", "version of the running daemon")                                          \
+    X(STOP, "stop", CONTROL_OPERATE, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")
+
+#define X_VERB(NAME, text, right, args, help) CONTROL_VERB_##NAME,
+enum control_verb { CONTROL_VERBS(X_VERB) CONTROL_VERB_MAX_ };
+#undef X_VERB
+
+const char *control_verb_name(enum control_verb v);
+enum control_right control_verb_right(enum control_verb v);
+const char *control_verb_help(enum control_verb v);
+int control_verb_parse(const char *name); /* number, or -EINVAL */
+
+/* ---- client (docmillctl) ---- */
+
+/* Calls verb on the socket at path and waits at most timeout_ms for the whole answer. args: an object, or NULL. On 0
+ * *reply is the body, to be json_decref'd. Otherwise *e: not_running, forbidden, control_timeout, bad_frame, or what
+ * the daemon answered. */
+int control_call(const char *path, const char *verb, const json_t *args, int64_t timeout_ms, json_t **reply,
+                 struct error *e) MUST_CHECK;
+
+/* ---- server and tests ---- */
+
+struct control_request {
+    uint64_t id;
+    char verb[32];
+    const uint8_t *args; /* the encoded map, within the frame */
+    size_t args_bytes;
+};
+
+/* The frame without its length. On error *id is the request's if it could be read, else 0. */
+int control_decode_request(const uint8_t *buf, size_t n, struct control_request *r, struct error *e) MUST_CHECK;
+/* A text argument; fallback if it is absent. -EPROTO if it is no string or does not fit. */
+int control_arg_text(const struct control_request *r, const char *key, const char *fallback, char *out, size_t size,
+                     struct error *e) MUST_CHECK;
+
+/* A reply with its length: begin, write the body's members, end. -EMSGSIZE if it grew too large. */
+void control_reply_begin(struct pack *p, const void *talloc_parent, uint64_t id, bool ok);
+int control_reply_end(struct pack *p) MUST_CHECK;
+int control_reply_error(struct pack *p, const void *talloc_parent, uint64_t id, const struct error *e) MUST_CHECK;
+
+/* msgpack to JSON and back. NULL, or a sticky fault, for what has no counterpart. */
+json_t *control_json_read(struct unpack *u);
+void control_json_write(struct pack *p, const json_t *j);
+/* What control_call does with the answer's bytes (without the length). */
+int control_decode_reply(const uint8_t *buf, size_t n, uint64_t id, json_t **reply, struct error *e) MUST_CHECK;
+
+#endif
