@@ -39,7 +39,8 @@ int64_t blob_written(const struct blob_writer *w);
 int blob_put(struct blob_store *s, const struct uuid *user, const void *p, size_t n, uint8_t sha256[SHA256_BYTES],
              struct error *e) MUST_CHECK;
 
-/* A verified read-only view of a whole blob. fs maps the file; others download into an unlinked file. */
+/* A verified read-only view of a whole blob. fs maps the file; others download into an unlinked file. size: as
+ * recorded, or -1 when only the hash is known. */
 struct blob_view {
     const char *data; /* page aligned; not NUL-terminated; NULL if size is 0 */
     size_t size;
@@ -49,6 +50,7 @@ int blob_view(struct blob_store *s, const struct uuid *user, const uint8_t sha25
               struct blob_view *v, struct error *e) MUST_CHECK;
 void blob_unview(struct blob_view *v);
 
+/* 0 also when there was no such blob. */
 int blob_delete(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e)
     MUST_CHECK;
 /* Writes, syncs and removes a small blob: is the store usable? */

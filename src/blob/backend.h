@@ -1,0 +1,35 @@
+/*
+ * backend.h - what a blob backend has to do
+ *
+ * blob.c owns the hashing, the size and the check on reading; a backend only moves bytes. It never sees a name that a
+ * client chose: the key is made of the user's id and the SHA-256.
+ *
+ * Private to src/blob.
+ */
+#ifndef BLOB_BACKEND_H
+#define BLOB_BACKEND_H
+
+#include "blob/blob.h"
+
+struct blob_backend {
+    const char *name; /* as blob.backend spells it */
+    /* Makes the backend's own state, a talloc child of parent. */
+    void *(*open)(const void *parent, const struct conf *c, struct error *e);
+    /* A place for bytes that has no key yet: a talloc child of parent, whose destructor removes what was written. */
+    void *(*begin)(const void *parent, void *store, const struct uuid *user, struct error *e);
+    int (*write)(void *writer, const void *p, size_t n, struct error *e);
+    /* Makes the bytes durable under their key, over whatever was there. */
+    int (*commit)(void *writer, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e);
+    /* A readable local descriptor, at offset 0, of the bytes under the key; they are not checked yet. */
+    int (*fetch)(void *store, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e);
+    int (*remove)(void *store, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e);
+    int (*probe)(void *store, struct error *e);
+    int (*sweep)(void *store, int64_t age_ms, struct error *e);
+};
+
+extern const struct blob_backend blob_fs;
+
+/* The reason that an errno of the store stands for, in one place. `doing` is a phrase: "cannot write a blob". */
+int blob_error(struct error *e, int err, const char *doing);
+
+#endif
