@@ -5,9 +5,10 @@
  * one and swaps. It is never changed after it was made. Children get a sealed memfd with only the keys their role may
  * see.
  *
- * Sources, later ones win: default, file (with @include), environment (DOCMILL_DATABASE_URL for database.url), and for
- * secrets KEY_file in the file or DOCMILL_..._FILE in the environment (first line of that file). A secret set twice is
- * an error.
+ * Sources, later ones win: default, file (with @include; a relative path there starts at the including file's
+ * directory), environment (DOCMILL_DATABASE_URL for database.url). Secrets may also be given as KEY_file in the file or
+ * DOCMILL_..._FILE in the environment (the first line of that file); KEY and KEY_file at the same place is an error.
+ * Paths are absolute; a relative one is refused, since a daemon has no useful directory to start from.
  *
  * Diagnostics (as struct error; file:line, key, what was found, what is allowed):
  *   unknown key, wrong type, out of bounds, bad unit, missing required key, unreadable *_file, duplicate pool name
@@ -21,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 enum conf_flags { CF_REQUIRED = 1, CF_SECRET = 2, CF_RELOAD = 4, CF_NODE = 8 };
 enum conf_roles { CR_MASTER = 1, CR_COORD = 2, CR_API = 4, CR_WORKER = 8, CR_ALL = 15 };
@@ -34,6 +36,14 @@ enum conf_type { CONF_STR, CONF_PATH, CONF_INT, CONF_BOOL, CONF_SIZE, CONF_DURAT
 #define CONF_CTYPE_SIZE     int64_t
 #define CONF_CTYPE_DURATION int64_t
 
+/* Where a value came from. */
+enum conf_source_kind { CONF_SRC_UNSET, CONF_SRC_DEFAULT, CONF_SRC_FILE, CONF_SRC_ENV, CONF_SRC_SECRET_FILE };
+struct conf_origin {
+    enum conf_source_kind source;
+    const char *file; /* of CONF_SRC_FILE and CONF_SRC_SECRET_FILE */
+    int line;         /* of CONF_SRC_FILE */
+};
+
 /* One pool of children. `pools = ( { name = "workers"; role = "worker"; max = 4; } )` */
 enum pool_role { POOL_COORDINATOR, POOL_API, POOL_WORKER };
 
@@ -44,7 +54,7 @@ struct pool_conf {
     char name[32];
     enum pool_role role;
     uint32_t stages; /* worker: bit mask of 1 << status it may claim; 0: every claimable one */
-    int lane_min, lane_max;
+    int lane_min, lane_max; /* 0 to 32767 */
     int min, max, spare;
     int64_t max_jobs;      /* 0: no limit */
     int64_t max_age_ms;    /* 0: no limit */
@@ -57,15 +67,8 @@ struct conf {
 #undef X_FIELD
     int n_pools;
     struct pool_conf pools[CONF_MAX_POOLS];
+    struct conf_origin pools_origin;
     const struct conf_origin *origins; /* one a key, in table order: where its value came from */
-};
-
-/* Where a value came from. */
-enum conf_source { CONF_SRC_UNSET, CONF_SRC_DEFAULT, CONF_SRC_FILE, CONF_SRC_ENV, CONF_SRC_SECRET_FILE };
-struct conf_origin {
-    enum conf_source source;
-    const char *file; /* of CONF_SRC_FILE and CONF_SRC_SECRET_FILE */
-    int line;
 };
 
 /* Reads path and the environment. NULL with *e set if anything is wrong. Free with talloc_free. Without `pools` in
@@ -82,11 +85,15 @@ void conf_print_man(FILE *out);
 
 /* A sealed memfd (close-on-exec off) with the keys that role may see, and its counterpart in the child. */
 int conf_export(const struct conf *c, unsigned role, struct error *e) MUST_CHECK; /* descriptor, or negative */
-struct conf *conf_import(const void *talloc_parent, int fd, struct error *e) MUST_CHECK;
+struct conf *conf_import(const void *talloc_parent, int fd, struct error *e) MUST_CHECK; /* leaves fd open */
 
 /* "64MB" and "30s" as the file spells them (also "1h", "90d", "250ms", plain numbers refused for sizes over 2^31 and
  * for durations). 0 or -EINVAL / -ERANGE. */
 int conf_parse_size(const char *s, int64_t *out);
 int conf_parse_duration(const char *s, int64_t *out_ms);
+/* "127.0.0.1:8000" or "[::1]:8000": a numeric address and a port of 1 to 65535. 0 or -EINVAL. */
+int conf_parse_listen(const char *s, struct sockaddr_storage *out, socklen_t *len);
+/* A connection string with everything masked that is not known to be harmless. */
+void conf_mask_url(const char *url, char *out, size_t size);
 
 #endif

@@ -2,13 +2,13 @@
  * conf_keys.h - every configuration key, once
  *
  * X(field, "key", TYPE, default, min, max, flags, roles, help)
- *   TYPE     STR, PATH, INT, BOOL, SIZE (bytes; "64MB"), DURATION (milliseconds; "30s"), ENUM (choices in `help_enum`)
+ *   TYPE     STR, PATH, INT, BOOL, SIZE (bytes; "64MB"), DURATION (milliseconds; "30s"), ENUM (choices in CONF_ENUMS)
  *   default  text, parsed like a value of the file; NULL: none
  *   min,max  bounds for INT, SIZE (bytes), DURATION (ms); for STR and PATH the length in characters; 0,0: unbounded
  *   flags    CF_REQUIRED (must be set), CF_SECRET (masked; also as KEY_file and from the environment),
  *            CF_RELOAD (takes effect on reload), CF_NODE (may differ between the nodes of one database)
  *   roles    who may see it: CR_MASTER, CR_COORD, CR_API, CR_WORKER, CR_ALL
- * For ENUM the choices stand in `choices`, separated by '|', given in place of min (as a string) - see CONF_ENUMS.
+ * For ENUM the choices stand in CONF_ENUMS, separated by '|'.
  *
  * The parser, `docmilld -t` and `-T`, the example in etc/, and the man page are made from this table.
  */
@@ -148,6 +148,26 @@
     X(blob_backend, "fs")                                  \
     X(embedder_name, "builtin")                            \
     X(search_index, "none|hnsw")
+
+/* What the example file sets; every required key is here. X(field, value as the file spells it) */
+#define CONF_EXAMPLES(X)                                                            \
+    X(database_url, "\"host=/run/postgresql dbname=docmill user=docmill\"")         \
+    X(blob_backend, "\"fs\"")                                                       \
+    X(blob_fs_root, "\"/var/lib/docmill/blobs\"")                                   \
+    X(embedder_name, "\"builtin\"")
+
+/* Keys of one entry of `pools`. X(name, type, help) */
+#define CONF_POOL_KEYS(X)                                                                                            \
+    X(name, "string", "Required. Unique; 1 to 31 of a-z, 0-9, _ and -.")                                             \
+    X(role, "string", "Required. coordinator (exactly one pool, of one child), api or worker.")                      \
+    X(max, "integer", "Most children, 1 to 256. Default: 1; for a worker pool the number of processors.")            \
+    X(min, "integer", "Fewest children, 0 to max. Default: max.")                                                    \
+    X(spare, "integer", "Idle children kept beyond the busy ones, 0 to max. Default: 0.")                            \
+    X(stages, "list of strings", "Worker: the statuses it claims, such as (\"uploaded\"). Default: every claimable one.") \
+    X(lanes, "list of two integers", "Worker: lowest and highest lane it claims, 0 to 32767. Default: (0, 32767).")   \
+    X(max_jobs, "integer", "A child is replaced after so many jobs. Default: 0, no limit.")                          \
+    X(max_age, "duration", "A child is replaced at this age. Default: no limit.")                                    \
+    X(max_memory, "size", "A child is replaced when its private memory exceeds this. Default: no limit.")
 /* clang-format on */
 
 #endif

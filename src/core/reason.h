@@ -53,6 +53,8 @@
     X(db_conflict, ERR_TRANSIENT, 503, "The transaction lost against a concurrent one.")                       \
     X(lease_lost, ERR_TRANSIENT, 0, "Another owner holds the job now; this work was dropped.")                 \
     X(draining, ERR_RECOVERABLE, 503, "The service is shutting down.")                                         \
+    X(bad_config, ERR_PERMANENT, 0, "The configuration is wrong; docmilld -t names every fault.")              \
+    X(file_error, ERR_RECOVERABLE, 0, "A file could not be read or written.")                                  \
     /* answers to requests */                                                                                  \
     X(bad_request, ERR_PERMANENT, 400, "The request is malformed.")                                            \
     X(unauthenticated, ERR_PERMANENT, 401, "No valid identity came with the request.")                         \

@@ -1,0 +1,154 @@
+/*
+ * conf_check.c - what one key alone cannot know
+ *
+ * Each rule says what was found and what is allowed, at the place of the key that is most likely wrong. Runs only on a
+ * configuration whose single keys are all good.
+ *
+ * Depends on libc (address parsing).
+ */
+#include "core/conf_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+/* The longest socket name in run_dir must fit where the kernel puts it. */
+_Static_assert(sizeof "/control.sock" + 90 <= sizeof((struct sockaddr_un *)0)->sun_path, "run_dir may be too long");
+
+static int parse_port(const char *s, uint16_t *port)
+{
+    char *end;
+    unsigned long n;
+
+    if (*s < '0' || *s > '9')
+        return -EINVAL;
+    n = strtoul(s, &end, 10);
+    if (*end != '\0' || n < 1 || n > 65535)
+        return -EINVAL;
+    *port = (uint16_t)n;
+    return 0;
+}
+
+int conf_parse_listen(const char *s, struct sockaddr_storage *out, socklen_t *len)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    const char *colon = strrchr(s, ':');
+    char host[64];
+    uint16_t port;
+    size_t n;
+
+    if (colon == NULL || parse_port(colon + 1, &port) != 0)
+        return -EINVAL;
+    n = (size_t)(colon - s);
+    if (n == 0 || n >= sizeof host)
+        return -EINVAL;
+    memcpy(host, s, n);
+    host[n] = '\0';
+    memset(out, 0, sizeof *out);
+    if (host[0] == '[' && host[n - 1] == ']') {
+        host[n - 1] = '\0';
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        *len = sizeof *v6;
+        return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1 ? 0 : -EINVAL;
+    }
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    *len = sizeof *v4;
+    return inet_pton(AF_INET, host, &v4->sin_addr) == 1 ? 0 : -EINVAL;
+}
+
+static void fault_at(struct conf_loader *l, int key, const char *text)
+{
+    const struct conf_origin *o = &l->origins[key];
+    char env[128];
+
+    conf_env_name(key, false, env, sizeof env);
+    if (o->source == CONF_SRC_ENV)
+        conf_fault(l, env, 0, conf_keys[key].name, "%s", text);
+    else
+        conf_fault(l, o->file != NULL ? o->file : l->path, o->line, conf_keys[key].name, "%s", text);
+}
+
+/* a must not exceed b; both durations. The one that somebody set is named as the place. */
+static void check_order(struct conf_loader *l, int a, int b)
+{
+    int64_t av = *conf_field_int(l->conf, a), bv = *conf_field_int(l->conf, b);
+    char at[40], bt[40], text[300];
+
+    if (av <= bv)
+        return;
+    conf_format_duration(av, at, sizeof at);
+    conf_format_duration(bv, bt, sizeof bt);
+    snprintf(text, sizeof text, "found %s \"%s\" above %s \"%s\"; allowed is at most that", conf_keys[a].name, at,
+             conf_keys[b].name, bt);
+    fault_at(l, l->origins[a].source == CONF_SRC_DEFAULT ? b : a, text);
+}
+
+static void check_node_name(struct conf_loader *l)
+{
+    const char *name = l->conf->node_name;
+    size_t good = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+    if (name[good] != '\0')
+        fault_at(l, CONF_KEY_node_name, "allowed are letters, digits, dot, _ and -");
+}
+
+static void check_chunks(struct conf_loader *l)
+{
+    struct conf *c = l->conf;
+    char text[200];
+
+    if (c->chunk_overlap_tokens <= c->chunk_max_tokens / 2)
+        return;
+    snprintf(text, sizeof text, "found %" PRId64 ", allowed is at most half of chunk.max_tokens, %" PRId64,
+             c->chunk_overlap_tokens, c->chunk_max_tokens / 2);
+    fault_at(l,
+             l->origins[CONF_KEY_chunk_overlap_tokens].source == CONF_SRC_DEFAULT ? CONF_KEY_chunk_max_tokens
+                                                                                  : CONF_KEY_chunk_overlap_tokens,
+             text);
+}
+
+static void check_listen(struct conf_loader *l)
+{
+    struct sockaddr_storage address;
+    socklen_t len;
+    char found[80], text[240];
+
+    if (l->conf->api_listen[0] == '\0' || conf_parse_listen(l->conf->api_listen, &address, &len) == 0)
+        return;
+    conf_printable(l->conf->api_listen, found, sizeof found);
+    snprintf(text, sizeof text,
+             "found \"%s\", allowed is a numeric address and a port, \"127.0.0.1:8000\" or \"[::1]:8000\", or \"\"",
+             found);
+    fault_at(l, CONF_KEY_api_listen, text);
+}
+
+/* Names a backend chose but did not get. */
+static void check_backends(struct conf_loader *l)
+{
+    struct conf *c = l->conf;
+
+    if (c->blob_backend != NULL && strcmp(c->blob_backend, "fs") == 0 && c->blob_fs_root == NULL)
+        fault_at(l, CONF_KEY_blob_fs_root, "missing; blob.backend = \"fs\" requires it");
+    if (strcmp(c->search_index, "hnsw") == 0 && c->embedder_dimension > 2000)
+        fault_at(l, CONF_KEY_embedder_dimension,
+                 "above 2000, which is the most that search.index = \"hnsw\" can index; allowed is up to 2000, or "
+                 "search.index = \"none\"");
+}
+
+void conf_check(struct conf_loader *l)
+{
+    check_node_name(l);
+    check_chunks(l);
+    check_listen(l);
+    check_backends(l);
+    check_order(l, CONF_KEY_supervise_backoff_first, CONF_KEY_supervise_backoff_cap);
+    check_order(l, CONF_KEY_queue_retry_first, CONF_KEY_queue_retry_cap);
+    check_order(l, CONF_KEY_node_heartbeat, CONF_KEY_node_grace);
+}
