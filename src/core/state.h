@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* States first: statuses name the ones that are legal for them. */
 #define STATES(X)                                                                                    \
@@ -127,5 +128,9 @@ bool path_allowed(int from, int to, unsigned actors);
 
 /* The failure end that belongs to a status: where a document that fails for good there goes. */
 int status_failure_of(int status);
+
+/* INSERTs for the lookup tables job_statuses, job_states and job_edges, as migration 1 holds them; docs/states.md. */
+void state_print_sql(FILE *out);
+void state_print_markdown(FILE *out);
 
 #endif
