@@ -1,0 +1,99 @@
+"""conftest.py - what every black-box test may ask for
+
+    cluster   the private PostgreSQL of the run (one, shared by all xdist workers)
+    db        a fresh, empty database
+    daemon    a factory: daemon(keys={...}, pools=[...], start=True) -> harness.daemon.Daemon, migrated and ready
+    programs  the directory of the programs under test
+
+The controlling process starts PostgreSQL and places the programs before the workers exist; they find both in the
+environment.
+"""
+
+import os
+import re
+
+import pytest
+
+from harness import account, programs as programs_module
+from harness.cluster import Cluster
+from harness.daemon import Daemon
+
+_ours = {}
+
+
+def pytest_configure(config):
+    account.become_subreaper()
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if "DOCMILL_TEST_PG_DIR" not in os.environ:
+        _ours["cluster"] = Cluster.create()
+        os.environ["DOCMILL_TEST_PG_DIR"] = _ours["cluster"].directory
+    if "DOCMILL_TEST_PROGRAMS" not in os.environ:
+        os.environ["DOCMILL_TEST_PROGRAMS"], copied = programs_module.place()
+        if copied:
+            _ours["programs"] = os.environ["DOCMILL_TEST_PROGRAMS"]
+
+
+def pytest_unconfigure(config):
+    if "cluster" in _ours:
+        _ours.pop("cluster").remove()
+    if "programs" in _ours:
+        account.remove_tree(_ours.pop("programs"))
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    return Cluster(os.environ["DOCMILL_TEST_PG_DIR"], owned=False)
+
+
+@pytest.fixture(scope="session")
+def programs():
+    return os.environ["DOCMILL_TEST_PROGRAMS"]
+
+
+@pytest.fixture
+def db(cluster):
+    database = cluster.create_database()
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def daemon(request, programs, db):
+    """A factory of daemons on this test's database; each is stopped and checked at the end of the test."""
+    made = []
+
+    def make(keys=None, pools=None, start=True, database=None, tcp=True):
+        one = Daemon(programs, database or db, keys, pools, tcp)
+        made.append(one)
+        one.migrate()
+        if start:
+            one.start()
+        return one
+
+    yield make
+    if getattr(request.node, "failed", False):
+        for one in made:
+            request.node.add_report_section("call", f"log of {one.keys['node.name']}", one.log()[-8000:])
+    faults = []
+    for one in made:
+        try:
+            one.close()
+        except AssertionError as fault:
+            faults.append(str(fault))
+    assert not faults, "\n".join(faults)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        item.failed = True
+        for value in item.funcargs.values():
+            if isinstance(value, Daemon):
+                report.sections.append((f"log of {value.keys['node.name']}", value.log()[-8000:]))
+
+
+def pytest_make_parametrize_id(val):
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", str(val))[:40] if isinstance(val, str) else None
