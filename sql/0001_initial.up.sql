@@ -7,6 +7,8 @@
 -- Run by a role that may create roles and extensions. Afterwards grant docmill_worker and docmill_api to the daemon's
 -- login role.
 
+-- lookup: job_statuses job_states job_edges job_paths database_identity
+
 -- ---------------------------------------------------------------------------------------------------------------
 -- Roles (of the whole server: other databases may have made them already, at this very moment too)
 
@@ -33,6 +35,9 @@ END
 $$;
 
 CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+-- Where the extension was there before, this loads its library: only then its settings exist, which a function below
+-- sets and only a superuser may invent.
+SELECT '[1]'::public.vector;
 CREATE SCHEMA IF NOT EXISTS upload_pipeline;
 ALTER SCHEMA upload_pipeline OWNER TO docmill_owner;
 GRANT USAGE ON SCHEMA upload_pipeline TO docmill_worker, docmill_api, docmill_user, docmill_search;

@@ -4,7 +4,12 @@
  * sql/NNNN_name.up.sql and .down.sql are embedded in the binary with their SHA-256. Each is applied in one transaction
  * under the migration advisory lock, and recorded in upload_pipeline.schema_migrations (version, name, checksum,
  * min_binary, applied_at). A recorded checksum that differs from the embedded one is an error: somebody edited history.
- * Down refuses while rows would be lost, unless told to drop them.
+ * Down refuses while rows would be lost, unless told to drop them. Lines of an up file that the runner reads:
+ *   -- min_binary: N     binaries whose newest migration is N can run on the schema that this one leaves
+ *   -- lookup: A B       tables whose rows the migrations themselves write; going down need not keep those
+ *
+ * Which schema a binary runs on: at least MIGRATE_MIN, and beyond its own newest migration only what says, by
+ * min_binary, that it leaves older binaries working.
  *
  * Depends on base, core, db/pg.
  */
@@ -15,12 +20,18 @@
 
 #include <stdio.h>
 
-/* What this binary needs: it runs on schema versions in [MIGRATE_MIN, MIGRATE_MAX]. */
-int migrate_max(void);
+/* The oldest schema version that this binary's SQL runs on; raise it with the first statement that needs more. */
+#define MIGRATE_MIN 1
+
+int migrate_max(void); /* the newest migration that this binary carries */
+
+/* p is a connection of a role that may create roles and tables. What happens is told on out, a line a step. Two that
+ * run at once wait for each other; the second finds nothing left to do. */
 int migrate_up(struct pg *p, FILE *out, struct error *e) MUST_CHECK;
 int migrate_down(struct pg *p, int to_version, bool drop_data, FILE *out, struct error *e) MUST_CHECK;
 int migrate_status(struct pg *p, FILE *out, struct error *e) MUST_CHECK;
-/* Version in the database (0: none), refused with a hint if this binary cannot run on it. */
+/* Version in the database (0: none), refused (not_ready) with a hint if this binary cannot run on it. Any role that may
+ * use the schema can ask. */
 int migrate_check(struct pg *p, int *version, struct error *e) MUST_CHECK;
 
 #endif

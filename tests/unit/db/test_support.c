@@ -2,7 +2,10 @@
 #include "db_test.h"
 
 #include <criterion/criterion.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
 
 const char *db_test_url(void)
 {
@@ -12,12 +15,93 @@ const char *db_test_url(void)
     return url;
 }
 
-struct pg *db_test_pg(const char *url)
+static char *append_pair(char *text, const char *key, const char *value)
+{
+    text = talloc_asprintf_append(text, "%s='", key);
+    for (const char *c = value; *c != '\0'; c++)
+        text = talloc_asprintf_append(text, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
+    return talloc_asprintf_append(text, "' ");
+}
+
+/* Whether the pairs speak of key; *value is what they say. */
+static bool replaced(const char *key, const char **value, va_list pairs)
+{
+    const char *k;
+    va_list at;
+    bool found = false;
+
+    va_copy(at, pairs);
+    while ((k = va_arg(at, const char *)) != NULL) {
+        const char *v = va_arg(at, const char *);
+        if (strcmp(k, key) == 0) {
+            *value = v;
+            found = true;
+        }
+    }
+    va_end(at);
+    return found;
+}
+
+char *db_test_url_with(const void *talloc_ctx, ...)
+{
+    PQconninfoOption *o = PQconninfoParse(db_test_url(), NULL);
+    char *text = talloc_strdup(talloc_ctx, "");
+    va_list pairs;
+
+    cr_assert_not_null(o);
+    va_start(pairs, talloc_ctx);
+    for (PQconninfoOption *i = o; i->keyword != NULL; i++) {
+        const char *value = i->val;
+        replaced(i->keyword, &value, pairs);
+        if (value != NULL)
+            text = append_pair(text, i->keyword, value);
+    }
+    va_end(pairs);
+    PQconninfoFree(o);
+    return text;
+}
+
+struct pg *db_test_pg_timeouts(const char *url, int64_t connect_ms, int64_t statement_ms)
 {
     struct pg_options o = {.url = url == NULL ? db_test_url() : url,
                            .application = "docmill test",
-                           .connect_timeout_ms = 5000,
-                           .statement_timeout_ms = 5000};
+                           .connect_timeout_ms = connect_ms,
+                           .statement_timeout_ms = statement_ms};
 
     return pg_new(NULL, &o);
+}
+
+struct pg *db_test_pg(const char *url)
+{
+    return db_test_pg_timeouts(url, DB_TEST_TIMEOUT_MS, DB_TEST_TIMEOUT_MS);
+}
+
+void db_test_run(struct pg *p, const char *sql)
+{
+    struct error e = {0};
+
+    cr_assert_eq(pg_run(p, sql, NULL, 0, &e), 0, "%s: %s", sql, e.message);
+}
+
+int64_t db_test_int(struct pg *p, const char *sql)
+{
+    struct error e = {0};
+    PGresult *r = pg_exec(p, sql, NULL, 0, &e);
+    int64_t n;
+
+    cr_assert_not_null(r, "%s: %s", sql, e.message);
+    n = pg_get_int(r, 0, 0);
+    PQclear(r);
+    return n;
+}
+
+char *db_test_database(const void *talloc_ctx, const char *name)
+{
+    struct pg *p = db_test_pg_timeouts(NULL, 20000, 60000);
+    char *sql = talloc_asprintf(p, "DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
+
+    db_test_run(p, sql);
+    db_test_run(p, talloc_asprintf(p, "CREATE DATABASE %s TEMPLATE template0", name));
+    pg_free(&p);
+    return db_test_url_with(talloc_ctx, "dbname", name, NULL);
 }
