@@ -18,6 +18,7 @@ struct blob_backend {
     /* A place for bytes that has no key yet: a talloc child of parent, whose destructor removes what was written. */
     void *(*begin)(const void *parent, void *store, const struct uuid *user, struct error *e);
     int (*write)(void *writer, const void *p, size_t n, struct error *e);
+    int (*peek)(const void *writer); /* a readable descriptor of what was written, kept by the writer */
     /* Makes the bytes durable under their key, over whatever was there. */
     int (*commit)(void *writer, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e);
     /* A readable local descriptor, at offset 0, of the bytes under the key; they are not checked yet. */

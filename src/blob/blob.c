@@ -159,6 +159,11 @@ int64_t blob_written(const struct blob_writer *w)
     return w->size;
 }
 
+int blob_writer_fd(const struct blob_writer *w)
+{
+    return w->store->ops->peek(w->state);
+}
+
 /* Is the blob there, whole? Any doubt is "no": then it is written again. */
 static bool already_there(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], size_t n)
 {

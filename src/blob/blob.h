@@ -34,6 +34,8 @@ int blob_commit(struct blob_writer **w, uint8_t sha256[SHA256_BYTES], int64_t *s
 void blob_abort(struct blob_writer **w);
 /* The hash so far decides nothing; this is the running size. */
 int64_t blob_written(const struct blob_writer *w);
+/* The bytes so far, for a look at them before the commit: the writer's own descriptor, to be read with pread only. */
+int blob_writer_fd(const struct blob_writer *w);
 
 /* In one call, for derived text; no write at all if the blob is already there with the right size and hash. */
 int blob_put(struct blob_store *s, const struct uuid *user, const void *p, size_t n, uint8_t sha256[SHA256_BYTES],

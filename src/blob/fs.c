@@ -140,7 +140,7 @@ static void *fs_begin(const void *parent, void *store, const struct uuid *user, 
     talloc_set_destructor(w, writer_destroy);
     uuid_v4(&id);
     uuid_format(&id, w->tmp_name);
-    w->fd = openat(w->store->tmp_fd, w->tmp_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    w->fd = openat(w->store->tmp_fd, w->tmp_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (w->fd < 0) {
         blob_error(e, errno == ENOENT ? EIO : errno, "cannot begin a blob");
         TALLOC_FREE(w);
@@ -165,6 +165,13 @@ static int fs_write(void *writer, const void *p, size_t n, struct error *e)
         n -= (size_t)put;
     }
     return 0;
+}
+
+static int fs_peek(const void *writer)
+{
+    const struct fs_writer *w = writer;
+
+    return w->fd;
 }
 
 static struct synced_dir *synced_slot(struct fs_store *s, const struct uuid *user, uint8_t prefix)
@@ -376,6 +383,7 @@ const struct blob_backend blob_fs = {
     .open = fs_open,
     .begin = fs_begin,
     .write = fs_write,
+    .peek = fs_peek,
     .commit = fs_commit,
     .fetch = fs_fetch,
     .remove = fs_remove,

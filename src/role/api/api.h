@@ -1,0 +1,36 @@
+/*
+ * api.h - the api child: what its parts share
+ *
+ * api.c owns it and the loop; http.c and the handlers borrow. One a process.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include "api/dbpool.h"
+#include "api/helper.h"
+#include "blob/blob.h"
+#include "core/conf.h"
+#include "proc/child.h"
+
+#include <systemd/sd-event.h>
+
+struct http;
+struct stores;
+
+struct api {
+    struct child child;
+    const struct conf *conf;
+    sd_event *event;
+    struct dbpool *db;
+    struct helper *helper;
+    struct stores *stores;
+    struct http *http;
+    bool draining;
+    int64_t drain_by_ms;
+    sd_event_source *tick_source, *channel_source;
+};
+
+/* Tells the master that there is work, so that an idle worker looks at once. */
+void api_wake_workers(struct api *api, int lane);
+
+#endif

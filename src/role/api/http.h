@@ -1,0 +1,29 @@
+/*
+ * http.h - HTTP connections: libmicrohttpd inside the event loop
+ *
+ * One daemon of the library a listening socket, each with its epoll descriptor nested in the loop. http.c owns the
+ * connections, finds out who is at the other end, feeds requests (request.h) and sends their answers.
+ *
+ * Bounds: connections (api.max_connections for all listeners together), silence (api.idle_timeout), the time in which
+ * a request's headers must be complete, and a least average speed of a body (HTTP_MIN_BYTES_PER_S).
+ *
+ * Depends on base, core, libmicrohttpd, libsystemd.
+ */
+#ifndef API_HTTP_H
+#define API_HTTP_H
+
+#include "api/api.h"
+
+#define HTTP_MIN_BYTES_PER_S 1024
+#define HTTP_DISCARD_MAX     (1024 * 1024) /* bytes of a refused body that are read for the sake of the connection */
+
+struct http *http_new(struct api *api, struct error *e) MUST_CHECK;
+/* Takes no more connections; idle ones are closed. */
+void http_drain(struct http *h);
+int http_in_flight(const struct http *h); /* requests that have no complete answer yet */
+/* Every second: closes connections that do not get on with their headers. */
+void http_tick(struct http *h);
+/* Answers what waits with `draining`, closes everything. */
+void http_free(struct http **h);
+
+#endif

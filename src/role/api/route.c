@@ -1,0 +1,119 @@
+/*
+ * route.c - see route.h
+ *
+ * A linear walk: the table is short, and a request costs a database call anyway.
+ */
+#include "api/route.h"
+#include "api/handlers.h"
+#include "core/reason.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* clang-format off */
+static const struct route routes[] = {
+    {"POST",   "/v1/documents",        "filename lane", 0, upload_begin, upload_data, upload_end,
+     "Upload one file as the raw body. 202: accepted; 200: it was there already."},
+    {"GET",    "/v1/documents",        "limit after", 0, NULL, NULL, documents_list,
+     "The caller's documents, newest first."},
+    {"GET",    "/v1/documents/{id}",   "", 0, NULL, NULL, documents_get,
+     "One document with its job's status and progress."},
+    {"DELETE", "/v1/documents/{id}",   "", 0, NULL, NULL, documents_delete,
+     "Remove a document with everything made of it."},
+    {"GET",    "/v1/jobs",             "state limit after", 0, NULL, NULL, jobs_list,
+     "The caller's jobs, newest first; state=NAME picks one state."},
+    {"GET",    "/v1/jobs/{id}",        "", 0, NULL, NULL, jobs_get,
+     "One job with the events it went through."},
+    {"POST",   "/v1/jobs/{id}/retry",  "", 0, NULL, NULL, jobs_retry,
+     "Start a failed or cancelled job again."},
+    {"POST",   "/v1/jobs/{id}/cancel", "", 0, NULL, NULL, jobs_cancel,
+     "Cancel a job that has not ended."},
+    {"GET",    "/v1/search",           "q limit", 0, NULL, NULL, search_get,
+     "The passages nearest to the text q."},
+    {"GET",    "/v1/stats",            "", 0, NULL, NULL, stats_get,
+     "Counts of the caller's documents by status."},
+    {"GET",    "/v1",                  "", 0, NULL, NULL, routes_get,
+     "This list."},
+    {"GET",    "/livez",               "", ROUTE_OPEN, NULL, NULL, livez_get,
+     "200 while the process runs."},
+    {"GET",    "/readyz",              "", ROUTE_OPEN, NULL, NULL, readyz_get,
+     "200 while database and blob store answer, else 503 with the reasons."},
+};
+/* clang-format on */
+
+#define N_ROUTES ((int)(sizeof routes / sizeof routes[0]))
+
+const struct route *route_table(int *n)
+{
+    *n = N_ROUTES;
+    return routes;
+}
+
+/* Whether path fits the pattern; *id and *id_len are the segment that stands at {id}. */
+static bool path_fits(const char *pattern, const char *path, const char **id, size_t *id_len)
+{
+    while (*pattern != '\0') {
+        if (strncmp(pattern, "{id}", 4) == 0) {
+            *id = path;
+            *id_len = strcspn(path, "/");
+            if (*id_len == 0)
+                return false;
+            path += *id_len;
+            pattern += 4;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return *path == '\0';
+}
+
+static bool method_fits(const char *have, const char *want)
+{
+    return strcmp(have, want) == 0 || (strcmp(have, "GET") == 0 && strcmp(want, "HEAD") == 0);
+}
+
+static int parse_id(const char *id, size_t len, struct uuid *out, struct error *e)
+{
+    char text[UUID_TEXT_LEN + 1] = "";
+
+    if (id == NULL)
+        return 0;
+    if (len == UUID_TEXT_LEN)
+        memcpy(text, id, len);
+    if (uuid_parse(text, out) != 0) {
+        reason_error(e, REASON_bad_request, EINVAL, "The id in the path is not a UUID.");
+        error_hint(e, "Ids are as the upload answered them: 36 characters, hex digits and hyphens.");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int route_find(const char *method, const char *path, const struct route **out, struct uuid *id, char allow[64],
+               struct error *e)
+{
+    bool known = false;
+
+    allow[0] = '\0';
+    for (int i = 0; i < N_ROUTES; i++) {
+        const char *text = NULL;
+        size_t len = 0;
+
+        if (!path_fits(routes[i].path, path, &text, &len))
+            continue;
+        if (method_fits(routes[i].method, method)) {
+            *out = &routes[i];
+            return parse_id(text, len, id, e);
+        }
+        snprintf(allow + strlen(allow), 64 - strlen(allow), "%s%s", known ? ", " : "", routes[i].method);
+        known = true;
+    }
+    if (known) {
+        reason_error(e, REASON_method_not_allowed, EPERM, "This path does not answer %.15s.", method);
+        error_hint(e, "It answers %s.", allow);
+        return -EPERM;
+    }
+    reason_error(e, REASON_not_found, ENOENT, "There is no such path.");
+    error_hint(e, "GET /v1 lists the paths.");
+    return -ENOENT;
+}

@@ -1,0 +1,96 @@
+/*
+ * search.c - GET /v1/search: the passages nearest to a text
+ *
+ * The query is embedded here, by the embedder that the documents were embedded with; builtin takes microseconds for a
+ * text of at most QUERY_TEXT_MAX bytes, so it runs in the loop.
+ *
+ * Depends on base, core, db, provider.
+ */
+#include "api/answer.h"
+#include "api/api.h"
+#include "api/handlers.h"
+#include "core/reason.h"
+#include "provider/embedder.h"
+
+#include <errno.h>
+#include <string.h>
+#include <talloc.h>
+
+#define QUERY_TEXT_MAX       4000
+#define SEARCH_LIMIT_DEFAULT 10
+#define SEARCH_LIMIT_MAX     200
+
+static const char search_sql[] =
+    "SELECT document_id, filename, chunk_id, ord, heading_path, page, score, text, byte_start, byte_end "
+    "FROM upload_pipeline.search_chunks($1, $2, $3, $4, $5, $6, $7)";
+
+static const struct answer_column columns[] = {
+    {"document_id", AS_UUID},  {"filename", AS_TEXT}, {"chunk_id", AS_UUID}, {"ord", AS_INT},
+    {"heading_path", AS_TEXT}, {"page", AS_INT},      {"score", AS_FLOAT},   {"text", AS_TEXT},
+    {"byte_start", AS_INT},    {"byte_end", AS_INT},
+};
+
+static int search_rows(struct request *r, const PGresult *res, struct error *e)
+{
+    json_t *list = json_array();
+
+    (void)e;
+    for (int i = 0; i < PQntuples(res); i++) {
+        json_t *j = json_object();
+        answer_add_row(j, res, i, 0, columns, sizeof columns / sizeof columns[0]);
+        json_array_append_new(list, j);
+    }
+    request_answer(r, 200, json_pack("{s:o}", "results", list));
+    return 0;
+}
+
+static void search_sqlstate(const char *sqlstate, struct error *e)
+{
+    if (strcmp(sqlstate, "DM002") != 0)
+        return;
+    reason_error(e, REASON_not_ready, EAGAIN, "The embedding space of the configured model is not there yet.");
+    error_hint(e, "The coordinator makes it when it starts: look at `docmillctl health`.");
+}
+
+static int check_text(const char *q, struct error *e)
+{
+    if (q == NULL || q[strspn(q, " \t\r\n")] == '\0') {
+        reason_error(e, REASON_bad_request, EINVAL, "The parameter q is missing or blank.");
+        error_hint(e, "GET /v1/search?q=TEXT&limit=N");
+        return -EINVAL;
+    }
+    if (strlen(q) > QUERY_TEXT_MAX)
+        return reason_error(e, REASON_bad_request, E2BIG, "q is longer than %d bytes.", QUERY_TEXT_MAX);
+    return 0;
+}
+
+int search_get(struct request *r, struct error *e)
+{
+    const struct conf *c = r->api->conf;
+    struct embedder_identity space = embedder_identity(c);
+    const char *q = query_get(&r->query, "q");
+    struct embed_input in = {.text = q};
+    struct pg_params *p;
+    int64_t limit = 0;
+    float *v;
+    int rc = check_text(q, e);
+
+    if (rc == 0)
+        rc = query_get_int(&r->query, "limit", SEARCH_LIMIT_DEFAULT, 1, SEARCH_LIMIT_MAX, &limit, e);
+    if (rc != 0)
+        return rc;
+    in.len = strlen(q);
+    v = talloc_array(r, float, (unsigned)space.dimension);
+    rc = v != NULL ? embed_batch(c, &in, 1, v, e) : reason_error(e, REASON_internal, ENOMEM, "out of memory");
+    if (rc != 0)
+        return rc;
+    p = request_sql(r, search_sql, true);
+    dbpool_add_vector(r->call, v, space.dimension);
+    pg_add_text(p, q);
+    pg_add_int4(p, (int32_t)limit);
+    pg_add_int4(p, (int32_t)c->search_exact_limit);
+    pg_add_text(p, space.model);
+    pg_add_int4(p, space.version);
+    pg_add_int4(p, space.dimension);
+    return request_wait_db(r, search_rows, search_sqlstate, e);
+}
