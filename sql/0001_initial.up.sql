@@ -183,6 +183,7 @@ CREATE TABLE upload_jobs (
     crashes     smallint NOT NULL DEFAULT 0 CHECK (crashes >= 0),
     chunker     smallint NOT NULL,
     space       smallint NOT NULL,
+    suspect     boolean NOT NULL DEFAULT false, -- in hand, with others, when its worker crashed: to be worked on alone
     CHECK ((state = 2) = (owner_node IS NOT NULL)),
     CHECK (state NOT IN (2, 3) OR deadline IS NOT NULL)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -608,7 +609,7 @@ BEGIN
     WHERE EXISTS (SELECT FROM documents d WHERE d.user_id = o.user_id AND d.document_id = o.document_id
                   AND d.live_generation IS DISTINCT FROM o.generation)
     ON CONFLICT DO NOTHING;
-    UPDATE upload_jobs SET status = 1, state = 1, lease = lease + 1, attempt = 0, crashes = 0, owner_node = NULL,
+    UPDATE upload_jobs SET status = 1, state = 1, lease = lease + 1, attempt = 0, crashes = 0, suspect = false, owner_node = NULL,
         owner_child = NULL, deadline = NULL, run_at = now(), generation = generation + 1, updated_at = now()
     WHERE id = p_job;
     UPDATE upload_job_details SET error_reason = NULL, error_message = NULL, error_hint = NULL, evidence = NULL

@@ -97,6 +97,7 @@ void pg_add_array(struct pg_params *p, const struct pg_array *a);
 enum {
     PG_BOOL = 16, PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_INT4 = 23, PG_TEXT = 25, PG_FLOAT4 = 700,
     PG_FLOAT8 = 701, PG_TIMESTAMPTZ = 1184, PG_UUID = 2950, PG_JSONB = 3802,
+    PG_UUID_ARRAY = 2951,
 };
 Oid pg_vector_type(const struct pg *p); /* pgvector's own, read at connect; 0 if the extension is absent */
 
@@ -113,6 +114,8 @@ int pg_run(struct pg *p, const char *sql, const struct pg_params *params, int64_
 int pg_begin(struct pg *p, struct error *e) MUST_CHECK;
 /* 0; or an error, and then *unknown says whether the commit may have happened after all. */
 int pg_commit(struct pg *p, bool *unknown, struct error *e) MUST_CHECK;
+/* Waits without a statement, the tick hook going on. */
+void pg_pause(struct pg *p, int64_t ms);
 void pg_rollback(struct pg *p); /* best effort; drops the connection if it cannot */
 
 /* ---- event-loop calls ---- */

@@ -54,6 +54,16 @@ static void wait_finished(struct pg *p)
     p->stmt = NULL;
 }
 
+void pg_pause(struct pg *p, int64_t ms)
+{
+    int64_t until = clock_ms() + ms, now;
+
+    while ((now = clock_ms()) < until) {
+        tick(p, now);
+        poll(NULL, 0, (int)(until - now < SLICE_MS ? until - now : SLICE_MS));
+    }
+}
+
 int pg_connect(struct pg *p, struct error *e)
 {
     if (p->stmt != NULL || p->connect_wish || p->stepping)

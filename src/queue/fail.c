@@ -1,0 +1,72 @@
+/*
+ * fail.c - what becomes of a job that failed
+ *
+ * queue_judge() is the policy, pure: permanent reasons end the job at once, transient ones until the attempts are
+ * used up, recoverable ones (a service is down) cost no attempt. queue_fail() carries it out, fenced.
+ *
+ * Depends on base, core, db.
+ */
+#include "queue/queue.h"
+#include "queue/sql.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+struct queue_verdict queue_judge(const struct error *why, int status, int stage, int attempt,
+                                 const struct queue_policy *policy)
+{
+    struct queue_verdict v = {.to_status = (int16_t)status, .to_state = STATE_RETRYABLE};
+    unsigned tries = attempt > 0 ? (unsigned)attempt - 1 : 0;
+
+    snprintf(v.reason, sizeof v.reason, "%s", why->reason);
+    if (why->cls == ERR_PERMANENT) {
+        v.to_status = (int16_t)status_failure_of(stage);
+        v.to_state = STATE_DEADLETTER;
+        return v;
+    }
+    v.wait_ms = backoff_ms(policy->retry_first_ms, policy->retry_cap_ms, tries);
+    if (why->cls == ERR_RECOVERABLE) {
+        v.refund = true;
+        return v;
+    }
+    if (attempt >= policy->max_attempts) {
+        v.to_status = (int16_t)status_failure_of(stage);
+        v.to_state = STATE_DEADLETTER;
+        v.wait_ms = 0;
+    }
+    return v;
+}
+
+int queue_fail(struct pg *p, const struct queue_job *j, int status, int stage, const struct error *why,
+               const struct queue_policy *policy, struct queue_verdict *verdict, struct error *e)
+{
+    struct queue_verdict v = queue_judge(why, status, stage, j->attempt, policy);
+    void *tmp = talloc_new(NULL);
+    struct pg_params params;
+    PGresult *r;
+    int written;
+
+    pg_params_init(&params, tmp);
+    pg_add_uuid(&params, &j->id);
+    pg_add_int8(&params, j->lease);
+    pg_add_int2(&params, (int16_t)status);
+    pg_add_int2(&params, v.to_status);
+    pg_add_int2(&params, v.to_state);
+    pg_add_int8(&params, v.wait_ms);
+    pg_add_bool(&params, v.refund);
+    pg_add_text(&params, v.reason);
+    pg_add_text(&params, why->message);
+    pg_add_text(&params, why->hint[0] != '\0' ? why->hint : NULL);
+    r = pg_exec(p, sql_fail, &params, 0, e);
+    talloc_free(tmp);
+    if (r == NULL)
+        return e->code;
+    written = PQntuples(r) > 0;
+    PQclear(r);
+    if (verdict != NULL)
+        *verdict = v;
+    return written;
+}

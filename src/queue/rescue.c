@@ -1,0 +1,205 @@
+/*
+ * rescue.c - see rescue.h
+ *
+ * Depends on base, core, db.
+ */
+#include "queue/rescue.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+/* A signal that a program brings on itself. SIGKILL is one only if memory ran out. */
+static bool own_fault(const struct rescue_evidence *v)
+{
+    switch (v->signal) {
+    case SIGSEGV:
+    case SIGABRT:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE:
+    case SIGXCPU:
+    case SIGSYS:
+        return true;
+    case SIGKILL:
+        return v->oom;
+    default:
+        return false;
+    }
+}
+
+enum rescue_blame rescue_blame(const struct rescue_evidence *v)
+{
+    if (v->n_begun != 1 || v->sent_by_us)
+        return BLAME_NONE;
+    if (v->signal == 0) /* it exited by itself: our own doing, not the document's */
+        return BLAME_NONE;
+    if (own_fault(v))
+        return BLAME_CRASH;
+    return v->signal == SIGKILL ? BLAME_ATTEMPT : BLAME_NONE;
+}
+
+bool rescue_suspects(const struct rescue_evidence *v)
+{
+    return !v->sent_by_us && v->signal != 0 && own_fault(v) && v->n_begun != 1;
+}
+
+/* $1 node, $2 child, $3 begun or NULL, $4 blame, $5 max attempts, $6 crash budget, $7 retry ms, $8 evidence, $9 suspect.
+ * Who is not blamed is queued at once; a crash waits before it is tried again; over a budget it is set aside. */
+const char rescue_release_sql[] =
+    "WITH o AS MATERIALIZED (\n"
+    "  SELECT j.*, $3 IS NULL OR j.id = ANY ($3) AS begun, $4 > 0 AND j.id = ANY ($3) AS blamed FROM upload_jobs j\n"
+    "  WHERE j.owner_node = $1 AND j.owner_child = $2 AND j.state = 2\n"
+    "  ORDER BY j.id FOR NO KEY UPDATE),\n"
+    "t AS MATERIALIZED (\n"
+    "  SELECT o.id, o.status AS from_status, o.blamed, o.suspect OR ($9 AND o.begun) AS suspect,\n"
+    "    CASE WHEN blamed THEN o.attempt ELSE greatest(o.attempt - 1, 0) END AS attempt,\n"
+    "    CASE WHEN blamed AND $4 = 2 THEN o.crashes + 1 ELSE o.crashes END AS crashes,\n"
+    "    CASE WHEN blamed AND $4 = 2 AND o.crashes + 1 >= $6 THEN 8\n"
+    "         WHEN blamed AND o.attempt >= $5 THEN 7\n"
+    "         WHEN blamed AND $4 = 2 THEN 5 ELSE 1 END AS to_state\n"
+    "  FROM o),\n"
+    "u AS (\n"
+    "  UPDATE upload_jobs j SET lease = j.lease + 1, state = t.to_state, attempt = t.attempt, crashes = t.crashes,\n"
+    "    suspect = t.suspect,\n"
+    "    status = CASE WHEN t.to_state IN (7, 8) THEN failure_of(j.status) ELSE j.status END,\n"
+    "    run_at = CASE WHEN t.to_state = 5 THEN now() + $7 * interval '1 millisecond' ELSE now() END,\n"
+    "    owner_node = NULL, owner_child = NULL, deadline = NULL, updated_at = now()\n"
+    "  FROM t WHERE j.id = t.id\n"
+    "  RETURNING j.id, j.document_id, j.user_id, j.lease, j.generation, t.from_status, t.blamed, j.status, j.state, j.attempt),\n"
+    "d AS (\n"
+    "  UPDATE upload_job_details d SET evidence = coalesce($8, d.evidence),\n"
+    "    error_reason = CASE WHEN u.state = 8 THEN 'crashed_worker' WHEN u.state = 7 THEN 'attempts_exhausted'\n"
+    "      ELSE d.error_reason END,\n"
+    "    error_message = CASE WHEN u.state IN (7, 8) THEN 'The worker that held the job alone died; see the evidence.'\n"
+    "      ELSE d.error_message END\n"
+    "  FROM u WHERE d.job_id = u.id AND u.blamed RETURNING d.job_id),\n"
+    "s AS (\n"
+    "  INSERT INTO stale_generations (user_id, document_id, generation)\n"
+    "  SELECT user_id, document_id, generation FROM u WHERE state IN (7, 8) ON CONFLICT DO NOTHING),\n"
+    "v AS (\n"
+    "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
+    "    to_state, attempt, actor, reason)\n"
+    "  SELECT u.id, u.document_id, u.user_id, c.correlation, u.lease, u.from_status, u.status, 2, u.state, u.attempt, 4,\n"
+    "    CASE WHEN u.state = 8 THEN 'crashed_worker' ELSE 'worker_lost' END\n"
+    "  FROM u LEFT JOIN upload_job_details c ON c.job_id = u.id)\n"
+    "SELECT id, state FROM u";
+
+void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child,
+                           const struct uuid *begun, int n_begun, enum rescue_blame blame, bool suspect,
+                           int max_attempts, int crash_budget, int64_t retry_ms, const char *evidence_json)
+{
+    pg_params_init(p, ctx);
+    pg_add_int8(p, node);
+    pg_add_int8(p, child);
+    if (begun != NULL) {
+        struct pg_array *ids = pg_array_new(ctx, PG_UUID);
+        for (int i = 0; i < n_begun; i++)
+            pg_array_uuid(ids, &begun[i]);
+        pg_add_array(p, ids);
+    } else {
+        pg_add_null(p, PG_UUID_ARRAY);
+    }
+    pg_add_int4(p, (int)blame);
+    pg_add_int4(p, max_attempts);
+    pg_add_int4(p, crash_budget);
+    pg_add_int8(p, retry_ms);
+    if (evidence_json != NULL)
+        pg_add_jsonb(p, evidence_json);
+    else
+        pg_add_null(p, PG_JSONB);
+    pg_add_bool(p, suspect);
+}
+
+/* $1 incarnation */
+const char rescue_node_sql[] =
+    "WITH o AS MATERIALIZED (\n"
+    "  SELECT j.id, j.status FROM upload_jobs j WHERE j.owner_node = $1 AND j.state = 2\n"
+    "  ORDER BY j.id FOR NO KEY UPDATE),\n"
+    "u AS (\n"
+    "  UPDATE upload_jobs j SET lease = j.lease + 1, state = 1, attempt = greatest(j.attempt - 1, 0), run_at = now(),\n"
+    "    owner_node = NULL, owner_child = NULL, deadline = NULL, updated_at = now()\n"
+    "  FROM o WHERE j.id = o.id RETURNING j.*),\n"
+    "v AS (\n"
+    "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
+    "    to_state, attempt, actor, reason)\n"
+    "  SELECT u.id, u.document_id, u.user_id, c.correlation, u.lease, u.status, u.status, 2, 1, u.attempt, 4,\n"
+    "    'worker_lost'\n"
+    "  FROM u LEFT JOIN upload_job_details c ON c.job_id = u.id)\n"
+    "SELECT count(*) FROM u";
+
+/* $1 grace ms, $2 own incarnation. The lock is tried, not read: if it could be taken, nobody held it (it is let go with
+ * this transaction). 1684865027 is LOCK_CLASS_NODE. */
+const char rescue_dead_nodes_sql[] =
+    "SELECT n.name, n.incarnation FROM nodes n\n"
+    "WHERE n.incarnation <> $2\n"
+    "  AND (n.said_goodbye OR n.heartbeat_at < now() - $1 * interval '1 millisecond')\n"
+    "  AND pg_postmaster_start_time() < now() - $1 * interval '1 millisecond'\n"
+    "  AND (pg_try_advisory_xact_lock(1684865027, hashtext(n.name))\n"
+    "       OR n.heartbeat_at < now() - 20 * $1 * interval '1 millisecond')";
+
+const char rescue_forget_node_sql[] = "DELETE FROM nodes WHERE name = $1 AND incarnation = $2";
+
+/* $1 max attempts, $2 retry ms */
+const char rescue_expired_sql[] =
+    "WITH o AS MATERIALIZED (\n"
+    "  SELECT j.id, j.status, j.state FROM upload_jobs j WHERE j.state IN (2, 3) AND j.deadline < now()\n"
+    "  ORDER BY j.deadline LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED),\n"
+    "u AS (\n"
+    "  UPDATE upload_jobs j SET lease = j.lease + 1, owner_node = NULL, owner_child = NULL, deadline = NULL,\n"
+    "    state = CASE WHEN j.attempt >= $1 THEN 7 ELSE 5 END,\n"
+    "    status = CASE WHEN j.attempt >= $1 THEN failure_of(j.status) ELSE j.status END,\n"
+    "    run_at = now() + $2 * interval '1 millisecond', updated_at = now()\n"
+    "  FROM o WHERE j.id = o.id\n"
+    "  RETURNING j.*, o.status AS from_status, o.state AS from_state),\n"
+    "d AS (\n"
+    "  UPDATE upload_job_details d SET error_reason = 'stage_deadline',\n"
+    "    error_message = 'The stage did not finish before its deadline.'\n"
+    "  FROM u WHERE d.job_id = u.id RETURNING d.job_id, d.correlation),\n"
+    "s AS (\n"
+    "  INSERT INTO stale_generations (user_id, document_id, generation)\n"
+    "  SELECT user_id, document_id, generation FROM u WHERE state = 7 ON CONFLICT DO NOTHING),\n"
+    "v AS (\n"
+    "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
+    "    to_state, attempt, actor, reason)\n"
+    "  SELECT u.id, u.document_id, u.user_id, d.correlation, u.lease, u.from_status, u.status, u.from_state, u.state,\n"
+    "    u.attempt, 4, 'stage_deadline'\n"
+    "  FROM u LEFT JOIN d ON d.job_id = u.id)\n"
+    "SELECT count(*) FROM u";
+
+const char rescue_due_sql[] =
+    "WITH o AS MATERIALIZED (\n"
+    "  SELECT id FROM upload_jobs WHERE state = 5 AND run_at <= now() ORDER BY run_at LIMIT 500\n"
+    "  FOR NO KEY UPDATE SKIP LOCKED),\n"
+    "u AS (UPDATE upload_jobs j SET state = 1, updated_at = now() FROM o WHERE j.id = o.id RETURNING j.id)\n"
+    "SELECT count(*) FROM u";
+
+/* $1 age ms, $2 how many. A generation that became visible after it was listed is left alone. 1684865026 is
+ * LOCK_CLASS_LEADER. */
+const char rescue_sweep_sql[] =
+    "WITH g AS MATERIALIZED (\n"
+    "  SELECT user_id, document_id, generation FROM stale_generations\n"
+    "  WHERE since < now() - $1 * interval '1 millisecond' AND pg_try_advisory_xact_lock(1684865026, 0)\n"
+    "  ORDER BY since LIMIT $2 FOR UPDATE SKIP LOCKED),\n"
+    "c AS (\n"
+    "  DELETE FROM document_chunks c USING g\n"
+    "  WHERE c.user_id = g.user_id AND c.document_id = g.document_id AND c.generation = g.generation\n"
+    "    AND NOT EXISTS (SELECT FROM documents d WHERE d.user_id = g.user_id AND d.document_id = g.document_id\n"
+    "                    AND d.live_generation = g.generation)),\n"
+    "s AS (\n"
+    "  DELETE FROM stale_generations s USING g\n"
+    "  WHERE s.user_id = g.user_id AND s.document_id = g.document_id AND s.generation = g.generation RETURNING 1)\n"
+    "SELECT count(*) FROM s";
+
+/* $1 retention ms */
+const char rescue_partitions_sql[] =
+    "SELECT ensure_event_partitions() + drop_event_partitions(now() - $1 * interval '1 millisecond')\n"
+    "WHERE pg_try_advisory_xact_lock(1684865026, 0)";
+
+const char rescue_counts_sql[] =
+    "SELECT status, state, count(*), 0::bigint FROM upload_jobs WHERE state < 6 GROUP BY status, state\n"
+    "UNION ALL\n"
+    "SELECT 0::smallint, state, count(*), 0 FROM upload_jobs WHERE state IN (7, 8) GROUP BY state\n"
+    "UNION ALL\n"
+    "(SELECT 0::smallint, 1::smallint, 0,\n"
+    "   (extract(epoch FROM now() - greatest(run_at, created_at)) * 1000)::bigint\n"
+    " FROM upload_jobs WHERE state = 1 ORDER BY lane, fair_key LIMIT 1)";

@@ -1,0 +1,73 @@
+/*
+ * rescue.h - the coordinator's side of the queue: taking jobs back from the dead, and upkeep
+ *
+ * Statements and their parameters only: the coordinator drives them over its event loop (pg_submit), one at a time.
+ * Every one of them is harmless when done twice. Those of the leader carry LEADER_GUARD: they do nothing on a session
+ * that does not hold the leader lock.
+ *
+ * Each transition here is not its owner's: it names the job's state, increments the lease (so that the old owner's next
+ * write fails) and writes an event.
+ *
+ * Depends on base, core, db.
+ */
+#ifndef QUEUE_RESCUE_H
+#define QUEUE_RESCUE_H
+
+#include "core/conf.h"
+#include "db/pg.h"
+
+#include <stdbool.h>
+
+/* ---- a child's death ---- */
+
+/* What the evidence says of the jobs it owned. Pure: rescue_blame() decides it. */
+enum rescue_blame {
+    BLAME_NONE,    /* attempt given back to all: the cause is not theirs, or nobody can tell whose it is */
+    BLAME_ATTEMPT, /* the one that was alone in hand keeps its attempt (an unexplained SIGKILL) */
+    BLAME_CRASH,   /* the one that was alone in hand caused it: attempt and crash */
+};
+
+struct rescue_evidence {
+    int signal, exit_code; /* exit_code -1: by signal */
+    bool sent_by_us;
+    bool oom;
+    int n_begun; /* jobs in hand that had been begun */
+};
+
+enum rescue_blame rescue_blame(const struct rescue_evidence *v);
+bool rescue_suspects(const struct rescue_evidence *v);
+
+/* Jobs of a dead child. begun: the jobs that it had begun (NULL: not known, taken as all). suspect: the death was a
+ * program's own fault but nobody can tell whose; they will be worked on alone. evidence_json may be NULL.
+ * Result: one row a job (id, to_state). */
+extern const char rescue_release_sql[];
+void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child,
+                           const struct uuid *begun, int n_begun, enum rescue_blame blame, bool suspect,
+                           int max_attempts, int crash_budget, int64_t retry_ms, const char *evidence_json);
+
+/* ---- a dead node ($1 incarnation): all its jobs, attempts given back. -> count */
+extern const char rescue_node_sql[];
+/* Nodes that are dead: lock free, heartbeat older than the grace by the database's clock, server up longer than the
+ * grace. $1 grace ms, $2 own incarnation -> name, incarnation. */
+extern const char rescue_dead_nodes_sql[];
+/* $1 name, $2 incarnation: forgets a dead node's row after its jobs were taken. */
+extern const char rescue_forget_node_sql[];
+
+/* ---- time ---- */
+
+/* Working and waiting jobs past their deadline. $1 max attempts, $2 retry ms -> count */
+extern const char rescue_expired_sql[];
+/* Retryable jobs whose time has come become queued. -> count */
+extern const char rescue_due_sql[];
+
+/* ---- upkeep (leader) ---- */
+
+/* Removes rows of up to $2 stale generations older than $1 ms. -> count of generations */
+extern const char rescue_sweep_sql[];
+/* $1 retention ms of events -> made + dropped partitions */
+extern const char rescue_partitions_sql[];
+
+/* Unfinished jobs by status and state, with the age of the oldest claimable one: (status, state, n, oldest ms). */
+extern const char rescue_counts_sql[];
+
+#endif

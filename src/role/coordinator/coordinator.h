@@ -1,0 +1,87 @@
+/*
+ * coordinator.h - the coordinator's inside
+ *
+ * One database session holds the node's lock and, on one node, the leader's. Everything runs on it, one statement at a
+ * time: tasks.c says what is due and in which order, main.c drives it from one sd-event loop.
+ *
+ *   main.c     start, event sources, drain
+ *   tasks.c    the table of tasks: when due, what to send, what to do with the answer
+ *   deaths.c   the queue of dead children whose jobs are to be released
+ */
+#ifndef COORDINATOR_COORDINATOR_H
+#define COORDINATOR_COORDINATOR_H
+
+#include "db/pg.h"
+#include "proc/child.h"
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#define COORD_MAX_DEATHS 256
+
+/* In order of importance: the first that is due goes next. */
+#define COORD_TASKS(X)                                                             \
+    X(SESSION, "prove that the connection is a session, and take the node's lock") \
+    X(SCHEMA, "check the schema's version")                                        \
+    X(REGISTER, "write the node's row, and find its former life")                  \
+    X(FORMER, "take back the jobs of this node's former life")                     \
+    X(LISTEN, "listen for wake-ups")                                               \
+    X(SPACE, "make sure that the embedding space is there")                        \
+    X(RELEASE, "release a dead child's jobs")                                      \
+    X(DUE, "queue what waited for its retry time")                                 \
+    X(NOTIFY, "wake the other nodes")                                              \
+    X(HEARTBEAT, "write the heartbeat")                                            \
+    X(LEADER, "try to lead")                                                       \
+    X(EXPIRED, "take back what is past its deadline")                              \
+    X(COUNTS, "count the queue")                                                   \
+    X(DEAD_NODES, "look for dead nodes")                                           \
+    X(DEAD_JOBS, "take back a dead node's jobs")                                   \
+    X(FORGET, "forget a dead node")                                                \
+    X(SWEEP, "remove stale generations")                                           \
+    X(PARTITIONS, "make and drop event partitions")                                \
+    X(GOODBYE, "say goodbye")
+
+#define X_TASK(name, what) TASK_##name,
+enum coord_task { COORD_TASKS(X_TASK) TASK_COUNT_ };
+#undef X_TASK
+
+struct coordinator {
+    struct child child;
+    const struct conf *conf;
+    sd_event *event;
+    sd_event_source *io, *timer;
+    struct pg *pg;
+    int pg_fd_seen;
+    int64_t due_ms[TASK_COUNT_]; /* INT64_MAX: not wanted now */
+    enum coord_task running;     /* TASK_COUNT_: none */
+    void *running_ctx;           /* memory of its parameters */
+    uint64_t epoch;              /* of the session that is set up */
+    bool set_up, ready_said, leader, draining, gone;
+    int64_t drain_until_ms;
+    unsigned failures;
+    int64_t former;     /* incarnation of this node's former life, 0: none */
+    char dead_name[80]; /* node being taken over */
+    int64_t dead_incarnation;
+    struct msg_death deaths[COORD_MAX_DEATHS];
+    int n_deaths, first_death;
+    int64_t notified_ms;
+    int backend_pid;
+    int lock_tries;
+    const char *fatal; /* the session cannot be set up: say so and leave */
+    struct error fatal_error;
+};
+
+/* tasks.c */
+void tasks_session_lost(struct coordinator *c);
+void tasks_step(struct coordinator *c); /* starts the next due task if none runs */
+int64_t tasks_next_ms(const struct coordinator *c);
+void tasks_want(struct coordinator *c, enum coord_task t); /* as soon as may be */
+
+/* deaths.c */
+void deaths_add(struct coordinator *c, const struct msg_death *d);
+const struct msg_death *deaths_first(const struct coordinator *c);
+void deaths_pop(struct coordinator *c);
+void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_params *p);
+void deaths_released(struct coordinator *c, const struct msg_death *d, int jobs);
+
+#endif

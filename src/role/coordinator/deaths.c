@@ -1,0 +1,92 @@
+/*
+ * deaths.c - dead children: from the master's evidence to the queue's statement
+ *
+ * The master sends each death once; it is kept here until the database has answered. When the ring is full the oldest
+ * is dropped with a warning: its jobs are then taken by their deadline, as if this node had died.
+ *
+ * Depends on base, queue, proc.
+ */
+#include "coordinator/coordinator.h"
+
+#include "base/log.h"
+#include "core/state.h"
+#include "queue/rescue.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+void deaths_add(struct coordinator *c, const struct msg_death *d)
+{
+    if (c->n_deaths == COORD_MAX_DEATHS) {
+        log_warn("coordinator", "too many deaths wait for the database, one is left to its deadline", "serial",
+                 LOG_I(c->deaths[c->first_death].serial), NULL);
+        deaths_pop(c);
+    }
+    c->deaths[(c->first_death + c->n_deaths) % COORD_MAX_DEATHS] = *d;
+    c->n_deaths++;
+    tasks_want(c, TASK_RELEASE);
+}
+
+const struct msg_death *deaths_first(const struct coordinator *c)
+{
+    return c->n_deaths > 0 ? &c->deaths[c->first_death] : NULL;
+}
+
+void deaths_pop(struct coordinator *c)
+{
+    if (c->n_deaths == 0)
+        return;
+    c->first_death = (c->first_death + 1) % COORD_MAX_DEATHS;
+    c->n_deaths--;
+}
+
+static char *evidence_text(const void *ctx, const struct msg_death *d)
+{
+    const char *stage = status_name(d->stage);
+    json_t *j = json_pack("{s:i, s:i, s:i, s:b, s:i, s:s, s:i, s:I, s:I, s:I, s:I}", "pid", d->pid, "exit_code",
+                          d->exit_code, "signal", d->signal, "sent_by_us", d->sent_by_us, "oom", d->oom, "stage",
+                          stage != NULL ? stage : "none", "in_hand", d->n_in_hand, "in_hand_ms",
+                          (json_int_t)d->in_hand_ms, "utime_ms", (json_int_t)d->utime_ms, "stime_ms",
+                          (json_int_t)d->stime_ms, "maxrss_kb", (json_int_t)d->maxrss_kb);
+    char *dumped = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
+    char *text = dumped != NULL ? talloc_strdup(ctx, dumped) : NULL;
+
+    free(dumped);
+    json_decref(j);
+    return text;
+}
+
+void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_params *p)
+{
+    struct rescue_evidence v = {.signal = d->signal, .exit_code = d->exit_code, .sent_by_us = d->sent_by_us != 0,
+                                .oom = d->oom == 1};
+    struct uuid begun[SCORE_IN_HAND_MAX];
+    bool known = !d->torn && d->n_in_hand <= SCORE_IN_HAND_MAX;
+    enum rescue_blame blame;
+
+    for (int i = 0; i < d->n_jobs && i < SCORE_IN_HAND_MAX; i++)
+        if (d->jobs[i].status > 0)
+            begun[v.n_begun++] = d->jobs[i].job_id;
+    if (!known)
+        v.n_begun = 0;
+    blame = known ? rescue_blame(&v) : BLAME_NONE;
+    rescue_release_params(p, c->running_ctx, c->child.incarnation, d->serial, known ? begun : NULL, v.n_begun, blame,
+                          rescue_suspects(&v), (int)c->conf->queue_max_attempts, (int)c->conf->queue_crash_budget,
+                          c->conf->queue_retry_first, evidence_text(c->running_ctx, d));
+}
+
+void deaths_released(struct coordinator *c, const struct msg_death *d, int jobs)
+{
+    struct channel_msg m = {.kind = CHANNEL_RELEASED};
+
+    m.released.serial = d->serial;
+    m.released.jobs = jobs;
+    (void)channel_send(c->child.channel, &m);
+    if (jobs > 0) {
+        log_info("coordinator", "jobs of a dead child released", "serial", LOG_I(d->serial), "jobs", LOG_I(jobs), NULL);
+        m = (struct channel_msg){.kind = CHANNEL_WAKE};
+        (void)channel_send(c->child.channel, &m);
+    }
+}

@@ -1,0 +1,517 @@
+/*
+ * tasks.c - what the coordinator does, one statement at a time
+ *
+ * A table gives each task its statement, the parameters and what to do with the answer. tasks_step() is called after
+ * every event; it starts the most important task that is due. A failed task is due again after a backoff; a lost
+ * session starts over with TASK_SESSION, since its locks are gone.
+ *
+ * Fatal: another master holds this node's name; the connection is a transaction pooler; the schema is missing or not
+ * for this version. Warns: failing statements, once an outage. Depends on base, core, db, queue, provider, proc.
+ */
+#include "coordinator/coordinator.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/reason.h"
+#include "db/locks.h"
+#include "db/migrate.h"
+#include "provider/embedder.h"
+#include "queue/rescue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#define NEVER           INT64_MAX
+#define LEADER_EVERY_MS 2000
+#define TICK_MS         500
+#define COUNTS_MS       2000
+#define NODES_MS        2000
+#define SWEEP_MS        2000
+#define PARTITIONS_MS   (60 * 60 * 1000)
+#define NOTIFY_GAP_MS   100
+#define SWEEP_AT_ONCE   20
+#define LOCK_TRIES      50
+#define LOCK_EVERY_MS   100
+
+/* ---- statements of this file ---- */
+
+/* $1 node name. The same backend must answer twice, and the lock must stand in its own list of locks. */
+static const char sql_session[] =
+    "SELECT pg_try_advisory_lock(1684865027, hashtext($1)), pg_backend_pid(),\n"
+    "  EXISTS (SELECT FROM pg_settings WHERE name = 'server_version_num' AND setting::int >= 150000)";
+static const char sql_schema[] =
+    "SELECT pg_backend_pid(), (SELECT max(version) FROM upload_pipeline.schema_migrations),\n"
+    "  EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()\n"
+    "          AND classid = 1684865027 AND granted)";
+/* $1 name, $2 incarnation, $3 version -> the incarnation before */
+static const char sql_register[] =
+    "WITH old AS (SELECT incarnation FROM nodes WHERE name = $1),\n"
+    "n AS (INSERT INTO nodes (name, incarnation, version) VALUES ($1, $2, $3)\n"
+    "  ON CONFLICT (name) DO UPDATE SET incarnation = $2, version = $3, started_at = now(), heartbeat_at = now(),\n"
+    "    said_goodbye = false)\n"
+    "SELECT coalesce((SELECT incarnation FROM old), 0)";
+static const char sql_listen[] = "LISTEN docmill_wake";
+static const char sql_space[] = "SELECT ensure_embedding_space($1, $2, $3, $4, $5)";
+static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
+static const char sql_heartbeat[] = "UPDATE nodes SET heartbeat_at = now() WHERE name = $1 AND incarnation = $2";
+static const char sql_leader[] = "SELECT pg_try_advisory_lock(1684865026, 0)";
+static const char sql_goodbye[] =
+    "UPDATE nodes SET said_goodbye = true, heartbeat_at = now() WHERE name = $1 AND incarnation = $2";
+
+_Static_assert(LOCK_CLASS_LEADER == 1684865026 && LOCK_CLASS_NODE == 1684865027, "keyspace of locks.h");
+
+/* ---- parameters ---- */
+
+static void add_name(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_text(p, c->conf->node_name);
+}
+
+static void add_me(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_text(p, c->conf->node_name);
+    pg_add_int8(p, c->child.incarnation);
+}
+
+static void add_register(struct coordinator *c, struct pg_params *p)
+{
+    add_me(c, p);
+    pg_add_text(p, DOCMILL_VERSION);
+}
+
+static void add_former(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_int8(p, c->former);
+}
+
+static void add_space(struct coordinator *c, struct pg_params *p)
+{
+    struct embedder_identity id = embedder_identity(c->conf);
+
+    pg_add_text(p, id.model);
+    pg_add_int4(p, id.version);
+    pg_add_int4(p, id.dimension);
+    pg_add_text(p, id.metric);
+    pg_add_text(p, c->conf->search_index);
+}
+
+static void add_release(struct coordinator *c, struct pg_params *p)
+{
+    deaths_params(c, deaths_first(c), p);
+}
+
+static void add_incarnation_text(struct coordinator *c, struct pg_params *p)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%lld", (long long)c->child.incarnation);
+    pg_add_text(p, text);
+}
+
+static void add_expired(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_int4(p, (int32_t)c->conf->queue_max_attempts);
+    pg_add_int8(p, c->conf->queue_retry_first);
+}
+
+static void add_dead_nodes(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_int8(p, c->conf->node_grace);
+    pg_add_int8(p, c->child.incarnation);
+}
+
+static void add_dead_jobs(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_int8(p, c->dead_incarnation);
+}
+
+static void add_forget(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_text(p, c->dead_name);
+    pg_add_int8(p, c->dead_incarnation);
+}
+
+static void add_sweep(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_int8(p, c->conf->retention_generations);
+    pg_add_int4(p, SWEEP_AT_ONCE);
+}
+
+static void add_partitions(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_int8(p, c->conf->retention_events);
+}
+
+/* ---- answers ---- */
+
+static void wake_workers(struct coordinator *c)
+{
+    struct channel_msg m = {.kind = CHANNEL_WAKE};
+
+    (void)channel_send(c->child.channel, &m);
+}
+
+static void again_in(struct coordinator *c, enum coord_task t, int64_t ms)
+{
+    c->due_ms[t] = clock_ms() + ms;
+}
+
+static void set_fatal(struct coordinator *c, enum reason r, int code, const char *text, const char *hint)
+{
+    reason_error(&c->fatal_error, r, code, "%s", text);
+    error_hint(&c->fatal_error, "%s", hint);
+    c->fatal = c->fatal_error.message;
+}
+
+static void got_session(struct coordinator *c, const PGresult *r)
+{
+    c->backend_pid = (int)pg_get_int(r, 0, 1);
+    if (!pg_get_bool(r, 0, 0) && c->lock_tries++ < LOCK_TRIES) { /* a session that just ended may still hold it */
+        again_in(c, TASK_SESSION, LOCK_EVERY_MS);
+        return;
+    }
+    if (!pg_get_bool(r, 0, 0)) {
+        set_fatal(c, REASON_conflict, EEXIST, "another master with this node name is connected to the database",
+                  "give each master its own node.name, or stop the other one");
+        return;
+    }
+    c->lock_tries = 0;
+    tasks_want(c, TASK_SCHEMA);
+}
+
+static void got_schema(struct coordinator *c, const PGresult *r)
+{
+    struct score_data *s;
+    int version = (int)pg_get_int(r, 0, 1);
+
+    if ((int)pg_get_int(r, 0, 0) != c->backend_pid || !pg_get_bool(r, 0, 2)) {
+        set_fatal(c, REASON_conflict, EPROTO, "the database connection changes its session: it is a transaction pooler",
+                  "set database.direct_url to the server itself");
+        return;
+    }
+    if (version != migrate_max()) {
+        char text[160];
+        snprintf(text, sizeof text, "the schema has version %d, this program needs %d", version, migrate_max());
+        set_fatal(c, REASON_db_error, EPROTO, text, "run `docmilld migrate up`");
+        return;
+    }
+    s = score_begin(c->child.score);
+    s->schema_version = version;
+    score_end(c->child.score);
+    tasks_want(c, TASK_REGISTER);
+}
+
+static void got_register(struct coordinator *c, const PGresult *r)
+{
+    c->former = pg_get_int(r, 0, 0);
+    if (c->former == c->child.incarnation)
+        c->former = 0;
+    tasks_want(c, c->former != 0 ? TASK_FORMER : TASK_LISTEN);
+}
+
+static void got_former(struct coordinator *c, const PGresult *r)
+{
+    int64_t n = pg_get_int(r, 0, 0);
+
+    if (n > 0)
+        log_info("coordinator", "jobs of this node's former life are queued again", "jobs", LOG_I(n), NULL);
+    tasks_want(c, TASK_LISTEN);
+}
+
+static void got_listen(struct coordinator *c, const PGresult *r)
+{
+    (void)r;
+    tasks_want(c, TASK_SPACE);
+}
+
+static void got_space(struct coordinator *c, const PGresult *r)
+{
+    struct score_data *s;
+
+    (void)r;
+    c->set_up = true;
+    c->failures = 0;
+    s = score_begin(c->child.score);
+    s->db_ok = 1;
+    s->phase = SCORE_BUSY;
+    s->note[0] = '\0';
+    score_end(c->child.score);
+    for (int t = TASK_RELEASE; t < TASK_GOODBYE; t++)
+        c->due_ms[t] = NEVER;
+    for (int t = TASK_DUE; t <= TASK_COUNTS; t++)
+        tasks_want(c, (enum coord_task)t);
+    c->due_ms[TASK_NOTIFY] = NEVER;
+    if (c->n_deaths > 0)
+        tasks_want(c, TASK_RELEASE);
+    if (!c->ready_said)
+        child_say_ready(&c->child);
+    else
+        log_info("coordinator", "database session is back", NULL);
+    c->ready_said = true;
+    wake_workers(c); /* what was notified meanwhile went unheard */
+}
+
+static void got_release(struct coordinator *c, const PGresult *r)
+{
+    const struct msg_death *d = deaths_first(c);
+
+    deaths_released(c, d, PQntuples(r));
+    deaths_pop(c);
+    if (c->n_deaths > 0)
+        tasks_want(c, TASK_RELEASE);
+}
+
+static void got_due(struct coordinator *c, const PGresult *r)
+{
+    if (pg_get_int(r, 0, 0) > 0)
+        wake_workers(c);
+    again_in(c, TASK_DUE, TICK_MS);
+}
+
+static void got_notify(struct coordinator *c, const PGresult *r)
+{
+    (void)r;
+    c->notified_ms = clock_ms();
+}
+
+static void got_heartbeat(struct coordinator *c, const PGresult *r)
+{
+    (void)r;
+    again_in(c, TASK_HEARTBEAT, c->conf->node_heartbeat);
+}
+
+static void got_leader(struct coordinator *c, const PGresult *r)
+{
+    struct score_data *s;
+
+    c->leader = pg_get_bool(r, 0, 0);
+    s = score_begin(c->child.score);
+    s->is_leader = c->leader;
+    score_end(c->child.score);
+    if (!c->leader) {
+        again_in(c, TASK_LEADER, LEADER_EVERY_MS);
+        return;
+    }
+    log_info("coordinator", "leading", NULL);
+    tasks_want(c, TASK_DEAD_NODES);
+    tasks_want(c, TASK_SWEEP);
+    tasks_want(c, TASK_PARTITIONS);
+}
+
+static void got_expired(struct coordinator *c, const PGresult *r)
+{
+    int64_t n = pg_get_int(r, 0, 0);
+
+    if (n > 0)
+        log_warn("coordinator", "jobs past their deadline taken back", "jobs", LOG_I(n), NULL);
+    again_in(c, TASK_EXPIRED, TICK_MS * 2);
+}
+
+static void got_counts(struct coordinator *c, const PGresult *r)
+{
+    struct score_data *s = score_begin(c->child.score);
+
+    memset(s->queue_by_status, 0, sizeof s->queue_by_status);
+    memset(s->queue_by_state, 0, sizeof s->queue_by_state);
+    s->oldest_queued_ms = 0;
+    for (int i = 0; i < PQntuples(r); i++) {
+        int64_t status = pg_get_int(r, i, 0), state = pg_get_int(r, i, 1);
+        if (status > 0 && status < STATUS_MAX_)
+            s->queue_by_status[status] += pg_get_int(r, i, 2);
+        if (state > 0 && state < STATE_MAX_)
+            s->queue_by_state[state] += pg_get_int(r, i, 2);
+        if (pg_get_int(r, i, 3) > 0)
+            s->oldest_queued_ms = pg_get_int(r, i, 3);
+    }
+    s->queue_counted_ms = clock_ms();
+    score_end(c->child.score);
+    again_in(c, TASK_COUNTS, COUNTS_MS);
+}
+
+static void got_dead_nodes(struct coordinator *c, const PGresult *r)
+{
+    if (PQntuples(r) == 0) {
+        again_in(c, TASK_DEAD_NODES, NODES_MS);
+        return;
+    }
+    snprintf(c->dead_name, sizeof c->dead_name, "%s", pg_get_text(r, 0, 0));
+    c->dead_incarnation = pg_get_int(r, 0, 1);
+    tasks_want(c, TASK_DEAD_JOBS);
+}
+
+static void got_dead_jobs(struct coordinator *c, const PGresult *r)
+{
+    int64_t n = pg_get_int(r, 0, 0);
+
+    log_warn("coordinator", "node is dead, its jobs are queued again", "node", c->dead_name, "jobs", LOG_I(n), NULL);
+    if (n > 0)
+        wake_workers(c);
+    tasks_want(c, TASK_FORGET);
+}
+
+static void got_forget(struct coordinator *c, const PGresult *r)
+{
+    (void)r;
+    tasks_want(c, TASK_DEAD_NODES);
+}
+
+static void got_sweep(struct coordinator *c, const PGresult *r)
+{
+    again_in(c, TASK_SWEEP, pg_get_int(r, 0, 0) > 0 ? 50 : SWEEP_MS);
+}
+
+static void got_partitions(struct coordinator *c, const PGresult *r)
+{
+    (void)r;
+    again_in(c, TASK_PARTITIONS, PARTITIONS_MS);
+}
+
+static void got_goodbye(struct coordinator *c, const PGresult *r)
+{
+    (void)r;
+    c->gone = true;
+}
+
+/* ---- the table ---- */
+
+struct task_row {
+    const char *name;
+    const char *sql;
+    void (*params)(struct coordinator *c, struct pg_params *p);
+    void (*answer)(struct coordinator *c, const PGresult *r);
+};
+
+static const struct task_row rows[TASK_COUNT_] = {
+    [TASK_SESSION] = {"session", sql_session, add_name, got_session},
+    [TASK_SCHEMA] = {"schema", sql_schema, NULL, got_schema},
+    [TASK_REGISTER] = {"register", sql_register, add_register, got_register},
+    [TASK_FORMER] = {"former", rescue_node_sql, add_former, got_former},
+    [TASK_LISTEN] = {"listen", sql_listen, NULL, got_listen},
+    [TASK_SPACE] = {"space", sql_space, add_space, got_space},
+    [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
+    [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},
+    [TASK_NOTIFY] = {"notify", sql_notify, add_incarnation_text, got_notify},
+    [TASK_HEARTBEAT] = {"heartbeat", sql_heartbeat, add_me, got_heartbeat},
+    [TASK_LEADER] = {"leader", sql_leader, NULL, got_leader},
+    [TASK_EXPIRED] = {"expired", rescue_expired_sql, add_expired, got_expired},
+    [TASK_COUNTS] = {"counts", rescue_counts_sql, NULL, got_counts},
+    [TASK_DEAD_NODES] = {"dead_nodes", rescue_dead_nodes_sql, add_dead_nodes, got_dead_nodes},
+    [TASK_DEAD_JOBS] = {"dead_jobs", rescue_node_sql, add_dead_jobs, got_dead_jobs},
+    [TASK_FORGET] = {"forget", rescue_forget_node_sql, add_forget, got_forget},
+    [TASK_SWEEP] = {"sweep", rescue_sweep_sql, add_sweep, got_sweep},
+    [TASK_PARTITIONS] = {"partitions", rescue_partitions_sql, add_partitions, got_partitions},
+    [TASK_GOODBYE] = {"goodbye", sql_goodbye, add_me, got_goodbye},
+};
+
+void tasks_want(struct coordinator *c, enum coord_task t)
+{
+    if (t == TASK_NOTIFY && clock_ms() - c->notified_ms < NOTIFY_GAP_MS)
+        c->due_ms[t] = c->notified_ms + NOTIFY_GAP_MS;
+    else
+        c->due_ms[t] = clock_ms();
+}
+
+void tasks_session_lost(struct coordinator *c)
+{
+    struct score_data *s;
+
+    for (int t = 0; t < TASK_COUNT_; t++)
+        c->due_ms[t] = NEVER;
+    c->set_up = false;
+    c->leader = false;
+    c->due_ms[TASK_SESSION] = clock_ms() + backoff_ms(50, 2000, c->failures);
+    s = score_begin(c->child.score);
+    s->db_ok = 0;
+    s->is_leader = 0;
+    score_end(c->child.score);
+}
+
+int64_t tasks_next_ms(const struct coordinator *c)
+{
+    int64_t next = NEVER;
+
+    for (int t = 0; t < TASK_COUNT_; t++)
+        if (c->due_ms[t] < next)
+            next = c->due_ms[t];
+    return next;
+}
+
+static void failed(struct coordinator *c, enum coord_task t, const struct error *e)
+{
+    struct score_data *s;
+
+    if (c->failures++ == 0 || e->cls == ERR_INTERNAL)
+        log_warn("coordinator", "a statement failed", "task", rows[t].name, "reason", e->reason, "error", e->message,
+                 NULL);
+    s = score_begin(c->child.score);
+    snprintf(s->note, sizeof s->note, "%.*s", (int)sizeof s->note - 1, e->message);
+    score_end(c->child.score);
+    if (t == TASK_SESSION && strcmp(e->reason, reason_name(REASON_db_unavailable)) != 0 && c->failures > 3 &&
+        !c->ready_said) {
+        c->fatal_error = *e;
+        c->fatal = c->fatal_error.message;
+        return;
+    }
+    if (!pg_connected(c->pg) || !c->set_up || pg_epoch(c->pg) != c->epoch)
+        tasks_session_lost(c);
+    else
+        c->due_ms[t] = clock_ms() + backoff_ms(200, 5000, c->failures);
+}
+
+static void answered(void *arg, const PGresult *res, const struct error *e)
+{
+    struct coordinator *c = arg;
+    enum coord_task t = c->running;
+
+    c->running = TASK_COUNT_;
+    score_beat(c->child.score);
+    if (res == NULL) {
+        failed(c, t, e);
+    } else {
+        c->epoch = pg_epoch(c->pg);
+        if (c->set_up)
+            c->failures = 0;
+        rows[t].answer(c, res);
+    }
+    TALLOC_FREE(c->running_ctx);
+}
+
+static enum coord_task next_due(const struct coordinator *c)
+{
+    int64_t now = clock_ms();
+
+    for (int t = 0; t < TASK_COUNT_; t++)
+        if (c->due_ms[t] <= now)
+            return (enum coord_task)t;
+    return TASK_COUNT_;
+}
+
+void tasks_step(struct coordinator *c)
+{
+    struct pg_params params;
+    struct error e;
+    enum coord_task t;
+
+    if (c->running != TASK_COUNT_ || c->fatal != NULL)
+        return;
+    if (c->set_up && (!pg_connected(c->pg) || pg_epoch(c->pg) != c->epoch)) {
+        log_warn("coordinator", "database session lost", NULL);
+        tasks_session_lost(c);
+    }
+    t = next_due(c);
+    if (t == TASK_COUNT_)
+        return;
+    c->due_ms[t] = NEVER;
+    c->running_ctx = talloc_new(NULL);
+    pg_params_init(&params, c->running_ctx);
+    if (rows[t].params != NULL)
+        rows[t].params(c, &params);
+    c->running = t;
+    if (pg_submit(c->pg, rows[t].sql, &params, 0, answered, c, &e) != 0) {
+        c->running = TASK_COUNT_;
+        TALLOC_FREE(c->running_ctx);
+        failed(c, t, &e);
+    }
+}

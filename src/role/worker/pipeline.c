@@ -1,0 +1,461 @@
+/*
+ * pipeline.c - one job through its stages
+ *
+ * Starts wherever the database says an earlier attempt got to: the parsed text is durable from parse_validated on, the
+ * chunk rows from chunks_stored on, vectors as they were stored. A small document goes from its bytes to `complete` in
+ * one transaction (batch.c); a costly parse is made durable by itself, and a large document stores its rows in slices,
+ * so that neither is paid for twice.
+ *
+ * Every text and byte that comes back from storage is checked against its hash before it is believed.
+ *
+ * Depends on base, core, text, blob, provider, queue.
+ */
+#include "worker/worker.h"
+
+#include "base/clock.h"
+#include "core/ids.h"
+#include "provider/embedder.h"
+#include "provider/parser.h"
+#include "text/chunker.h"
+#include "text/normalise.h"
+
+#include <errno.h>
+#include <string.h>
+#include <talloc.h>
+
+#define SLICE_CHUNKS  512
+#define STAGE_BUSY_MS (120 * 1000) /* a local stage that shows no sign of life for so long is hung */
+
+/* One document on its way; everything hangs on ctx. */
+struct passage {
+    struct worker *w;
+    struct hand *h;
+    void *ctx;
+    const char *text; /* normalised */
+    size_t len;
+    struct normalised normal;
+    uint8_t parsed_sha256[SHA256_BYTES];
+    bool plain;
+    int pages;
+    bool fresh; /* parsed in this attempt: set_parsed is due with the next store */
+    struct queue_chunk *chunks;
+    int n_chunks;
+    struct queue_work work; /* hops collected so far */
+};
+
+int worker_space(struct worker *w, const struct queue_job *j, struct queue_space *out, struct error *e)
+{
+    int rc;
+
+    for (int i = 0; i < w->n_spaces; i++) {
+        if (w->spaces[i].space == j->space) {
+            *out = w->spaces[i];
+            return 0;
+        }
+    }
+    if ((rc = queue_read_space(w->pg, j->space, out, e)) != 0)
+        return rc;
+    if (w->n_spaces < WORKER_MAX_SPACES)
+        w->spaces[w->n_spaces++] = *out;
+    return 0;
+}
+
+int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, struct error *e)
+{
+    struct queue_verdict v;
+    int rc = queue_fail(w->pg, h->job, h->status, h->stage, why, &w->policy, &v, e);
+
+    if (rc < 0)
+        return rc;
+    hand_over(w, h, false, rc == 0);
+    return 0;
+}
+
+/* ---- parse and validate ---- */
+
+static bool parse_cancelled(void *arg)
+{
+    struct passage *p = arg;
+    struct error ignored;
+
+    return p->w->master_gone || (p->w->draining && clock_ms() >= p->w->drain_until_ms) ||
+           hand_check_deadline(p->w, p->h, &ignored) != 0;
+}
+
+static void parse_tick(void *arg)
+{
+    struct passage *p = arg;
+
+    worker_tick(p->w);
+}
+
+static int parse(struct passage *p, struct parse_result *result, struct error *e)
+{
+    const struct queue_job *j = p->h->job;
+    struct blob_view raw;
+    struct parse_job job;
+    int64_t began = clock_ms();
+    int rc;
+
+    hand_stage(p->w, p->h, STATUS_PARSE_QUEUED, p->w->conf->parser_timeout + STAGE_BUSY_MS);
+    rc = blob_view(p->w->blobs, &j->user_id, j->sha256, j->bytes, &raw, e);
+    if (rc != 0)
+        return rc;
+    job = (struct parse_job){.type = sniff_by_mime(j->content_type), .fd = raw.fd, .size = (int64_t)raw.size,
+                             .tick = parse_tick, .tick_arg = p, .cancelled = parse_cancelled};
+    rc = parse_run(p->w->conf, &job, result, e);
+    blob_unview(&raw);
+    if (rc == -ECANCELED)
+        return reason_error(e, REASON_draining, ECANCELED, "parsing was stopped: the worker is going away");
+    if (rc == 0)
+        hand_stage_done(p->w, &p->work, STATUS_PARSE_QUEUED, began);
+    return rc;
+}
+
+static int validate(struct passage *p, const struct parse_result *result, struct error *e)
+{
+    const struct queue_job *j = p->h->job;
+    int64_t began = clock_ms();
+    int rc;
+
+    hand_stage(p->w, p->h, STATUS_PARSED, STAGE_BUSY_MS);
+    rc = normalise(p->ctx, result->plain ? NORMALISE_PLAIN : NORMALISE_MARKDOWN, result->text, result->len, &p->normal);
+    if (rc != 0)
+        return reason_error(e, rc == -EFBIG ? REASON_parse_output : REASON_internal, rc, NULL);
+    p->text = p->normal.text;
+    p->len = p->normal.len;
+    p->plain = result->plain;
+    p->pages = result->pages > 0 ? result->pages : p->normal.n_pages > 1 ? p->normal.n_pages : 0;
+    if (p->len == 0)
+        return reason_error(e, REASON_parse_no_text, EINVAL, NULL);
+    if (p->pages > p->w->conf->limits_max_pages)
+        return reason_error(e, REASON_too_many_pages, EFBIG, "The file has %d pages, limits.max_pages is %lld.", p->pages,
+                            (long long)p->w->conf->limits_max_pages);
+    rc = blob_put(p->w->blobs, &j->user_id, p->text, p->len, p->parsed_sha256, e);
+    if (rc != 0)
+        return rc;
+    p->fresh = true;
+    hand_stage_done(p->w, &p->work, STATUS_PARSED, began);
+    return 0;
+}
+
+/* The parsed text of an earlier attempt, copied: it must outlive the view until the batch is stored. */
+static int reopen(struct passage *p, struct error *e)
+{
+    const struct queue_job *j = p->h->job;
+    struct blob_view v;
+    int rc = blob_view(p->w->blobs, &j->user_id, j->parsed_sha256, j->parsed_bytes, &v, e);
+
+    if (rc != 0)
+        return rc;
+    p->text = talloc_memdup(p->ctx, v.data, v.size);
+    p->len = v.size;
+    blob_unview(&v);
+    if (p->text == NULL)
+        return reason_error(e, REASON_internal, ENOMEM, "no memory for %zu bytes of parsed text", p->len);
+    p->plain = j->parsed_plain;
+    p->pages = j->pages;
+    p->normal.page_starts = j->page_starts;
+    p->normal.n_pages = j->n_page_starts;
+    return 0;
+}
+
+static void put_parsed(struct passage *p, struct queue_work *work)
+{
+    if (!p->fresh)
+        return;
+    work->set_parsed = true;
+    work->parsed_plain = p->plain;
+    work->parsed_sha256 = p->parsed_sha256;
+    work->parsed_bytes = (int64_t)p->len;
+    work->pages = p->pages;
+    work->page_starts = p->normal.page_starts;
+    work->n_page_starts = p->normal.n_pages;
+}
+
+/* Stores a step of this document alone. The hops so far go with the step that moves the status. */
+static int step(struct passage *p, struct queue_work *work, struct error *e)
+{
+    int rc;
+
+    work->job = p->h->job;
+    work->from_status = p->h->status;
+    if (work->to_status != work->from_status) {
+        memcpy(work->hops, p->work.hops, sizeof work->hops);
+        work->n_hops = p->work.n_hops;
+    }
+    rc = store_one(p->w, p->h, work, e);
+    if (rc == 1 && work->n_hops > 0)
+        p->work.n_hops = 0;
+    if (rc == 1 && work->set_parsed)
+        p->fresh = false;
+    return rc;
+}
+
+/* ---- chunk ---- */
+
+static int take_chunk(void *arg, const struct chunk *c)
+{
+    struct passage *p = arg;
+    struct queue_chunk *q;
+
+    if (c->ord >= p->w->conf->limits_max_chunks)
+        return -E2BIG;
+    if ((size_t)c->ord >= talloc_array_length(p->chunks))
+        p->chunks = talloc_realloc(p->ctx, p->chunks, struct queue_chunk, (unsigned)c->ord * 2 + 16);
+    q = &p->chunks[c->ord];
+    ids_chunk(&p->h->job->document_id, CHUNKER_NAME, CHUNKER_VERSION, c->ord, &q->chunk_id);
+    q->ord = c->ord;
+    q->tokens = c->tokens;
+    q->page = c->page;
+    q->overlap = (int)c->overlap;
+    q->byte_start = (int64_t)c->start;
+    q->byte_end = (int64_t)c->end;
+    q->text = p->text + c->start - c->overlap;
+    q->text_len = c->end - c->start + c->overlap;
+    if (c->ord > 0 && strcmp(c->heading_path, p->chunks[c->ord - 1].heading_path) == 0)
+        q->heading_path = p->chunks[c->ord - 1].heading_path;
+    else
+        q->heading_path = talloc_strdup(p->ctx, c->heading_path);
+    p->n_chunks = c->ord + 1;
+    if (c->ord % 256 == 255)
+        worker_tick(p->w);
+    return 0;
+}
+
+static int chunk(struct passage *p, struct error *e)
+{
+    struct chunk_options o = {.max_tokens = (int)p->w->conf->chunk_max_tokens,
+                              .overlap_tokens = (int)p->w->conf->chunk_overlap_tokens};
+    int64_t began = clock_ms();
+    int rc;
+
+    if (p->h->job->chunker != CHUNKER_ID)
+        return reason_error(e, REASON_internal, ENOSYS, "chunker %d is not known to this version", p->h->job->chunker);
+    hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
+    p->chunks = talloc_array(p->ctx, struct queue_chunk, 16);
+    rc = chunk_text(p->text, p->len, p->normal.page_starts, p->normal.n_pages, &o, take_chunk, p);
+    if (rc == -E2BIG)
+        return reason_error(e, REASON_too_many_chunks, E2BIG, NULL);
+    if (rc != 0)
+        return reason_error(e, REASON_internal, rc, "chunking failed");
+    if (p->n_chunks == 0)
+        return reason_error(e, REASON_parse_no_text, EINVAL, NULL);
+    hand_stage_done(p->w, &p->work, STATUS_CHUNKING, began);
+    return 0;
+}
+
+/* ---- embed ---- */
+
+/* n chunks into vectors of the job's space; the array hangs on ctx. NULL with *e. */
+static float *embed(struct passage *p, const void *ctx, const struct queue_chunk *chunks, int n, int dimension,
+                    struct error *e)
+{
+    struct conf pinned = *p->w->conf;
+    struct embed_input *in = talloc_array(ctx, struct embed_input, (unsigned)n);
+    float *out = talloc_array(ctx, float, (unsigned)n * (unsigned)dimension);
+    int per_call = (int)p->w->conf->embedder_batch_items;
+
+    pinned.embedder_dimension = dimension;
+    for (int i = 0; i < n; i++)
+        in[i] = (struct embed_input){chunks[i].text, chunks[i].text_len};
+    for (int i = 0; i < n; i += per_call) {
+        int k = n - i < per_call ? n - i : per_call;
+        if (embed_batch(&pinned, in + i, k, out + (size_t)i * (size_t)dimension, e) != 0)
+            return NULL;
+        worker_tick(p->w);
+    }
+    return out;
+}
+
+static int check_space(struct passage *p, struct queue_space *space, struct error *e)
+{
+    struct embedder_identity mine = embedder_identity(p->w->conf);
+    int rc = worker_space(p->w, p->h->job, space, e);
+
+    if (rc != 0)
+        return rc;
+    if (strcmp(space->model, mine.model) != 0 || space->version != mine.version)
+        return error_set(e, ENOTSUP, ERR_RECOVERABLE, "internal",
+                         "the job is pinned to embedding model %s version %d, this node has %s version %d", space->model,
+                         space->version, mine.model, mine.version);
+    return 0;
+}
+
+/* ---- a small document: everything in one transaction, with others ---- */
+
+static int finish_small(struct passage *p, struct error *e)
+{
+    struct queue_space space;
+    struct batch_item *it;
+    float *vectors;
+    int64_t began = clock_ms();
+    int rc;
+
+    if ((rc = check_space(p, &space, e)) != 0)
+        return rc;
+    hand_stage(p->w, p->h, STATUS_EMBEDDING_IN_PROGRESS, STAGE_BUSY_MS);
+    vectors = embed(p, p->ctx, p->chunks, p->n_chunks, space.dimension, e);
+    if (vectors == NULL)
+        return e->code;
+    hand_stage_done(p->w, &p->work, STATUS_EMBEDDING_IN_PROGRESS, began);
+    it = batch_add(p->w, p->h, p->ctx);
+    put_parsed(p, &it->work);
+    if (it->work.set_parsed) { /* the passage goes, the item stays */
+        it->work.parsed_sha256 = talloc_memdup(p->ctx, p->parsed_sha256, SHA256_BYTES);
+    }
+    it->work.to_status = STATUS_COMPLETE;
+    it->work.clear_chunks = !p->fresh;
+    it->work.chunks = p->chunks;
+    it->work.n_chunks = p->n_chunks;
+    it->work.vectors = vectors;
+    it->work.n_vectors = p->n_chunks;
+    it->work.expected_chunks = p->n_chunks;
+    memcpy(it->work.hops, p->work.hops, sizeof it->work.hops);
+    it->work.n_hops = p->work.n_hops;
+    p->w->batch_chunks += p->n_chunks;
+    p->w->batch_bytes += p->len;
+    p->ctx = NULL; /* the batch owns it now */
+    return 0;
+}
+
+/* ---- a large document: rows in slices ---- */
+
+static int store_chunk_slices(struct passage *p, struct error *e)
+{
+    int64_t began = clock_ms();
+    bool clear = !p->fresh;
+    int rc = 1;
+
+    for (int first = 0; rc == 1 && first < p->n_chunks; first += SLICE_CHUNKS) {
+        struct queue_work work = {.chunks = p->chunks + first};
+        bool last = first + SLICE_CHUNKS >= p->n_chunks;
+        work.n_chunks = last ? p->n_chunks - first : SLICE_CHUNKS;
+        work.clear_chunks = clear && first == 0;
+        work.to_status = last ? STATUS_CHUNKS_STORED : STATUS_CHUNKING;
+        put_parsed(p, &work);
+        if ((rc = hand_check_deadline(p->w, p->h, e)) != 0)
+            return rc;
+        rc = step(p, &work, e);
+    }
+    if (rc == 1)
+        hand_stage_done(p->w, &p->work, STATUS_CHUNKS_STORED, began);
+    return rc;
+}
+
+static int embed_slices(struct passage *p, int first, int expected, int dimension, struct error *e)
+{
+    int rc = 1;
+
+    while (rc == 1 && first < expected) {
+        void *ctx = talloc_new(p->ctx);
+        struct queue_work work = {.first_vector = first, .to_status = STATUS_EMBEDDING_IN_PROGRESS};
+        struct queue_chunk *chunks = p->chunks != NULL ? p->chunks + first : NULL;
+        int n = expected - first < SLICE_CHUNKS ? expected - first : SLICE_CHUNKS;
+        hand_stage(p->w, p->h, STATUS_EMBEDDING_IN_PROGRESS, STAGE_BUSY_MS);
+        rc = hand_check_deadline(p->w, p->h, e);
+        if (rc == 0 && chunks == NULL)
+            rc = queue_read_chunks(p->w->pg, ctx, p->h->job, first, n, &chunks, e);
+        if (rc > 0 && rc != n)
+            rc = reason_error(e, REASON_count_mismatch, EIO, NULL);
+        if (rc >= 0) {
+            work.vectors = embed(p, ctx, chunks, n, dimension, e);
+            work.n_vectors = n;
+            rc = work.vectors != NULL ? step(p, &work, e) : e->code;
+        }
+        first += n;
+        talloc_free(ctx);
+    }
+    return rc;
+}
+
+static int finish_large(struct passage *p, struct error *e)
+{
+    struct queue_work work = {.to_status = STATUS_COMPLETE};
+    struct queue_space space;
+    int64_t began = clock_ms();
+    int first, rc;
+
+    if ((rc = check_space(p, &space, e)) != 0)
+        return rc;
+    first = queue_stored_vectors(p->w->pg, p->h->job, e);
+    work.expected_chunks = p->n_chunks > 0 ? p->n_chunks : queue_count_chunks(p->w->pg, p->h->job, e);
+    if (first < 0 || work.expected_chunks < 0)
+        return e->code;
+    rc = embed_slices(p, first, work.expected_chunks, space.dimension, e);
+    if (rc != 1)
+        return rc;
+    hand_stage_done(p->w, &p->work, STATUS_EMBEDDING_IN_PROGRESS, began);
+    began = clock_ms();
+    hand_stage(p->w, p->h, STATUS_EMBEDDINGS_STORED, STAGE_BUSY_MS);
+    rc = step(p, &work, e);
+    score_stage_done(p->w->child.score, STATUS_EMBEDDINGS_STORED, clock_ms() - began, 1);
+    return rc;
+}
+
+/* ---- the whole way ---- */
+
+static int get_text(struct passage *p, struct error *e)
+{
+    struct parse_result result = {0};
+    enum sniff_type type;
+    bool costly;
+    int rc;
+
+    if (p->h->job->has_parsed && p->h->status >= STATUS_PARSE_VALIDATED)
+        return reopen(p, e);
+    if ((rc = parse(p, &result, e)) != 0)
+        return rc;
+    type = sniff_by_mime(p->h->job->content_type);
+    costly = (type != SNIFF_TEXT && type != SNIFF_MARKDOWN) || result.took_ms > 20;
+    rc = validate(p, &result, e);
+    parse_result_free(&result);
+    if (rc != 0 || !costly)
+        return rc;
+    struct queue_work work = {.to_status = STATUS_PARSE_VALIDATED};
+    put_parsed(p, &work);
+    return step(p, &work, e) == 1 ? 0 : e->code != 0 ? e->code : -EALREADY;
+}
+
+static int run_stages(struct passage *p, struct error *e)
+{
+    int rc;
+
+    if (p->h->status < STATUS_CHUNKS_STORED) {
+        if ((rc = get_text(p, e)) != 0 || (rc = chunk(p, e)) != 0)
+            return rc;
+        if (p->n_chunks <= SLICE_CHUNKS)
+            return finish_small(p, e);
+        if ((rc = batch_flush(p->w, e)) != 0)
+            return rc;
+        hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
+        if ((rc = store_chunk_slices(p, e)) != 1)
+            return rc;
+    }
+    return finish_large(p, e);
+}
+
+/* What ends this process's work rather than the document's: the caller must not blame the document. */
+static bool ours(const struct worker *w, const struct error *e)
+{
+    return w->master_gone || strcmp(e->reason, reason_name(REASON_draining)) == 0 ||
+           strcmp(e->reason, reason_name(REASON_db_unavailable)) == 0;
+}
+
+int pipeline_run(struct worker *w, struct hand *h, struct error *e)
+{
+    struct passage p = {.w = w, .h = h, .ctx = talloc_new(NULL)};
+    struct error why = {0};
+    int rc;
+
+    hand_begin(w, h);
+    rc = run_stages(&p, &why);
+    talloc_free(p.ctx);
+    if (rc >= 0 || h->over)
+        return 0;
+    if (ours(w, &why)) {
+        *e = why;
+        return rc;
+    }
+    return pipeline_fail(w, h, &why, e);
+}
