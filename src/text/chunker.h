@@ -1,14 +1,24 @@
 /*
  * chunker.h - markdown-simple@1
  *
- * Cuts normalised text into chunks. A heading begins a chunk and never ends one; '#' in a code fence is no heading; a
- * chunk never exceeds max_tokens (tokens.h); tables, lists and fences are split only when they alone exceed it. Chunks
- * cover the text in order without gaps: chunk i is text[start - overlap .. end), where `overlap` bytes at its front
- * repeat the end of chunk i-1, so concatenating every chunk less its overlap gives the text back, byte for byte.
- * Deterministic: the same text, options and version give the same chunks anywhere.
+ * Cuts normalised text into chunks. Chunks cover the text in order without gaps: chunk i is text[start - overlap .. end),
+ * where `overlap` bytes at its front repeat the end of chunk i-1, so concatenating every chunk less its overlap gives the
+ * text back, byte for byte. Deterministic: the same text, options and version give the same chunks anywhere.
  *
- * Pure and streaming: the callback sees one chunk at a time; memory does not grow with the document but for a heading
- * path and the input itself.
+ *   Headings  Every heading begins a chunk, but headings with nothing between them stay together, so that a heading never
+ *             ends a chunk whose budget has room for some of what follows. '#' in a fence is no heading (mdline.h).
+ *   Budget    A chunk, with its overlap, never exceeds max_tokens (tokens.h).
+ *   Blocks    Paragraphs, lists, tables, fences and indented code (block.h) are packed in order and split only when they
+ *             exceed the budget alone, or together with the headings that they stand directly under.
+ *   Splits    Fall at a paragraph's or list item's begin, else a line's, else a sentence's, else a word's, else between
+ *             two characters; a fence within a list is split last.
+ *   Overlap   Only between chunks of one section, never over a heading: at most overlap_tokens and half of chunk i-1's own
+ *             bytes, beginning at a sentence, else a line, else a word. None where that leaves nothing, and less where
+ *             more would split the block that follows.
+ *
+ * Text that is not normalised is cut as safely, but may give chunks of white space only.
+ *
+ * Pure and streaming: the callback sees one chunk at a time; memory does not grow with the document.
  */
 #ifndef TEXT_CHUNKER_H
 #define TEXT_CHUNKER_H
@@ -20,8 +30,11 @@
 #define CHUNKER_VERSION 1
 #define CHUNKER_ID      1 /* as stored in upload_jobs.chunker */
 
+#define CHUNK_MIN_TOKENS 16
+#define CHUNK_MAX_TOKENS 8000
+
 struct chunk_options {
-    int max_tokens;     /* 16 .. 8000 */
+    int max_tokens;     /* CHUNK_MIN_TOKENS .. CHUNK_MAX_TOKENS */
     int overlap_tokens; /* 0 .. max_tokens / 2 */
 };
 
@@ -31,13 +44,17 @@ struct chunk {
     size_t overlap;      /* bytes before start that are repeated in it: its text is text[start - overlap, end) */
     int tokens;          /* of the text with the overlap; <= max_tokens */
     int page;            /* from 1, of `start` */
-    const char *heading_path; /* "Manual > Install > Debian", at most 1000 bytes; "" before the first heading */
+    /*
+     * "Manual > Install > Debian": the headings over the chunk's text, its own included, without their markup; cut to at
+     * most 1000 bytes between characters; "" before the first heading. Valid during the callback only.
+     */
+    const char *heading_path;
 };
 
 /* Return 0 to go on, else chunking stops and returns that value. */
 typedef int (*chunk_fn)(void *arg, const struct chunk *c);
 
-/* 0, -EINVAL (bad options), -ENOMEM, or what fn returned. Text of len 0 gives no chunk. */
+/* 0, -EINVAL (bad options), or what fn returned. Allocates nothing. Text of len 0 gives no chunk. */
 int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_pages,
                const struct chunk_options *o, chunk_fn fn, void *arg);
 

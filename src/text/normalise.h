@@ -1,10 +1,25 @@
 /*
  * normalise.h - Markdown in, docmill's normal form out
  *
- * LF; at most one blank line in a row; line ends trimmed; one space after a heading's '#'s; bullets '-'; runs of
- * spaces collapsed outside code (fenced, indented, `inline`); no zero-width and no control characters (tab in code
- * stays); invalid UTF-8 replaced by U+FFFD, a sequence at a time (as WHATWG does); one final newline. Non-ASCII text is
- * never dropped. Form feeds are page breaks: pages come back as byte offsets into the output. Idempotent.
+ * Idempotent, deterministic, linear in time. First the characters, in code and out of it:
+ *   - ill-formed UTF-8 becomes U+FFFD, a sequence at a time (as WHATWG does);
+ *   - CR, CR LF, VT, NEL, U+2028 and U+2029 end a line as LF does; a form feed ends the line and begins a page;
+ *   - control characters and format characters without width go: C0 but for tab, DEL, C1, soft hyphen, U+200B, U+2060,
+ *     U+FEFF, bidirectional marks, tag characters but in an emoji flag;
+ *   - ZWJ and ZWNJ, which carry meaning in Persian, Indic scripts and emoji, stay between two non-ASCII letters, marks or
+ *     emoji, one at a place, and go elsewhere;
+ *   - Unicode's other spaces become U+0020. Nothing else that is not ASCII is ever changed or dropped.
+ * Then the lines:
+ *   - blanks at a line's end go, blank lines at the beginning and end of the text too; elsewhere at most one in a row;
+ *     one final newline;
+ *   - outside code a run of spaces and tabs becomes one space. Code is fenced, indented, or `inline` within a line (see
+ *     mdline.h); tabs stay in it; no run in it is longer than NORMALISE_MAX_BLANKS;
+ *   - headings: no indentation, one space after the '#'s; bullets * and + become -, one space after a marker;
+ *   - indentation stays in lists, where it says how deep, and before a fence; elsewhere one of less than four columns goes.
+ * NORMALISE_PLAIN knows no heading, bullet or code: characters as above, spaces collapse, indentation goes.
+ *
+ * Pages come back as byte offsets into the output, of the first line of each; a page without text begins where the next
+ * one does. A form feed after which nothing comes ends the last page and begins none.
  *
  * Pure; depends on base.
  */
@@ -14,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum normalise_kind { NORMALISE_MARKDOWN, NORMALISE_PLAIN }; /* plain: no heading, bullet or code rules; spaces collapse */
+enum normalise_kind { NORMALISE_MARKDOWN, NORMALISE_PLAIN };
 
 struct normalised {
     char *text; /* talloc child of the context given; NUL after len */
@@ -25,7 +40,10 @@ struct normalised {
     uint64_t removed;      /* control and zero-width characters removed */
 };
 
-/* Input of up to 4 GiB - 1. Returns 0 or -ENOMEM / -EFBIG. Empty or all-blank input gives len 0. */
+#define NORMALISE_MAX_BLANKS 128
+#define NORMALISE_MAX_BYTES  0x0fff0000u /* of output: what one talloc block can hold */
+
+/* 0, -ENOMEM, or -EFBIG when the output would be too big; then *out is empty. Empty or all-blank input gives len 0. */
 int normalise(const void *talloc_ctx, enum normalise_kind kind, const char *in, size_t n, struct normalised *out);
 
 #endif

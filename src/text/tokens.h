@@ -1,10 +1,18 @@
 /*
  * tokens.h - how many tokens a text has
  *
- * TOKENS_APPROX is a stated estimator, not a tokenizer: over each run of the text, words cost ceil(letters / 4) (ASCII),
- * digits ceil(n / 3), every other ASCII mark 1, CJK and other non-Latin letters 1 each, other non-ASCII letters
- * ceil(bytes / 2); white space is free but newlines cost 1 a run. It is deterministic, additive to within one token at
- * a cut between runs, and errs high. The exact cl100k_base counter takes its place behind the same calls.
+ * TOKENS_APPROX is a stated estimator, not a tokenizer. A text is a row of runs:
+ *   ASCII letters           ceil(n / 4)
+ *   digits                  ceil(n / 3)
+ *   newlines                1, and 1 more for each 16
+ *   spaces, tabs, controls  free when single, else 1 and 1 more for each 16
+ *   other ASCII marks       1 each
+ *   other characters        by their length in UTF-8: of 2 bytes 1 (accented Latin, Greek, Cyrillic, Hebrew, Arabic);
+ *                           of 3 bytes 1 from U+3000 (Chinese, Japanese, Korean), 2 below (Indic, Thai, Georgian,
+ *                           typographic marks); of 4 bytes 3 (emoji, rare letters)
+ * It is deterministic, a prefix never has more than the whole, a cut between runs changes the sum by at most one, and it
+ * errs high. The exact cl100k_base counter takes its place behind the same calls. Text that is not UTF-8 is counted
+ * safely but means nothing.
  */
 #ifndef TEXT_TOKENS_H
 #define TEXT_TOKENS_H

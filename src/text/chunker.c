@@ -1,0 +1,242 @@
+/*
+ * chunker.c - packs blocks into chunks
+ *
+ * One pass over the blocks of block.c. The chunk being built is text[begin, pos): `begin` to `own` is its overlap, and
+ * `scan` holds the exact count of all of it. A block is added whole when it fits; else the chunk is given out and the
+ * block begins the next one; a block that does not fit there either is split by chunk_cut.c. Each step ends in one of
+ * three moves, add_until(), give_out() and begin_chunk(), and nothing else touches the chunk.
+ *
+ * Nothing is allocated and no byte is scanned more than a small number of times, whatever the text.
+ *
+ * Diagnostics
+ *   -EINVAL   options or lengths out of bounds
+ *   panics    (assert) a chunk over budget, an empty chunk: our bug
+ */
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+
+#include "text/chunk_cut.h"
+#include "text/chunker.h"
+#include "text/heading_path.h"
+#include "text/token_scan.h"
+
+struct packer {
+    const char *text;
+    size_t len;
+    const uint32_t *page_starts;
+    int n_pages;
+    int page; /* of the last chunk begun */
+    size_t max_tokens, overlap_tokens;
+    chunk_fn fn;
+    void *arg;
+
+    size_t begin, own, pos;
+    struct token_scan scan;
+    bool headings_only;  /* what the chunk has of its own is headings: it may not end here if it can be helped */
+    size_t section_body; /* end of the last headings: no overlap reaches over it */
+    size_t last_own;     /* where the chunk before this one began its own part */
+    int ord;
+    struct heading_path path;
+};
+
+static bool has_own(const struct packer *p)
+{
+    return p->pos > p->own;
+}
+
+static int page_of(struct packer *p, size_t at)
+{
+    while (p->page < p->n_pages && p->page_starts[p->page] <= at)
+        p->page++;
+    return p->page;
+}
+
+static int give_out(struct packer *p)
+{
+    struct chunk c = {
+        .ord = p->ord,
+        .start = p->own,
+        .end = p->pos,
+        .overlap = p->own - p->begin,
+        .tokens = (int)p->scan.count,
+        .page = page_of(p, p->own),
+        .heading_path = heading_path_text(&p->path),
+    };
+
+    assert(has_own(p) && p->scan.count <= p->max_tokens && p->ord < INT_MAX);
+    p->ord++;
+    p->last_own = p->own;
+    return p->fn(p->arg, &c);
+}
+
+/* At most half of the last chunk is repeated, and nothing from before the section's text. */
+static size_t overlap_floor(const struct packer *p)
+{
+    size_t half = p->last_own + (p->pos - p->last_own) / 2;
+
+    return half > p->section_body ? half : p->section_body;
+}
+
+/* Begins an empty chunk at pos, with an overlap of at most so many tokens. */
+static void begin_chunk(struct packer *p, size_t overlap_tokens)
+{
+    size_t lo = overlap_floor(p);
+
+    p->own = p->begin = p->pos;
+    p->headings_only = false;
+    if (overlap_tokens > 0 && p->ord > 0 && lo < p->pos)
+        p->begin = cut_overlap(p->text, lo, p->pos, overlap_tokens);
+    token_scan_begin(&p->scan);
+    (void)token_scan_feed(&p->scan, p->text + p->begin, p->pos - p->begin, p->max_tokens);
+}
+
+/* Adds the text from pos to `to` and answers true, or changes nothing when it does not fit. */
+static bool add_until(struct packer *p, size_t to)
+{
+    struct token_scan scan = p->scan;
+
+    if (token_scan_feed(&scan, p->text + p->pos, to - p->pos, p->max_tokens) < to - p->pos)
+        return false;
+    p->scan = scan;
+    p->pos = to;
+    return true;
+}
+
+/* The farthest end that the budget allows; what then remains of the block is not only white space. */
+static size_t farthest(const struct packer *p, size_t end)
+{
+    struct token_scan scan = p->scan;
+    size_t to = p->pos + token_scan_feed(&scan, p->text + p->pos, end - p->pos, p->max_tokens), last;
+
+    if (to < end && cut_is_blank(p->text, to, end)) {
+        last = cut_last_visible(p->text, p->pos, to);
+        if (last > p->pos || p->pos > p->begin)
+            to = last;
+    }
+    return to;
+}
+
+/* A cut that a chunk without its overlap would not need. */
+static bool spoilt_by_overlap(const struct packer *p, const struct cut_walk *before, const struct cut_walk *after,
+                              size_t cut)
+{
+    bool tears_fence = after->block.kind == BLOCK_LIST && before->state.fence_char == 0 && after->state.fence_char != 0;
+
+    return !has_own(p) && p->begin < p->own && (tears_fence || cut_is_blank(p->text, p->pos, cut));
+}
+
+/* Splits what does not fit into this chunk nor into one of its own. The last piece stays in the chunk being built. */
+static int split(struct packer *p, const struct block *b)
+{
+    struct cut_walk walk;
+    int rc = 0;
+
+    cut_walk_begin(&walk, p->text, b);
+    while (rc == 0 && !add_until(p, b->end)) {
+        struct cut_walk before = walk;
+        size_t cut = cut_choose(&walk, p->pos, farthest(p, b->end));
+
+        if (spoilt_by_overlap(p, &before, &walk, cut)) {
+            begin_chunk(p, 0);
+            walk = before;
+            continue;
+        }
+        if (cut > p->pos)
+            (void)add_until(p, cut);
+        rc = give_out(p);
+        begin_chunk(p, p->overlap_tokens);
+    }
+    return rc;
+}
+
+/* The chunk is out, the block comes next: as much overlap as leaves the block whole. */
+static void begin_before(struct packer *p, const struct block *b)
+{
+    struct token_scan alone;
+    size_t n = b->end - b->start, room;
+
+    token_scan_begin(&alone);
+    room = token_scan_feed(&alone, p->text + b->start, n, p->max_tokens) < n ? p->max_tokens
+                                                                            : p->max_tokens - alone.count;
+    begin_chunk(p, room < p->overlap_tokens ? room : p->overlap_tokens);
+}
+
+static int add_block(struct packer *p, const struct block *b)
+{
+    int rc;
+
+    if (add_until(p, b->end))
+        return 0;
+    if (has_own(p) && !p->headings_only) {
+        rc = give_out(p);
+        if (rc != 0)
+            return rc;
+        begin_before(p, b);
+        if (add_until(p, b->end))
+            return 0;
+    }
+    return split(p, b);
+}
+
+/* A heading begins a chunk; headings with nothing between them stay together as far as the budget goes. */
+static int add_heading(struct packer *p, const struct block *b)
+{
+    struct token_scan scan = p->scan;
+    size_t n = b->end - b->start;
+    int rc = 0;
+
+    if (has_own(p) &&
+        (!p->headings_only || token_scan_feed(&scan, p->text + b->start, n, p->max_tokens) < n)) {
+        rc = give_out(p);
+        begin_chunk(p, 0);
+    }
+    heading_path_enter(&p->path, b->level, p->text + b->title_start, b->title_end - b->title_start);
+    p->section_body = b->end;
+    if (rc == 0)
+        rc = add_block(p, b);
+    p->headings_only = true;
+    return rc;
+}
+
+static int pack(struct packer *p)
+{
+    struct block_scan blocks;
+    struct block b;
+    int rc = 0;
+
+    block_scan_begin(&blocks, p->text, p->len);
+    while (rc == 0 && block_next(&blocks, &b)) {
+        if (b.kind == BLOCK_HEADING) {
+            rc = add_heading(p, &b);
+        } else {
+            rc = add_block(p, &b);
+            p->headings_only = false;
+        }
+    }
+    return rc == 0 && has_own(p) ? give_out(p) : rc;
+}
+
+int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_pages,
+               const struct chunk_options *o, chunk_fn fn, void *arg)
+{
+    struct packer p;
+
+    if (o->max_tokens < CHUNK_MIN_TOKENS || o->max_tokens > CHUNK_MAX_TOKENS || o->overlap_tokens < 0 ||
+        o->overlap_tokens > o->max_tokens / 2 || n_pages < 0 || (n_pages > 0 && page_starts == NULL))
+        return -EINVAL;
+    p = (struct packer){
+        .text = text,
+        .len = len,
+        .page_starts = page_starts,
+        .n_pages = n_pages,
+        .page = 1,
+        .max_tokens = (size_t)o->max_tokens,
+        .overlap_tokens = (size_t)o->overlap_tokens,
+        .fn = fn,
+        .arg = arg,
+    };
+    token_scan_begin(&p.scan);
+    heading_path_begin(&p.path);
+    return pack(&p);
+}

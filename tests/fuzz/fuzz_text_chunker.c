@@ -1,0 +1,37 @@
+/*
+ * fuzz_text_chunker.c - any bytes and any options: every promise of chunker.h holds
+ *
+ * The first two bytes are the options, the third says whether the text is normalised first.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <talloc.h>
+
+#include "text_check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct chunk_options o;
+    struct normalised n;
+    const char *bad, *text = (const char *)data + 3;
+
+    if (size < 3)
+        return 0;
+    o.max_tokens = CHUNK_MIN_TOKENS + data[0];
+    o.overlap_tokens = data[1] % (o.max_tokens / 2 + 1);
+    if (data[2] == 'r') {
+        bad = text_check_raw_chunks(text, size - 3, &o);
+    } else {
+        if (normalise(NULL, NORMALISE_MARKDOWN, text, size - 3, &n) != 0)
+            abort();
+        bad = text_check_chunks(&n, &o);
+        talloc_free(n.text);
+        talloc_free(n.page_starts);
+    }
+    if (bad != NULL) {
+        fprintf(stderr, "%s\n", bad);
+        abort();
+    }
+    return 0;
+}
