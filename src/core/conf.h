@@ -79,7 +79,8 @@ struct conf *conf_load(const void *talloc_parent, const char *path, struct error
 int conf_test(const char *path, FILE *out);
 /* docmilld -T: effective values with their source; secrets masked. */
 void conf_dump(const struct conf *c, FILE *out);
-/* The commented example for etc/docmill.conf and the key section of docmill.conf(5), from the table. */
+/* docmilld --print-config: the commented example, checked in as etc/docmill.conf. docmilld --print-config-man: the
+ * manual page docmill.conf(5). Both from the table. */
 void conf_print_example(FILE *out);
 void conf_print_man(FILE *out);
 

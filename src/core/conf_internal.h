@@ -104,8 +104,6 @@ struct config_setting_t;
 void conf_pools_apply(struct conf_loader *l, struct config_setting_t *pools, const struct conf_source *s);
 void conf_pools_default(struct conf *c);
 const char *conf_pool_role_name(enum pool_role r);
-void conf_pools_print_example(FILE *out);
-void conf_pools_print_man(FILE *out);
 
 /* conf_check.c: what one key alone cannot know. */
 void conf_check(struct conf_loader *l);

@@ -10,7 +10,8 @@
  *   roles    who may see it: CR_MASTER, CR_COORD, CR_API, CR_WORKER, CR_ALL
  * For ENUM the choices stand in CONF_ENUMS, separated by '|'.
  *
- * The parser, `docmilld -t` and `-T`, the example in etc/, and the man page are made from this table.
+ * The parser, `docmilld -t` and `-T`, the example in etc/, and the man page are made from this table. After a change
+ * write etc/docmill.conf anew with `docmilld --print-config`.
  */
 #ifndef CORE_CONF_KEYS_H
 #define CORE_CONF_KEYS_H
