@@ -24,15 +24,17 @@ int64_t clock_ms(void)
 int64_t backoff_ms(int64_t first_ms, int64_t cap_ms, unsigned try_no)
 {
     int64_t base = first_ms;
-    uint32_t r = 0;
+    uint64_t r = 0;
 
+    if (first_ms <= 0)
+        return 0;
     while (try_no-- > 0 && base < cap_ms)
-        base *= 2;
+        base = base > INT64_MAX / 2 ? cap_ms : 2 * base;
     if (base > cap_ms)
         base = cap_ms;
     if (base < 2)
         return base;
     if (getrandom(&r, sizeof r, 0) != (ssize_t)sizeof r)
-        r = UINT32_MAX / 2;
+        r = (uint64_t)(base - base / 2) / 2;
     return base / 2 + (int64_t)(r % (uint64_t)(base - base / 2 + 1));
 }

@@ -7,7 +7,8 @@
 int64_t clock_ms(void);
 int64_t clock_ns(void);
 
-/* Full-jitter backoff: a value in [base/2, base] where base = min(cap, first << try). try counts from 0. */
+/* Backoff with jitter: a value in [base/2, base] where base = min(cap, first << try). try counts from 0. 0 if first_ms
+ * is not positive. */
 int64_t backoff_ms(int64_t first_ms, int64_t cap_ms, unsigned try_no);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * log.h - structured lines to standard error (logfmt), never blocking
  *
- * One line an event: ts level module msg key=value... Values are quoted and escaped; a line is written with one
- * write(2) of at most 4 KiB. Standard error may be a full pipe: the write is non-blocking by way of poll(0) first, and
- * lines that could not be written are counted and reported in the next one that can ("dropped=N").
+ * One line an event: ts level proc pid module msg key=value... Values are quoted and escaped (control characters, C1,
+ * what is not UTF-8); a line is one write of at most 4 KiB, cut in a value if it must be. Standard error may be a full
+ * pipe or socket: the write never waits (kernels before 6.5 leave a small window on a pipe that several processes
+ * share), and lines that could not be written are counted and reported in the next one that can ("dropped=N").
  *
  *   log_info("pool", "child ready", "slot", LOG_I(slot), "pid", LOG_I(pid), NULL);
  *

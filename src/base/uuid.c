@@ -60,7 +60,8 @@ void uuid_format(const struct uuid *u, char out[UUID_TEXT_LEN + 1])
 int uuid_parse(const char *s, struct uuid *out)
 {
     static const int groups[] = {4, 2, 2, 2, 6};
-    uint8_t *p = out->b;
+    struct uuid u;
+    uint8_t *p = u.b;
 
     if (strlen(s) != UUID_TEXT_LEN)
         return -EINVAL;
@@ -72,6 +73,7 @@ int uuid_parse(const char *s, struct uuid *out)
         s += 2 * groups[g];
         p += groups[g];
     }
+    *out = u;
     return 0;
 }
 

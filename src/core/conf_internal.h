@@ -74,9 +74,9 @@ void conf_allowed(int key, char *out, size_t size);
 void conf_format_size(int64_t bytes, char *out, size_t size);
 void conf_format_duration(int64_t ms, char *out, size_t size);
 void conf_env_name(int key, bool secret_file, char *out, size_t size); /* DOCMILL_DATABASE_URL[_FILE] */
-bool conf_utf8_valid(const char *s, size_t n, size_t *bad_at);
 /* Cut to fit and free of control characters, for messages. */
 void conf_printable(const char *s, char *out, size_t size);
+/* conf_nearest.c */
 const char *conf_nearest(const char *word, const char *const *words, size_t n); /* NULL: nothing is near */
 
 /* conf_source.c: the file and what it includes as one text, with a map from its lines to files and lines. */

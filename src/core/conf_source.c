@@ -13,6 +13,7 @@
  */
 #include "core/conf_internal.h"
 #include "base/files.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -255,7 +256,7 @@ static int check_bytes(struct scan *s, const char *text, size_t n)
 
     if (bad_at != n)
         return scan_fault(s, line_of(text, bad_at), "found a NUL byte");
-    if (!conf_utf8_valid(text, n, &bad_at))
+    if (!utf8_valid(text, n, &bad_at))
         return scan_fault(s, line_of(text, bad_at), "found bytes that are not UTF-8");
     return 0;
 }

@@ -7,6 +7,7 @@
  * Depends on base, talloc.
  */
 #include "core/conf_internal.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -302,7 +303,7 @@ static const char *text_fault(int key, const char *text)
         return is_choice(conf_choices[key], text) ? NULL : "unknown choice";
     if (has_control(text))
         return "holds a control character";
-    if (!conf_utf8_valid(text, n, &bad_at))
+    if (!utf8_valid(text, n, &bad_at))
         return "is not valid UTF-8";
     if ((k->lo != 0 || k->hi != 0) && ((int64_t)n < k->lo || (int64_t)n > k->hi))
         return n == 0 ? "is empty" : "has the wrong length";

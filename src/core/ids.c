@@ -1,10 +1,12 @@
 /*
- * ids.c - see ids.h. Pure; the check vectors stand in its test.
+ * ids.c - see ids.h. Pure; the check vectors stand in its test. Running out of memory is a panic: a wrong identifier
+ * would join two users.
  */
 #include "core/ids.h"
+#include "base/log.h"
 
-#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct uuid namespace_docmill = {
@@ -17,15 +19,18 @@ static void by_name(const char *name, struct uuid *out)
 
 void ids_user_by_name(const char *name, struct uuid *out)
 {
-    char text[256];
-    size_t i;
+    char *text;
 
     if (uuid_parse(name, out) == 0)
         return;
-    snprintf(text, sizeof text, "user:%s", name);
-    for (i = 0; text[i] != '\0'; i++)
-        text[i] = (char)tolower((unsigned char)text[i]);
+    /* never cut: two names with a long common beginning are two users */
+    if (asprintf(&text, "user:%s", name) < 0)
+        log_panic("ids", "out of memory");
+    for (char *p = text; *p != '\0'; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
     by_name(text, out);
+    free(text);
 }
 
 void ids_user_by_uid(unsigned uid, struct uuid *out)

@@ -1,0 +1,12 @@
+/* utf8.h - is this UTF-8? By the letter of the standard: no overlong forms, no surrogates, nothing over U+10FFFF */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes of the valid sequence at p (1 to 4) of which at most n may be read; 0 if there is none. */
+size_t utf8_sequence(const char *p, size_t n);
+bool utf8_valid(const char *s, size_t n, size_t *bad_at); /* bad_at may be NULL */
+
+#endif
