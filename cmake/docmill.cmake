@@ -23,7 +23,8 @@ endif()
 add_link_options(-Wl,-z,relro,-z,now -Wl,--build-id)
 
 find_package(PkgConfig REQUIRED)
-foreach(lib libpq libconfig libsystemd libmicrohttpd jansson libcrypto talloc libmagic libseccomp libxml-2.0)
+foreach(lib libpq libconfig libsystemd libmicrohttpd jansson libcrypto talloc libmagic libseccomp libxml-2.0
+            libcurl)
   string(REGEX REPLACE "[^a-z0-9]" "" id ${lib})
   pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${lib})
 endforeach()

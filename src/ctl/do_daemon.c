@@ -1,0 +1,285 @@
+/*
+ * do_daemon.c - docmillctl status, health, stop, version: the supervisor, over control.sock
+ *
+ * Depends on base, core, proc/control.
+ */
+#include "base/clock.h"
+#include "core/reason.h"
+#include "ctl/lists.h"
+#include "proc/control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#define CALL_TIMEOUT_MS 5000
+#define STOP_MARGIN_MS  10000 /* beyond the daemon's own limit for draining */
+#define STOP_ROUND_MS   100
+
+static const char *socket_of(const struct ctl *c)
+{
+    return talloc_asprintf(c->mem, "%s/" CONTROL_SOCKET, c->run_dir);
+}
+
+static int exit_of(const struct error *e)
+{
+    switch (reason_parse(e->reason)) {
+    case REASON_not_running:
+        return CTL_UNREACHABLE;
+    case REASON_forbidden:
+    case REASON_bad_request:
+    case REASON_not_found:
+        return CTL_REFUSED;
+    case REASON_control_timeout:
+        return CTL_TIMEOUT;
+    default:
+        return CTL_SERVER;
+    }
+}
+
+static int call(struct ctl *c, const char *verb, const json_t *args, json_t **body, struct error *e)
+{
+    int rc = control_call(socket_of(c), verb, args, CALL_TIMEOUT_MS, body, e);
+
+    if (rc == 0)
+        return CTL_OK;
+    if (reason_parse(e->reason) == REASON_not_running)
+        error_hint(e, "Start it (systemctl start docmill), or name its directory with --run-dir.");
+    return exit_of(e);
+}
+
+static void span(int64_t ms, char out[24])
+{
+    int64_t s = ms / 1000;
+
+    if (ms < 0)
+        snprintf(out, 24, "-");
+    else if (s < 120)
+        snprintf(out, 24, "%" PRId64 "s", s);
+    else if (s < 7200)
+        snprintf(out, 24, "%" PRId64 "m", s / 60);
+    else if (s < 172800)
+        snprintf(out, 24, "%" PRId64 "h", s / 3600);
+    else
+        snprintf(out, 24, "%" PRId64 "d", s / 86400);
+}
+
+/* ---- status ---- */
+
+static void show_children(struct ctl *c, const json_t *children)
+{
+    static const struct table_column columns[] = {
+        {"POOL", TABLE_LEFT, false},    {"SLOT", TABLE_RIGHT, false},   {"PID", TABLE_RIGHT, false},
+        {"PHASE", TABLE_LEFT, false},   {"FOR", TABLE_RIGHT, false},    {"STAGE", TABLE_LEFT, false},
+        {"HELD", TABLE_RIGHT, false},   {"DONE", TABLE_RIGHT, false},   {"FAILED", TABLE_RIGHT, false},
+        {"MEMORY", TABLE_RIGHT, false}, {"STARTS", TABLE_RIGHT, false}, {"NOTE", TABLE_LEFT, true},
+    };
+    struct table *t = table_new(c->mem, columns, (int)(sizeof columns / sizeof columns[0]));
+    json_t *v;
+    size_t i;
+
+    json_array_foreach(children, i, v)
+    {
+        bool api = strcmp(ctl_string(v, "role"), "api") == 0;
+        char since[24];
+        char memory[24];
+        span(ctl_int(v, "since_ms"), since);
+        ctl_bytes(ctl_int(v, "private_bytes"), memory);
+        table_cell(t, ctl_string(v, "pool"));
+        table_cell_number(t, ctl_int(v, "slot"));
+        table_cell_number(t, ctl_int(v, "pid"));
+        table_cell(t, ctl_string(v, "phase"));
+        table_cell(t, since);
+        table_cell(t, ctl_string(v, "stage"));
+        table_cell_number(t, ctl_int(v, "in_hand"));
+        table_cell_number(t, ctl_int(v, api ? "requests" : "jobs_done"));
+        table_cell_number(t, ctl_int(v, "jobs_failed"));
+        table_cell(t, ctl_int(v, "private_bytes") > 0 ? memory : "-");
+        table_cell_number(t, ctl_int(v, "starts"));
+        table_cell(t, ctl_string(v, "note"));
+    }
+    table_print(t, stdout, c->width);
+}
+
+static void show_counts(const char *label, const json_t *counts)
+{
+    const char *key;
+    json_t *v;
+    bool any = false;
+
+    printf("%-10s", label);
+    json_object_foreach((json_t *)counts, key, v)
+    {
+        if (json_integer_value(v) == 0)
+            continue;
+        printf("%s%s %" PRId64, any ? ", " : "", key, (int64_t)json_integer_value(v));
+        any = true;
+    }
+    puts(any ? "" : "nothing");
+}
+
+static void show_queue(const json_t *queue)
+{
+    char age[24];
+
+    if (!json_is_object(queue)) {
+        puts("queue     not counted yet (is the coordinator connected?)");
+        return;
+    }
+    show_counts("queue", json_object_get(queue, "by_state"));
+    show_counts("documents", json_object_get(queue, "by_status"));
+    span(ctl_int(queue, "oldest_queued_ms"), age);
+    printf("oldest    %s in the queue\n", age);
+}
+
+static void show_deaths(const json_t *deaths)
+{
+    json_t *v;
+    size_t i;
+
+    if (json_array_size(deaths) > 0)
+        puts("\nlast deaths");
+    json_array_foreach(deaths, i, v)
+    {
+        char ago[24];
+        if (i == 5)
+            break;
+        span(ctl_int(v, "ago_ms"), ago);
+        printf("  %s ago  %s/%" PRId64 "  pid %" PRId64 "  ", ago, ctl_string(v, "pool"), (int64_t)ctl_int(v, "slot"),
+               (int64_t)ctl_int(v, "pid"));
+        text_print(stdout, ctl_string(v, "cause"), 0);
+        putchar('\n');
+    }
+}
+
+int do_status(struct ctl *c)
+{
+    struct error e = {0};
+    json_t *s = NULL;
+    char up[24];
+    int rc = call(c, "status", NULL, &s, &e);
+
+    if (rc != CTL_OK)
+        return ctl_fail(c, rc, &e);
+    if (c->json) {
+        ctl_print_json(c, s);
+    } else {
+        span(ctl_int(s, "uptime_ms"), up);
+        printf("docmill %s on %s, %s for %s (pid %" PRId64 ", %s)%s\n", ctl_string(s, "version"), ctl_string(s, "node"),
+               ctl_string(s, "state"), up, (int64_t)ctl_int(s, "pid"), ctl_string(s, "run_dir"),
+               json_is_true(json_object_get(s, "ready")) ? "" : ", NOT READY: see docmillctl health");
+        show_queue(json_object_get(s, "queue"));
+        putchar('\n');
+        show_children(c, json_object_get(s, "children"));
+        show_deaths(json_object_get(s, "deaths"));
+    }
+    json_decref(s);
+    return rc;
+}
+
+/* ---- health ---- */
+
+static void show_signal(const char *label, const json_t *signal)
+{
+    json_t *reason;
+    size_t i;
+
+    printf("%-9s %s\n", label, json_is_true(json_object_get(signal, "ok")) ? "ok" : "NOT OK");
+    json_array_foreach(json_object_get(signal, "reasons"), i, reason)
+    {
+        fputs("  - ", stdout);
+        text_print(stdout, json_string_value(reason) != NULL ? json_string_value(reason) : "", 0);
+        putchar('\n');
+    }
+}
+
+int do_health(struct ctl *c)
+{
+    struct error e = {0};
+    json_t *h = NULL;
+    bool ok;
+    int rc = call(c, "health", NULL, &h, &e);
+
+    if (rc != CTL_OK)
+        return ctl_fail(c, rc, &e);
+    ok = json_is_true(json_object_get(h, "ok"));
+    if (c->json) {
+        ctl_print_json(c, h);
+    } else {
+        show_signal("alive", json_object_get(h, "live"));
+        show_signal("progress", json_object_get(h, "progress"));
+        show_signal("ready", json_object_get(h, "ready"));
+    }
+    json_decref(h);
+    return ok ? CTL_OK : CTL_FAILED;
+}
+
+/* ---- stop ---- */
+
+/* Until nobody answers on the socket any more. */
+static int wait_until_gone(struct ctl *c, int64_t limit_ms, struct error *e)
+{
+    int64_t until = clock_ms() + limit_ms;
+
+    while (clock_ms() < until) {
+        json_t *body = NULL;
+        int rc = call(c, "version", NULL, &body, e);
+        json_decref(body);
+        if (rc == CTL_UNREACHABLE)
+            return CTL_OK;
+        poll(NULL, 0, STOP_ROUND_MS);
+    }
+    reason_error(e, REASON_control_timeout, ETIMEDOUT, "the daemon has not stopped after %" PRId64 " s",
+                 limit_ms / 1000);
+    error_hint(e, "docmillctl stop --now kills what is left.");
+    return CTL_TIMEOUT;
+}
+
+int do_stop(struct ctl *c)
+{
+    const char *mode = args_option(&c->args, "now") != NULL    ? "now"
+                       : args_option(&c->args, "fast") != NULL ? "fast"
+                                                               : "drain";
+    struct error e = {0};
+    json_t *args = json_pack("{s:s}", "mode", mode);
+    json_t *body = NULL;
+    int64_t limit_ms = 0;
+    int rc = call(c, "stop", args, &body, &e);
+
+    json_decref(args);
+    if (rc != CTL_OK)
+        return ctl_fail(c, rc, &e);
+    limit_ms = ctl_int(body, "limit_ms");
+    rc = wait_until_gone(c, limit_ms + STOP_MARGIN_MS, &e);
+    if (rc == CTL_OK && c->json)
+        ctl_print_json(c, body);
+    else if (rc == CTL_OK)
+        puts("stopped");
+    json_decref(body);
+    return rc == CTL_OK ? rc : ctl_fail(c, rc, &e);
+}
+
+/* ---- version ---- */
+
+int do_version(struct ctl *c)
+{
+    struct error e = {0};
+    json_t *body = NULL;
+    const char *daemon = NULL;
+    int rc = call(c, "version", NULL, &body, &e);
+
+    if (rc == CTL_OK)
+        daemon = ctl_string(body, "version");
+    if (c->json) {
+        json_t *j = json_pack("{s:s, s:s?}", "docmillctl", DOCMILL_VERSION, "docmilld", daemon);
+        ctl_print_json(c, j);
+        json_decref(j);
+    } else {
+        printf("docmillctl %s\ndocmilld   %s\n", DOCMILL_VERSION, daemon != NULL ? daemon : "does not run here");
+    }
+    json_decref(body);
+    return CTL_OK;
+}

@@ -1,0 +1,130 @@
+/*
+ * verbs.c - every verb of docmillctl, once: grammar, socket, help, example
+ *
+ * Dispatch, usage lines, --help and the manual page come from this table.
+ */
+#include "ctl/ctl.h"
+
+#include <string.h>
+
+const char ctl_global_grammar[] = "[-c|--config FILE] [--run-dir DIR] [--json] [-h|--help]";
+
+/* clang-format off */
+static const struct verb verbs[] = {
+    {"upload", "FILE... [--lane LANE] [--jobs N]", "api", do_upload,
+     "Upload files and print the id of each document.",
+     "  --lane LANE    interactive (default) or bulk, which is served after interactive\n"
+     "  --jobs N       files in flight at once, 1 to 32 (default 4)\n",
+     "  docmillctl upload manual.pdf notes.md\n"
+     "  docmillctl upload --lane bulk --jobs 8 /srv/archive/*.pdf && docmillctl wait\n"},
+    {"wait", "[ID...] [--timeout TIME]", "api", do_wait,
+     "Wait until documents are finished: those named, or all of yours.",
+     "  ID             a document's or a job's id; without one: every document of yours\n"
+     "  --timeout TIME give up after this (90, 90s, 5m, 1h); exit code 6\n"
+     "Exit code 1: a document that was waited for has failed.\n",
+     "  docmillctl wait --timeout 10m\n"
+     "  docmillctl wait a698c713-e458-5325-b103-a62a7882830a\n"},
+    {"search", "TEXT... [-n|--limit N]", "api", do_search,
+     "Find the passages nearest to a text.",
+     "  -n, --limit N  most passages to print (default 5)\n",
+     "  docmillctl search how do I change the root password\n"
+     "  docmillctl search -n 3 --json \"kernel modules\"\n"},
+    {"documents", "[-n|--limit N]", "api", do_documents,
+     "List your documents, newest first.",
+     "  -n, --limit N  most documents to print (default 50)\n",
+     "  docmillctl documents -n 10\n"},
+    {"document", "ID", "api", do_document,
+     "Show one document.", "",
+     "  docmillctl document a698c713-e458-5325-b103-a62a7882830a\n"},
+    {"delete", "ID", "api", do_delete,
+     "Delete a document with its text, chunks and vectors.", "",
+     "  docmillctl delete a698c713-e458-5325-b103-a62a7882830a\n"},
+    {"jobs", "[--state STATE] [-n|--limit N]", "api", do_jobs,
+     "List your jobs, newest first.",
+     "  --state STATE  queued, working, waiting, parked, retryable, done, deadletter, quarantined, cancelled\n"
+     "  -n, --limit N  most jobs to print (default 50)\n",
+     "  docmillctl jobs --state deadletter\n"},
+    {"job", "ID", "api", do_job,
+     "Show one job and what happened to it.",
+     "  ID             a job's or a document's id\n",
+     "  docmillctl job 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
+    {"retry", "ID", "api", do_retry,
+     "Start a failed, quarantined or cancelled job again.",
+     "  ID             a job's or a document's id\n",
+     "  docmillctl retry 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
+    {"cancel", "ID", "api", do_cancel,
+     "Cancel a job that has not ended.",
+     "  ID             a job's or a document's id\n",
+     "  docmillctl cancel 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
+    {"status", "", "control", do_status,
+     "Show the daemon's processes and its queue.", "",
+     "  docmillctl status\n"},
+    {"health", "", "control", do_health,
+     "Is it alive, does it get on, can it serve? Exit code 1 if not.", "",
+     "  docmillctl health && echo well\n"},
+    {"stop", "[--fast] [--now]", "control", do_stop,
+     "Stop the daemon; work in hand is finished first.",
+     "  --fast         do not wait for work in hand; it is handed back to the queue\n"
+     "  --now          kill at once; the next start picks the work up\n",
+     "  docmillctl stop\n"},
+    {"version", "", "control", do_version,
+     "Print the versions of docmillctl and of the daemon, if it runs.", "",
+     "  docmillctl version\n"},
+};
+/* clang-format on */
+
+#define N_VERBS ((int)(sizeof verbs / sizeof verbs[0]))
+
+const struct verb *verb_table(int *n)
+{
+    *n = N_VERBS;
+    return verbs;
+}
+
+const struct verb *verb_find(const char *name)
+{
+    for (int i = 0; i < N_VERBS; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static void help_common(FILE *out)
+{
+    fputs("\nOptions of every command:\n"
+          "  --run-dir DIR      directory of the daemon's sockets (default: $DOCMILL_RUN_DIR, or /run/docmill)\n"
+          "  -c, --config FILE  take run_dir from this configuration file\n"
+          "  --json             print JSON; errors too, on standard error\n"
+          "  -h, --help         this text\n",
+          out);
+}
+
+void ctl_help(FILE *out)
+{
+    fputs("usage: docmillctl COMMAND [ARGUMENTS]\n\n"
+          "Upload documents to a docmill daemon of this machine, search them, and look after it.\n\n"
+          "Commands:\n",
+          out);
+    for (int i = 0; i < N_VERBS; i++)
+        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+    help_common(out);
+    fputs("\nExit codes:\n", out);
+#define X_PRINT(name, n, meaning) fprintf(out, "  %d  %s\n", n, meaning);
+    CTL_EXITS(X_PRINT)
+#undef X_PRINT
+    fputs("\nA first look:\n"
+          "  docmillctl health\n"
+          "  docmillctl upload README.md && docmillctl wait\n"
+          "  docmillctl search what is this about\n\n"
+          "`docmillctl COMMAND --help` explains one command.\n",
+          out);
+}
+
+void verb_help(const struct verb *v, FILE *out)
+{
+    fprintf(out, "usage: docmillctl %s%s%s\n\n%s\n", v->name, v->grammar[0] != '\0' ? " " : "", v->grammar, v->summary);
+    if (v->options[0] != '\0')
+        fprintf(out, "\n%s", v->options);
+    help_common(out);
+    fprintf(out, "\nExample%s:\n%s", strchr(v->example, '\n')[1] != '\0' ? "s" : "", v->example);
+}
