@@ -369,7 +369,7 @@ static int flip_of(struct attempt *a, const bool *duplicate, int space)
 
 static const char *hops_json(const void *ctx, const struct queue_work *w, bool duplicate)
 {
-    char *s = talloc_strdup(ctx, "\001["); /* jsonb's binary form begins with its version */
+    char *s = talloc_strdup(ctx, "[");
 
     for (int i = 0; i < w->n_hops; i++) {
         if (duplicate && w->hops[i].status > STATUS_PARSED)

@@ -51,7 +51,7 @@ const char sql_insert_chunks[] =
 /* @ is the space; $1 users, $2 documents, $3 generations, $4 ords, $5 vectors */
 const char sql_insert_vectors_at[] =
     "INSERT INTO vectors_@ (user_id, document_id, generation, ord, embedding)\n"
-    "SELECT * FROM unnest($1, $2, $3, $4, $5)\n"
+    "SELECT * FROM unnest($1, $2, $3, $4, $5::vector[])\n"
     "ON CONFLICT (user_id, document_id, generation, ord) DO NOTHING";
 
 /* $1 users, $2 documents, $3 parsed hashes, $4 parsed bytes, $5 plain, $6 pages, $7 page starts as array text,

@@ -1,0 +1,313 @@
+/* test_rescue.c - taking jobs back from the dead, and upkeep */
+#include "queue_test.h"
+
+#include <signal.h>
+#include <string.h>
+#include <talloc.h>
+
+static int release(struct qt *q, int64_t child, const struct uuid *begun, int n, enum rescue_blame blame, bool suspect,
+                   const char *evidence)
+{
+    struct pg_params p;
+    struct error e;
+    PGresult *r;
+    int rows;
+
+    rescue_release_params(&p, q, 7, child, begun, n, blame, suspect, 3, 2, 60000, evidence);
+    r = pg_exec(q->worker, rescue_release_sql, &p, 0, &e);
+    cr_assert_not_null(r, "%s", e.message);
+    rows = PQntuples(r);
+    PQclear(r);
+    return rows;
+}
+
+static int64_t run_int(struct qt *q, const char *sql, int n, ...)
+{
+    struct pg_params p;
+    struct error e;
+    va_list ap;
+    PGresult *r;
+    int64_t v;
+
+    pg_params_init(&p, q);
+    va_start(ap, n);
+    for (int i = 0; i < n; i++)
+        pg_add_int8(&p, va_arg(ap, int64_t));
+    va_end(ap);
+    r = pg_exec(q->worker, sql, &p, 0, &e);
+    cr_assert_not_null(r, "%s", e.message);
+    v = PQntuples(r) > 0 ? pg_get_int(r, 0, 0) : -1;
+    PQclear(r);
+    return v;
+}
+
+Test(blame, only_the_one_that_was_alone_in_hand_is_blamed)
+{
+    struct rescue_evidence v = {.signal = SIGSEGV, .exit_code = -1, .n_begun = 1};
+
+    cr_assert_eq(rescue_blame(&v), BLAME_CRASH);
+    v.n_begun = 2;
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    cr_assert(rescue_suspects(&v));
+    v.n_begun = 0;
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+}
+
+Test(blame, an_unexplained_kill_is_an_attempt_and_a_lack_of_memory_is_a_crash)
+{
+    struct rescue_evidence v = {.signal = SIGKILL, .exit_code = -1, .n_begun = 1};
+
+    cr_assert_eq(rescue_blame(&v), BLAME_ATTEMPT);
+    cr_assert(!rescue_suspects(&v));
+    v.oom = true;
+    cr_assert_eq(rescue_blame(&v), BLAME_CRASH);
+    v.sent_by_us = true;
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    cr_assert(!rescue_suspects(&v));
+}
+
+Test(blame, exits_and_outside_signals_blame_nobody)
+{
+    struct rescue_evidence v = {.signal = 0, .exit_code = 3, .n_begun = 1};
+
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    cr_assert(!rescue_suspects(&v));
+    v.signal = SIGTERM;
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    for (int i = 0; i < 6; i++) {
+        static const int own[] = {SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGXCPU, SIGSYS};
+        v.signal = own[i];
+        cr_assert_eq(rescue_blame(&v), BLAME_CRASH);
+    }
+}
+
+Test(rescue, a_dead_childs_jobs_are_queued_at_once_and_its_lease_is_broken)
+{
+    struct qt *q = qt_open("qt_rescue_child");
+    int n;
+    for (int i = 0; i < 3; i++)
+        qt_submit(q, 1, i, 1, 100);
+    struct queue_job *j = qt_claim(q, q->worker, 1, 2, &n);
+    struct queue_job *other = qt_claim(q, q->other, 2, 1, &n);
+    struct queue_work w = qt_work(q, &j[0], 2);
+
+    cr_assert_eq(release(q, 1, NULL, 0, BLAME_NONE, false, NULL), 2);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1 AND attempt = 0 AND lease = 2"), 2);
+    cr_assert_eq(qt_int(q, "SELECT state FROM upload_pipeline.upload_jobs WHERE id = %s", qt_id(q, &other->id)), 2);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.events WHERE reason = 'worker_lost' AND actor = 4"), 2);
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    cr_assert_eq(w.outcome, QUEUE_LOST);
+    cr_assert_eq(release(q, 1, NULL, 0, BLAME_NONE, false, NULL), 0, "done twice it does nothing");
+    qt_close(q);
+}
+
+Test(rescue, a_document_that_crashes_its_worker_alone_is_quarantined_with_evidence)
+{
+    struct qt *q = qt_open("qt_rescue_quarantine");
+    struct uuid id = qt_submit(q, 1, 1, 1, 100);
+
+    qt_claim_one(q);
+    cr_assert_eq(release(q, 1, &id, 1, BLAME_CRASH, false, "{\"signal\": 11}"), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 5 AND crashes = 1"
+                           " AND run_at > now() + interval '50 s'"), 1);
+    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET state = 1");
+    qt_claim_one(q);
+    cr_assert_eq(release(q, 1, &id, 1, BLAME_CRASH, false, "{\"signal\": 11}"), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 8 AND status = 11"), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'crashed_worker'"
+                           " AND (evidence ->> 'signal')::int = 11"), 1);
+    qt_close(q);
+}
+
+Test(rescue, unexplained_kills_use_up_the_attempts_of_the_one_alone_in_hand)
+{
+    struct qt *q = qt_open("qt_rescue_attempts");
+    struct uuid id = qt_submit(q, 1, 1, 1, 100);
+
+    for (int i = 1; i <= 3; i++) {
+        struct queue_job *j = qt_claim_one(q);
+        cr_assert_eq(j->attempt, i);
+        cr_assert_eq(release(q, 1, &id, 1, BLAME_ATTEMPT, false, NULL), 1);
+    }
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 7 AND status = 11"), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'attempts_exhausted'"), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.stale_generations"), 1);
+    qt_close(q);
+}
+
+Test(rescue, what_was_in_hand_together_at_a_crash_is_suspect_until_it_gets_on)
+{
+    struct qt *q = qt_open("qt_rescue_suspect");
+    int n;
+    for (int i = 0; i < 3; i++)
+        qt_submit(q, 1, i, 1, 100);
+    struct queue_job *j = qt_claim(q, q->worker, 1, 3, &n);
+    struct uuid begun[2] = {j[0].id, j[1].id};
+
+    cr_assert_eq(release(q, 1, begun, 2, BLAME_NONE, true, NULL), 3);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE suspect AND attempt = 0"), 2);
+    j = qt_claim(q, q->worker, 2, 3, &n);
+    cr_assert_eq(n, 3);
+    for (int i = 0; i < n; i++) {
+        struct queue_work w = qt_work(q, &j[i], 1);
+        cr_assert_eq(qt_store(q, &w, 1), 0);
+    }
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE suspect"), 0);
+    qt_close(q);
+}
+
+Test(rescue, with_a_torn_slot_all_jobs_of_a_crash_are_suspect)
+{
+    struct qt *q = qt_open("qt_rescue_torn");
+    int n;
+    for (int i = 0; i < 2; i++)
+        qt_submit(q, 1, i, 1, 100);
+    qt_claim(q, q->worker, 1, 2, &n);
+    cr_assert_eq(release(q, 1, NULL, 0, BLAME_NONE, true, NULL), 2);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE suspect"), 2);
+    qt_close(q);
+}
+
+Test(rescue, a_dead_nodes_jobs_are_taken_by_incarnation)
+{
+    struct qt *q = qt_open("qt_rescue_node");
+    int n;
+    for (int i = 0; i < 2; i++)
+        qt_submit(q, 1, i, 1, 100);
+    qt_claim(q, q->worker, 1, 2, &n);
+    cr_assert_eq(run_int(q, rescue_node_sql, 1, (int64_t)8), 0);
+    cr_assert_eq(run_int(q, rescue_node_sql, 1, (int64_t)7), 2);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1 AND attempt = 0"), 2);
+    qt_close(q);
+}
+
+Test(rescue, a_node_is_dead_only_with_a_free_lock_and_an_old_heartbeat)
+{
+    struct qt *q = qt_open("qt_rescue_dead_node");
+    struct pg_params p;
+    struct error e;
+    PGresult *r;
+
+    qt_run(q, "INSERT INTO upload_pipeline.nodes (name, incarnation, version, heartbeat_at) VALUES"
+              " ('gone', 1, 'x', now() - interval '10 s'), ('held', 2, 'x', now() - interval '10 s'),"
+              " ('fresh', 3, 'x', now()), ('ours', 4, 'x', now() - interval '1 day'),"
+              " ('stuck', 5, 'x', now() - interval '1 hour'), ('polite', 6, 'x', now())");
+    qt_run(q, "UPDATE upload_pipeline.nodes SET said_goodbye = true WHERE name = 'polite'");
+    db_test_run(q->other, "SELECT pg_advisory_lock(1684865027, hashtext('held')), pg_advisory_lock(1684865027, hashtext('stuck'))");
+    pg_params_init(&p, q);
+    pg_add_int8(&p, 1); /* grace of 1 ms, so that the server is old enough */
+    pg_add_int8(&p, 4);
+    r = pg_exec(q->worker, rescue_dead_nodes_sql, &p, 0, &e);
+    cr_assert_not_null(r, "%s", e.message);
+    for (int i = 0; i < PQntuples(r); i++)
+        cr_assert_str_neq(pg_get_text(r, i, 0), "ours");
+    cr_assert_geq(PQntuples(r), 3);
+    PQclear(r);
+    p.n = 0;
+    pg_add_int8(&p, 5000);
+    pg_add_int8(&p, 4);
+    qt_run(q, "UPDATE upload_pipeline.nodes SET heartbeat_at = now() + interval '1 h' WHERE name = 'fresh'");
+    r = pg_exec(q->worker, rescue_dead_nodes_sql, &p, 0, &e);
+    for (int i = 0; i < PQntuples(r); i++) {
+        cr_assert_str_neq(pg_get_text(r, i, 0), "held");
+        cr_assert_str_neq(pg_get_text(r, i, 0), "fresh");
+    }
+    PQclear(r);
+    qt_close(q);
+}
+
+Test(rescue, a_job_past_its_deadline_is_tried_again_and_then_dead)
+{
+    struct qt *q = qt_open("qt_rescue_deadline");
+    qt_submit(q, 1, 1, 1, 100);
+
+    for (int i = 1; i <= 2; i++) {
+        qt_claim_one(q);
+        cr_assert_eq(run_int(q, rescue_expired_sql, 2, (int64_t)2, (int64_t)1000), 0);
+        qt_run(q, "UPDATE upload_pipeline.upload_jobs SET deadline = now() - interval '1 s'");
+        cr_assert_eq(run_int(q, rescue_expired_sql, 2, (int64_t)2, (int64_t)1000), 1);
+        if (i == 1) {
+            cr_assert_eq(qt_int(q, "SELECT state FROM upload_pipeline.upload_jobs"), STATE_RETRYABLE);
+            qt_run(q, "UPDATE upload_pipeline.upload_jobs SET state = 1");
+        }
+    }
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 7 AND status = 11"), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'stage_deadline'"), 1);
+    qt_close(q);
+}
+
+Test(upkeep, stale_generations_go_and_the_visible_one_stays)
+{
+    struct qt *q = qt_open("qt_sweep");
+    qt_submit(q, 1, 1, 1, 100);
+    struct queue_job *j = qt_claim_one(q);
+    struct queue_work w = qt_work(q, j, 4);
+
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    qt_run(q, "INSERT INTO upload_pipeline.stale_generations (user_id, document_id, generation, since)"
+              " SELECT user_id, document_id, 1, now() - interval '1 h' FROM upload_pipeline.documents");
+    cr_assert_eq(run_int(q, rescue_sweep_sql, 2, (int64_t)1000, (int64_t)10), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_chunks"), 4);
+    qt_run(q, "UPDATE upload_pipeline.documents SET live_generation = 2");
+    qt_run(q, "INSERT INTO upload_pipeline.stale_generations (user_id, document_id, generation, since)"
+              " SELECT user_id, document_id, 1, now() - interval '1 h' FROM upload_pipeline.documents");
+    cr_assert_eq(run_int(q, rescue_sweep_sql, 2, (int64_t)1000, (int64_t)10), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_chunks"), 0);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.vectors_1"), 0);
+    cr_assert_eq(run_int(q, rescue_sweep_sql, 2, (int64_t)1000, (int64_t)10), 0);
+    qt_close(q);
+}
+
+Test(upkeep, only_the_holder_of_the_leader_lock_sweeps)
+{
+    struct qt *q = qt_open("qt_sweep_leader");
+    qt_submit(q, 1, 1, 1, 100);
+    qt_run(q, "INSERT INTO upload_pipeline.stale_generations (user_id, document_id, generation, since)"
+              " SELECT user_id, document_id, 9, now() - interval '1 h' FROM upload_pipeline.documents");
+    db_test_run(q->other, "SELECT pg_advisory_lock(1684865026, 0)");
+    cr_assert_eq(run_int(q, rescue_sweep_sql, 2, (int64_t)1000, (int64_t)10), 0);
+    cr_assert_eq(run_int(q, rescue_partitions_sql, 1, (int64_t)1000), -1);
+    db_test_run(q->other, "SELECT pg_advisory_unlock(1684865026, 0)");
+    cr_assert_eq(run_int(q, rescue_sweep_sql, 2, (int64_t)1000, (int64_t)10), 1);
+    qt_close(q);
+}
+
+Test(upkeep, event_partitions_are_made_ahead_and_dropped_when_old)
+{
+    struct qt *q = qt_open("qt_partitions");
+
+    qt_run(q, "CREATE TABLE upload_pipeline.events_202001 PARTITION OF upload_pipeline.events"
+              " FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z');"
+              "ALTER TABLE upload_pipeline.events_202001 OWNER TO docmill_owner");
+    cr_assert_eq(run_int(q, rescue_partitions_sql, 1, (int64_t)90 * 86400 * 1000), 4);
+    cr_assert_eq(run_int(q, rescue_partitions_sql, 1, (int64_t)90 * 86400 * 1000), 0);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'upload_pipeline.events'::regclass"), 4);
+    qt_close(q);
+}
+
+Test(upkeep, the_counts_are_those_of_the_queue)
+{
+    struct qt *q = qt_open("qt_counts");
+    struct pg_params p;
+    struct error e;
+    PGresult *r;
+    int64_t queued = 0, working = 0, oldest = 0;
+
+    for (int i = 0; i < 4; i++)
+        qt_submit(q, 1, i, 1, 100);
+    qt_claim_one(q);
+    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET created_at = now() - interval '5 s', run_at = now() - interval '5 s'");
+    pg_params_init(&p, q);
+    r = pg_exec(q->worker, rescue_counts_sql, &p, 0, &e);
+    cr_assert_not_null(r, "%s", e.message);
+    for (int i = 0; i < PQntuples(r); i++) {
+        queued += pg_get_int(r, i, 1) == STATE_QUEUED ? pg_get_int(r, i, 2) : 0;
+        working += pg_get_int(r, i, 1) == STATE_WORKING ? pg_get_int(r, i, 2) : 0;
+        oldest = pg_get_int(r, i, 3) > oldest ? pg_get_int(r, i, 3) : oldest;
+    }
+    PQclear(r);
+    cr_assert_eq(queued, 3);
+    cr_assert_eq(working, 1);
+    cr_assert(oldest >= 5000 && oldest < 60000);
+    qt_close(q);
+}
