@@ -61,6 +61,8 @@ struct pool_conf {
     int64_t max_memory;    /* bytes of private memory; 0: no limit */
 };
 
+const char *conf_pool_role_name(enum pool_role r); /* "worker"; "unknown" for no role */
+
 struct conf {
 #define X_FIELD(field, key, type, def, lo, hi, flags, roles, help) CONF_CTYPE_##type field;
     CONF_KEYS(X_FIELD)

@@ -103,7 +103,6 @@ void conf_set_from_secret_file(struct conf_loader *l, int key, const char *file,
 struct config_setting_t;
 void conf_pools_apply(struct conf_loader *l, struct config_setting_t *pools, const struct conf_source *s);
 void conf_pools_default(struct conf *c);
-const char *conf_pool_role_name(enum pool_role r);
 
 /* conf_check.c: what one key alone cannot know. */
 void conf_check(struct conf_loader *l);

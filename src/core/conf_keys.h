@@ -141,6 +141,8 @@
       "First wait before a child that failed in start-up is started again; it doubles.")                                     \
     X(supervise_backoff_cap, "supervise.backoff_cap", DURATION, "60s", 10, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,             \
       "Longest such wait.")                                                                                                  \
+    X(supervise_hang_timeout, "supervise.hang_timeout", DURATION, "60s", SEC, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,           \
+      "A child whose loop has not moved for this long is ended and replaced.")                                               \
     X(supervise_drain_timeout, "supervise.drain_timeout", DURATION, "30s", 100, DAY, CF_NODE | CF_RELOAD, CR_MASTER,         \
       "After TERM, children that have not finished by then are killed.")
 

@@ -12,7 +12,7 @@
  * Verbs
  *   version  {version, pid, node, started_ms_ago}
  *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}}: three signals; ok is all three
- *   status   {version, pid, node, run_dir, incarnation, state: starting|running|draining|stopping, uptime_ms, ready,
+ *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|draining|stopping, uptime_ms, ready,
  *             pools: [{name, role, size, ready, busy, starting, backoff, restarts}],
  *             children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|draining|backoff|empty, stage, note,
  *                        in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims,

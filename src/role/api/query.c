@@ -4,6 +4,7 @@
  * The decoder works in place on a copy, since decoded text is never longer than encoded text.
  */
 #include "api/query.h"
+#include "base/utf8.h"
 #include "core/reason.h"
 
 #include <errno.h>
@@ -12,54 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
-
-/* Length of the sequence that begins with lead byte c, and the smallest code point it may stand for. */
-static size_t utf8_length(unsigned char c, uint32_t *least, uint32_t *bits)
-{
-    if (c < 0x80) {
-        *least = 1;
-        *bits = c;
-        return 1;
-    }
-    if (c >= 0xc2 && c <= 0xdf) {
-        *least = 0x80;
-        *bits = c & 0x1fu;
-        return 2;
-    }
-    if (c >= 0xe0 && c <= 0xef) {
-        *least = 0x800;
-        *bits = c & 0x0fu;
-        return 3;
-    }
-    if (c >= 0xf0 && c <= 0xf4) {
-        *least = 0x10000;
-        *bits = c & 0x07u;
-        return 4;
-    }
-    return 0;
-}
-
-bool utf8_valid(const char *s, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        uint32_t least = 0;
-        uint32_t cp = 0;
-        size_t len = utf8_length((unsigned char)s[i], &least, &cp);
-
-        if (len == 0 || len > n - i)
-            return false;
-        for (size_t k = 1; k < len; k++) {
-            unsigned char c = (unsigned char)s[i + k];
-            if ((c & 0xc0) != 0x80)
-                return false;
-            cp = cp << 6 | (c & 0x3fu);
-        }
-        if (cp < least || cp > 0x10ffff || (cp >= 0xd800 && cp <= 0xdfff))
-            return false;
-        i += len;
-    }
-    return true;
-}
 
 static int hex_digit(char c)
 {
@@ -96,7 +49,7 @@ static int decode(char *s, bool slash, bool plus, const char *what, struct error
         *to++ = c;
     }
     *to = '\0';
-    if (!utf8_valid(s, (size_t)(to - s)))
+    if (memchr(s, '\0', (size_t)(to - s)) != NULL || !utf8_valid(s, (size_t)(to - s), NULL))
         return reason_error(e, REASON_bad_request, EINVAL, "The %s is not UTF-8.", what);
     return 0;
 }

@@ -47,7 +47,4 @@ struct cursor {
 void cursor_format(const struct cursor *c, char out[CURSOR_TEXT_MAX]);
 int cursor_parse(const char *s, struct cursor *c); /* 0 or -EINVAL */
 
-/* Whole text is UTF-8 without overlong forms, surrogates or NUL. */
-bool utf8_valid(const char *s, size_t n);
-
 #endif

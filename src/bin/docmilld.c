@@ -1,0 +1,194 @@
+/*
+ * docmilld.c - the daemon's command line
+ *
+ * Runs the master in the foreground, answers questions about the configuration, migrates the database, and (for the
+ * master's use only) becomes a child: `docmilld --child ROLE`.
+ *
+ * Exit status: 0 as asked; 1 failed; 2 wrong usage; 78 the configuration is not good. Children: 70 could not begin.
+ *
+ * Depends on core, db (migrate), master, and each role's main.
+ */
+#include "docmilld.h"
+
+#include "base/log.h"
+#include "core/conf.h"
+#include "core/state.h"
+#include "master/master.h"
+#include "proc/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#define DEFAULT_CONF "/etc/docmill/docmill.conf"
+
+static const char help_text[] =
+    "docmilld - the docmill daemon: documents in, searchable vectors out, on PostgreSQL\n"
+    "\n"
+    "  docmilld [-c FILE]                  run in the foreground until TERM (drains; again: at once)\n"
+    "  docmilld -t [-c FILE]               check the configuration, key by key: set, default or missing\n"
+    "  docmilld -T [-c FILE]               print the effective values and where each comes from (secrets masked)\n"
+    "  docmilld --example                  print a commented configuration with every key\n"
+    "  docmilld migrate up                 bring the database to this program's schema\n"
+    "  docmilld migrate down [--to N] [--drop-data]\n"
+    "                                      back to version N (default: one less); refuses while rows would be lost\n"
+    "  docmilld migrate status             which versions are applied\n"
+    "  docmilld --print-state-sql          the table of statuses and states as SQL\n"
+    "  docmilld --print-man                the configuration keys as a section of docmill.conf(5)\n"
+    "  docmilld --version | --help\n"
+    "\n"
+    "  -c, --config FILE                   configuration (default " DEFAULT_CONF ")\n"
+    "\n"
+    "A first start:\n"
+    "  docmilld --example > docmill.conf   then set database.url, blob.backend, blob.fs.root and embedder.name\n"
+    "  docmilld -t -c docmill.conf         says what is still missing\n"
+    "  docmilld -c docmill.conf migrate up\n"
+    "  docmilld -c docmill.conf            and in another terminal: docmillctl health\n"
+    "\n"
+    "Signals: TERM or INT finishes what is in hand (supervise.drain_timeout), a second one stops within 2 s, QUIT at\n"
+    "once. Exit status: 0 as asked, 1 failed, 2 wrong usage, 78 the configuration is not good.\n";
+
+static const struct {
+    const char *role;
+    int (*main)(void);
+} children[] = {
+    {"coordinator", coordinator_main},
+    {"api", api_main},
+};
+
+static int become(const char *role)
+{
+    for (size_t i = 0; i < sizeof children / sizeof children[0]; i++)
+        if (strcmp(children[i].role, role) == 0)
+            return children[i].main();
+    fprintf(stderr, "docmilld: there is no role \"%s\"\n", role);
+    return EXIT_USAGE;
+}
+
+struct conf *docmilld_load(const char *path)
+{
+    struct error e = {0};
+    struct conf *c = conf_load(NULL, path, &e);
+
+    if (c != NULL)
+        return c;
+    fprintf(stderr, "docmilld: %s\n", e.message);
+    if (e.hint[0] != '\0')
+        fprintf(stderr, "  %s\n", e.hint);
+    fprintf(stderr, "  `docmilld -t -c %s` shows every key.\n", path);
+    return NULL;
+}
+
+static int dump(const char *path)
+{
+    struct conf *c = docmilld_load(path);
+
+    if (c == NULL)
+        return EXIT_CONF;
+    conf_dump(c, stdout);
+    talloc_free(c);
+    return EXIT_OK;
+}
+
+static int run(const char *path)
+{
+    struct conf *c = docmilld_load(path);
+    enum log_level level = LOG_LVL_INFO;
+    struct master_options o = {.conf = c};
+    int r;
+
+    if (c == NULL)
+        return EXIT_CONF;
+    if (log_level_parse(c->log_level, &level) == 0)
+        log_init("master", level);
+    /* Held open: children come from the file that runs now, whatever an upgrade puts in its place. */
+    o.exe_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (o.exe_fd < 0) {
+        fprintf(stderr, "docmilld: /proc/self/exe: %s\n", strerror(errno));
+        r = EXIT_FAILED;
+    } else {
+        r = master_run(&o) == 0 ? EXIT_OK : EXIT_FAILED;
+        close(o.exe_fd);
+    }
+    talloc_free(c);
+    return r;
+}
+
+enum { OPT_CHILD = 256, OPT_EXAMPLE, OPT_STATE_SQL, OPT_MAN, OPT_VERSION };
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"test", no_argument, NULL, 't'},
+    {"dump", no_argument, NULL, 'T'},
+    {"help", no_argument, NULL, 'h'},
+    {"child", required_argument, NULL, OPT_CHILD},
+    {"example", no_argument, NULL, OPT_EXAMPLE},
+    {"print-state-sql", no_argument, NULL, OPT_STATE_SQL},
+    {"print-man", no_argument, NULL, OPT_MAN},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+/* What needs no configuration; -1: the option is of another kind. */
+static int answer_at_once(int opt)
+{
+    switch (opt) {
+    case 'h':
+        fputs(help_text, stdout);
+        return EXIT_OK;
+    case OPT_EXAMPLE:
+        conf_print_example(stdout);
+        return EXIT_OK;
+    case OPT_STATE_SQL:
+        state_print_sql(stdout);
+        return EXIT_OK;
+    case OPT_MAN:
+        conf_print_man(stdout);
+        return EXIT_OK;
+    case OPT_VERSION:
+        puts("docmilld " DOCMILL_VERSION);
+        return EXIT_OK;
+    default:
+        return -1;
+    }
+}
+
+static int usage(void)
+{
+    fputs("docmilld: `docmilld --help` shows how to call it\n", stderr);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = DEFAULT_CONF;
+    int opt, what = 0;
+
+    /* '+': options after `migrate` are that command's own. */
+    while ((opt = getopt_long(argc, argv, "+c:tTh", options, NULL)) != -1) {
+        int done = answer_at_once(opt);
+
+        if (done >= 0)
+            return done;
+        if (opt == OPT_CHILD)
+            return become(optarg);
+        if (opt == 'c')
+            path = optarg;
+        else if (opt == 't' || opt == 'T')
+            what = opt;
+        else
+            return usage();
+    }
+    if (optind < argc && strcmp(argv[optind], "migrate") == 0 && what == 0)
+        return docmilld_migrate(argc - optind, argv + optind, path);
+    if (optind < argc)
+        return usage();
+    if (what == 't')
+        return conf_test(path, stdout) == 0 ? EXIT_OK : EXIT_CONF;
+    return what == 'T' ? dump(path) : run(path);
+}

@@ -1,0 +1,147 @@
+/*
+ * master_int.h - what the files of src/master share: one struct master, and who may do what to it
+ *
+ *   run.c       start-up order, signals, the loop, systemd's notifications, the end
+ *   rundir.c    run_dir, its lock, the sockets in it
+ *   spawn.c     fork + exec of one child
+ *   supervise.c children: events in, actions out
+ *   death.c     evidence of a death; the queue of deaths for the coordinator
+ *   server.c    connections of the control socket
+ *   verbs.c     what the verbs answer
+ *   policy      pool_policy.c, stop_policy.c: decisions without means
+ *
+ * handle_* (event callbacks) record and never act on others; one post source runs supervise_process() after them.
+ */
+#ifndef MASTER_MASTER_INT_H
+#define MASTER_MASTER_INT_H
+
+#include "base/error.h"
+#include "core/conf.h"
+#include "master/pool_policy.h"
+#include "master/stop_policy.h"
+#include "proc/channel.h"
+#include "proc/scoreboard.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#define MASTER_DEATHS_KEPT 16 /* last deaths shown by status */
+
+struct master;
+
+/* Why we sent a signal. */
+enum kill_cause { KILL_NONE, KILL_LATE, KILL_HUNG, KILL_STOP, KILL_BROKEN };
+
+struct child_slot {
+    struct master *master;
+    int index;  /* in the scoreboard */
+    int pool;   /* in conf.pools */
+    int number; /* within the pool */
+    struct slot_policy policy;
+
+    /* the present child; pid 0: none */
+    pid_t pid;
+    int pidfd, channel;
+    sd_event_source *pid_source, *channel_source;
+    int64_t serial, started_ms;
+    int sent_signal;
+    enum kill_cause kill_cause;
+    bool asked;       /* told to drain, or it said BYE */
+    bool drain_owed;  /* DRAIN could not be sent yet */
+    struct msg_fatal fatal; /* its last words; reason "" : none */
+
+    int listen_tcp; /* api: this slot's own socket, -1: none */
+    uint64_t starts;
+    char last_death[200]; /* "": none yet */
+};
+
+struct death_item {
+    struct death_item *next;
+    struct msg_death death;
+    bool sent;
+};
+
+struct death_record {
+    int64_t at_ms;
+    int slot;
+    struct msg_death death; /* jobs are not shown here: n_jobs only */
+    char cause[200];
+};
+
+struct master_totals {
+    uint64_t starts, deaths;
+    uint64_t claims, jobs_done, jobs_failed, jobs_lost, requests;
+    uint64_t stages[STATUS_MAX_];
+};
+
+struct server;
+
+struct master {
+    const struct conf *conf;
+    int exe_fd;
+    int64_t incarnation, next_serial, started_ms;
+    sd_event *event;
+    sd_event_source *timer;
+    struct scoreboard *board;
+    int lock_fd;
+
+    int n_slots;
+    struct child_slot *slots;
+    struct policy_limits limits;
+    struct stop_plan stop;
+    bool ready; /* READY=1 was said */
+    int next_wake; /* where the search for an idle worker begins */
+
+    struct death_item *deaths, **deaths_end; /* for the coordinator, oldest first */
+    int n_deaths;
+    uint64_t deaths_dropped;
+    int64_t oom_kills; /* of the kernel, as last read; -1: hidden */
+    struct death_record recent[MASTER_DEATHS_KEPT];
+    uint64_t n_recent; /* ever */
+    struct master_totals totals; /* of children that are gone, starts and deaths of all */
+
+    int listen_unix; /* api.sock, shared by the api slots; -1: none */
+    char listen_address[128];
+    struct server *server;
+    char status_text[200]; /* as last told to systemd */
+};
+
+/* rundir.c */
+int rundir_take(struct master *m, struct error *e) MUST_CHECK;
+int rundir_listen_control(const struct conf *c, struct error *e) MUST_CHECK; /* descriptor */
+int rundir_listen_api(struct master *m, struct error *e) MUST_CHECK;         /* fills listen_unix and each listen_tcp */
+void rundir_close_api(struct master *m);
+void rundir_leave(struct master *m);
+
+/* spawn.c: starts the child of s. 0, and the slot's child fields are filled; the caller watches its descriptors. */
+int spawn_child(struct master *m, struct child_slot *s, struct error *e) MUST_CHECK;
+
+/* supervise.c */
+int supervise_init(struct master *m, struct error *e) MUST_CHECK;
+void supervise_process(struct master *m);
+void supervise_stop(struct master *m, enum stop_mode mode);
+bool slot_has_ready_child(const struct child_slot *s);
+
+/* death.c */
+void death_init(struct master *m);
+void death_baseline(struct master *m); /* reads the kernel's out-of-memory counter */
+/* The child of s is gone: joins the evidence, enters it in records, totals and queue; tells what kind it was. */
+enum death_kind death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru);
+void death_describe(const struct msg_death *d, enum kill_cause cause, const struct msg_fatal *fatal, char *out,
+                    size_t size);
+void death_send(struct master *m);              /* to the coordinator, as far as it takes them */
+void death_unsend(struct master *m);            /* the coordinator is gone: its successor gets them again */
+void death_released(struct master *m, const struct msg_released *r);
+struct child_slot *coordinator_slot(struct master *m); /* one that is up, or NULL */
+
+/* server.c, verbs.c */
+int server_start(struct master *m, int listen_fd, struct error *e) MUST_CHECK;
+void server_stop(struct master *m);
+struct control_request;
+struct pack;
+int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent);
+
+#endif

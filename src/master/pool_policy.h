@@ -1,0 +1,91 @@
+/*
+ * pool_policy.h - when to start, warn and end a child: the decisions of supervision, and nothing else
+ *
+ * A slot is the place of one child in a pool. supervise.c tells what happened (slot_started, slot_ready, ...), asks
+ * slot_step() after every event, and carries out its one answer. Reads no clock, forks nothing, so that every rule below
+ * is a unit test.
+ *
+ *   - A child has `ready_ms` to become ready; then it is killed.
+ *   - A death before that, a crash, an exit with an error: a start-up failure waits (first, doubling, to a cap, with
+ *     jitter). A child that had been ready is started again at once, unless its slot saw more than POLICY_WINDOW_DEATHS
+ *     deaths within POLICY_WINDOW_MS: then it waits in the same way. A child that stayed ready for POLICY_STABLE_MS wipes
+ *     the slate.
+ *   - A kill from outside (KILL or TERM that we did not send, no memory shortage) after it was ready is no fault: it is
+ *     started again at once, however often.
+ *   - A child whose own deadline has passed, or whose loop has not moved for `hang_ms`, gets TERM, and after `term_ms`
+ *     KILL. At half of `hang_ms` it is pinged, so that a loop with nothing to do can show that it lives.
+ *
+ * Depends on base.
+ */
+#ifndef MASTER_POOL_POLICY_H
+#define MASTER_POOL_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define POLICY_WINDOW_DEATHS 10
+#define POLICY_WINDOW_MS     10000
+#define POLICY_STABLE_MS     10000
+#define POLICY_PING_MS       5000 /* between pings */
+
+enum slot_state {
+    SLOT_EMPTY,    /* no child */
+    SLOT_STARTING, /* exec'd, not ready */
+    SLOT_UP,       /* said READY */
+    SLOT_DRAINING, /* told to finish */
+    SLOT_TERMED,   /* sent TERM because it hangs */
+    SLOT_KILLED,   /* sent KILL */
+};
+
+enum slot_action { SLOT_NOTHING, SLOT_START, SLOT_PING, SLOT_KILL_LATE, SLOT_TERM_HUNG, SLOT_KILL_HUNG };
+
+/* What a death says about the child. */
+enum death_kind {
+    DEATH_ASKED,    /* it was told to go, or retired with BYE */
+    DEATH_OUTSIDER, /* somebody else killed it */
+    DEATH_FAULT,    /* anything else: crash, error, memory, hang, too late */
+};
+
+struct policy_limits {
+    int64_t ready_ms, backoff_first_ms, backoff_cap_ms, hang_ms, term_ms;
+};
+
+struct slot_policy {
+    enum slot_state state;
+    int64_t since_ms;    /* in this state */
+    int64_t start_at_ms; /* EMPTY: not before */
+    int64_t ready_ms;    /* when the present child became ready; 0: not yet */
+    int64_t pinged_ms;
+    unsigned failures; /* in a row that led to a wait */
+    unsigned n_deaths; /* ever; the ring below holds the last ones */
+    int64_t deaths_ms[POLICY_WINDOW_DEATHS];
+};
+
+/* What the child itself shows: from the scoreboard, not trusted beyond these two numbers. */
+struct slot_pulse {
+    int64_t beat_ms, busy_deadline_ms;
+};
+
+void slot_started(struct slot_policy *s, int64_t now_ms);
+void slot_start_failed(struct slot_policy *s, int64_t now_ms, const struct policy_limits *l);
+void slot_became_ready(struct slot_policy *s, int64_t now_ms);
+void slot_set_state(struct slot_policy *s, enum slot_state state, int64_t now_ms);
+void slot_pinged(struct slot_policy *s, int64_t now_ms);
+/* The child is gone: decides when the next may start. Returns how long that is from now; 0: at once. */
+int64_t slot_died(struct slot_policy *s, enum death_kind kind, int64_t now_ms, const struct policy_limits *l);
+/* wanted: this slot should have a child. *wake_ms is lowered to when to ask again, if that is earlier. */
+enum slot_action slot_step(const struct slot_policy *s, const struct slot_pulse *pulse, bool wanted, int64_t now_ms,
+                           const struct policy_limits *l, int64_t *wake_ms);
+
+struct death_facts {
+    int exit_code;   /* -1: by signal */
+    int signal;      /* 0: exited */
+    bool sent_by_us; /* that signal was ours */
+    bool hung;       /* ... because it hung or was late */
+    bool asked;      /* it was told to drain, or said BYE */
+    bool was_ready;
+    int oom; /* 1, 0, -1 not known */
+};
+enum death_kind death_kind_of(const struct death_facts *f);
+
+#endif

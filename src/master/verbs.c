@@ -1,0 +1,468 @@
+/*
+ * verbs.c - what the control socket's verbs answer; the shapes are in proc/control.h
+ *
+ * Everything comes from memory: the master's own tables and the scoreboard, whose numbers are shown and not believed.
+ * One handler a verb, in a table beside the grammar of control.h; a verb without a handler does not compile.
+ *
+ * The three signals of health
+ *   live      this process runs and answers
+ *   progress  every child's loop moves, and no child's work has passed its own deadline
+ *   ready     the database answers, the blob store can be written, and every pool has a child that can serve
+ *
+ * Depends on base, core, proc.
+ */
+#include "master/master_int.h"
+
+#include "base/clock.h"
+#include "core/reason.h"
+#include "core/state.h"
+#include "proc/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *phase_name(const struct child_slot *s, const struct score_data *d, int64_t now)
+{
+    static const char *const names[] = {[SCORE_FREE] = "starting",
+                                        [SCORE_STARTING] = "starting",
+                                        [SCORE_READY] = "ready",
+                                        [SCORE_BUSY] = "busy",
+                                        [SCORE_DRAINING] = "draining"};
+
+    if (s->pid == 0)
+        return s->policy.start_at_ms > now ? "backoff" : "empty";
+    if (s->policy.state == SLOT_STARTING)
+        return "starting";
+    if (s->policy.state == SLOT_UP && d->phase == SCORE_STARTING)
+        return "ready"; /* it said so, and has written nothing since */
+    if (s->policy.state == SLOT_DRAINING)
+        return "draining";
+    return names[d->phase]; /* within bounds: scoreboard_read sees to it */
+}
+
+static const char *master_state(const struct master *m)
+{
+    if (m->stop.mode == STOP_DRAIN)
+        return "draining";
+    if (m->stop.mode != STOP_NONE)
+        return "stopping";
+    return m->ready ? "running" : "starting";
+}
+
+/* ---- health ---- */
+
+#define REASONS_MAX 24
+
+struct signal {
+    int n;
+    char reasons[REASONS_MAX][160];
+};
+
+static void PRINTF_LIKE(2, 3) blame(struct signal *g, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (g->n == REASONS_MAX)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(g->reasons[g->n++], sizeof g->reasons[0], fmt, ap);
+    va_end(ap);
+}
+
+static void judge_progress(const struct master *m, struct signal *g)
+{
+    int64_t now = clock_ms();
+
+    for (int i = 0; i < m->n_slots; i++) {
+        const struct child_slot *s = &m->slots[i];
+        const char *pool = m->conf->pools[s->pool].name;
+        struct score_pulse p;
+
+        if (s->policy.state == SLOT_TERMED)
+            blame(g, "%s/%d hangs and is being ended", pool, s->number);
+        if (!slot_has_ready_child(s))
+            continue;
+        scoreboard_pulse(m->board, i, &p);
+        if (now - p.beat_ms > m->limits.hang_ms / 2)
+            blame(g, "%s/%d has not moved for %lld s", pool, s->number, (long long)(now - p.beat_ms) / 1000);
+        if (p.busy_deadline_ms > 0 && now > p.busy_deadline_ms)
+            blame(g, "%s/%d works past its deadline", pool, s->number);
+    }
+}
+
+static void judge_pools(const struct master *m, struct signal *g)
+{
+    int ready[CONF_MAX_POOLS] = {0};
+    const char *why[CONF_MAX_POOLS] = {0};
+
+    for (int i = 0; i < m->n_slots; i++) {
+        const struct child_slot *s = &m->slots[i];
+
+        if (slot_has_ready_child(s))
+            ready[s->pool]++;
+        else if (why[s->pool] == NULL && s->last_death[0] != '\0')
+            why[s->pool] = s->last_death;
+    }
+    for (int p = 0; p < m->conf->n_pools; p++)
+        if (ready[p] == 0 && m->conf->pools[p].max > 0)
+            blame(g, "pool %s has no child that is ready%s%.90s", m->conf->pools[p].name, why[p] != NULL ? "; the last " : "",
+                  why[p] != NULL ? why[p] : "");
+}
+
+static void judge_services(const struct master *m, struct signal *g)
+{
+    bool database = false, stored = false, broken = false;
+    char note[96] = "";
+
+    for (int i = 0; i < m->n_slots; i++) {
+        const struct child_slot *s = &m->slots[i];
+        struct score_data d;
+
+        if (s->pid == 0)
+            continue;
+        (void)scoreboard_read(m->board, i, &d); /* torn: its numbers are a moment old or half new; good enough here */
+        if (m->conf->pools[s->pool].role == POOL_COORDINATOR) {
+            database = database || d.db_ok == 1;
+            snprintf(note, sizeof note, "%s", d.note);
+        }
+        stored = stored || d.storage_ok == 1;
+        broken = broken || d.storage_ok == 0;
+    }
+    if (!database)
+        blame(g, "database: the coordinator has no connection%s%s", note[0] != '\0' ? ": " : "", note);
+    if (broken)
+        blame(g, "storage: the blob store cannot be written");
+    else if (!stored)
+        blame(g, "storage: no child has tried the blob store yet");
+}
+
+static void put_signal(struct pack *p, const char *name, const struct signal *g)
+{
+    pack_str(p, name);
+    pack_map(p);
+    pack_put_bool(p, "ok", g->n == 0);
+    pack_str(p, "reasons");
+    pack_array(p);
+    for (int i = 0; i < g->n; i++)
+        pack_str(p, g->reasons[i]);
+    pack_end(p);
+    pack_end(p);
+}
+
+static void judge_ready(const struct master *m, struct signal *g)
+{
+    g->n = 0;
+    if (m->stop.mode != STOP_NONE)
+        blame(g, "the daemon is stopping");
+    judge_services(m, g);
+    judge_pools(m, g);
+}
+
+static int verb_health(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
+{
+    struct signal live = {0}, progress = {0}, ready = {0};
+
+    (void)r;
+    (void)e;
+    judge_progress(m, &progress);
+    judge_ready(m, &ready);
+    pack_put_bool(p, "ok", progress.n == 0 && ready.n == 0);
+    put_signal(p, "live", &live);
+    put_signal(p, "progress", &progress);
+    put_signal(p, "ready", &ready);
+    return 0;
+}
+
+/* ---- status ---- */
+
+static void put_pool(struct pack *p, const struct master *m, int pool)
+{
+    int count[SLOT_KILLED + 1] = {0}, busy = 0, size = 0;
+    uint64_t starts = 0;
+
+    for (int i = 0; i < m->n_slots; i++) {
+        const struct child_slot *s = &m->slots[i];
+        struct score_pulse pulse;
+
+        if (s->pool != pool)
+            continue;
+        size++;
+        starts += s->starts > 0 ? s->starts - 1 : 0;
+        scoreboard_pulse(m->board, i, &pulse);
+        if (slot_has_ready_child(s) && pulse.phase == SCORE_BUSY)
+            busy++;
+        count[s->policy.state]++;
+    }
+    pack_map(p);
+    pack_put_str(p, "name", m->conf->pools[pool].name);
+    pack_put_str(p, "role", conf_pool_role_name(m->conf->pools[pool].role));
+    pack_put_int(p, "size", size);
+    pack_put_int(p, "ready", count[SLOT_UP]);
+    pack_put_int(p, "busy", busy);
+    pack_put_int(p, "starting", count[SLOT_STARTING]);
+    pack_put_int(p, "backoff", count[SLOT_EMPTY]);
+    pack_put_int(p, "restarts", (int64_t)starts);
+    pack_end(p);
+}
+
+static void put_jobs(struct pack *p, const struct score_data *d)
+{
+    int n = d->n_in_hand < SCORE_IN_HAND_MAX ? d->n_in_hand : SCORE_IN_HAND_MAX;
+
+    pack_str(p, "jobs");
+    pack_array(p);
+    for (int i = 0; i < n; i++) {
+        char id[UUID_TEXT_LEN + 1];
+
+        uuid_format(&d->in_hand[i].job_id, id);
+        pack_map(p);
+        pack_put_str(p, "job_id", id);
+        pack_put_int(p, "lease", d->in_hand[i].lease);
+        pack_put_str(p, "status", status_name(d->in_hand[i].status));
+        pack_end(p);
+    }
+    pack_end(p);
+}
+
+static int64_t age(int64_t now, int64_t at)
+{
+    return at > 0 && at <= now ? now - at : 0;
+}
+
+static void put_work(struct pack *p, const struct score_data *d, int64_t now)
+{
+    pack_put_str(p, "stage", status_name(d->stage));
+    pack_put_str(p, "note", d->note);
+    pack_put_int(p, "in_hand", d->n_in_hand);
+    put_jobs(p, d);
+    pack_put_int(p, "since_ms", age(now, d->since_ms));
+    pack_put_int(p, "beat_age_ms", age(now, d->beat_ms));
+    pack_put_int(p, "progress", (int64_t)d->progress);
+    pack_put_int(p, "claims", (int64_t)d->claims);
+    pack_put_int(p, "jobs_done", (int64_t)d->jobs_done);
+    pack_put_int(p, "jobs_failed", (int64_t)d->jobs_failed);
+    pack_put_int(p, "jobs_lost", (int64_t)d->jobs_lost);
+    pack_put_int(p, "requests", (int64_t)d->requests);
+    pack_put_int(p, "bytes_in", (int64_t)d->bytes_in);
+    pack_put_int(p, "db_reconnects", (int64_t)d->db_reconnects);
+    pack_put_bool(p, "db_ok", d->db_ok == 1);
+    pack_str(p, "storage_ok");
+    if (d->storage_ok < 0)
+        pack_nil(p); /* not tried */
+    else
+        pack_bool(p, d->storage_ok == 1);
+    pack_put_int(p, "private_bytes", d->private_bytes);
+}
+
+static void put_child(struct pack *p, const struct child_slot *s, const struct score_data *d, bool torn, int64_t now)
+{
+    const struct pool_conf *pool = &s->master->conf->pools[s->pool];
+
+    pack_map(p);
+    pack_put_str(p, "pool", pool->name);
+    pack_put_str(p, "role", conf_pool_role_name(pool->role));
+    pack_put_int(p, "slot", s->number);
+    pack_put_int(p, "pid", s->pid);
+    pack_put_int(p, "serial", s->serial);
+    pack_put_str(p, "phase", phase_name(s, d, now));
+    put_work(p, d, now);
+    pack_put_int(p, "age_ms", s->pid != 0 ? age(now, s->started_ms) : 0);
+    pack_put_bool(p, "torn", torn);
+    pack_put_int(p, "starts", (int64_t)s->starts);
+    pack_put_int(p, "start_in_ms", s->pid == 0 && s->policy.start_at_ms > now ? s->policy.start_at_ms - now : 0);
+    pack_put_str(p, "last_death", s->last_death[0] != '\0' ? s->last_death : NULL);
+    pack_end(p);
+}
+
+static void put_queue(struct pack *p, const struct score_data *d, int64_t now)
+{
+    pack_str(p, "queue");
+    if (d == NULL || d->queue_counted_ms == 0) {
+        pack_nil(p);
+        return;
+    }
+    pack_map(p);
+    pack_put_int(p, "age_ms", age(now, d->queue_counted_ms));
+    pack_put_bool(p, "leader", d->is_leader == 1);
+    pack_put_int(p, "schema_version", d->schema_version);
+    pack_put_int(p, "oldest_queued_ms", d->oldest_queued_ms);
+    pack_str(p, "by_status");
+    pack_map(p);
+    for (int i = 1; i < STATUS_MAX_; i++)
+        pack_put_int(p, status_name(i), d->queue_by_status[i]);
+    pack_end(p);
+    pack_str(p, "by_state");
+    pack_map(p);
+    for (int i = 1; i < STATE_MAX_; i++)
+        pack_put_int(p, state_name(i), d->queue_by_state[i]);
+    pack_end(p);
+    pack_end(p);
+}
+
+static void add_living(struct master_totals *t, const struct score_data *d)
+{
+    t->claims += d->claims;
+    t->jobs_done += d->jobs_done;
+    t->jobs_failed += d->jobs_failed;
+    t->jobs_lost += d->jobs_lost;
+    t->requests += d->requests;
+    for (int i = 0; i < STATUS_MAX_; i++)
+        t->stages[i] += d->stage_count[i];
+}
+
+static void put_totals(struct pack *p, const struct master_totals *t)
+{
+    pack_str(p, "totals");
+    pack_map(p);
+    pack_put_int(p, "starts", (int64_t)t->starts);
+    pack_put_int(p, "deaths", (int64_t)t->deaths);
+    pack_put_int(p, "claims", (int64_t)t->claims);
+    pack_put_int(p, "jobs_done", (int64_t)t->jobs_done);
+    pack_put_int(p, "jobs_failed", (int64_t)t->jobs_failed);
+    pack_put_int(p, "jobs_lost", (int64_t)t->jobs_lost);
+    pack_put_int(p, "requests", (int64_t)t->requests);
+    pack_str(p, "stages");
+    pack_map(p);
+    for (int i = 1; i < STATUS_MAX_; i++)
+        pack_put_int(p, status_name(i), (int64_t)t->stages[i]);
+    pack_end(p);
+    pack_end(p);
+}
+
+static void put_deaths(struct pack *p, const struct master *m, int64_t now)
+{
+    uint64_t first = m->n_recent > MASTER_DEATHS_KEPT ? m->n_recent - MASTER_DEATHS_KEPT : 0;
+
+    pack_put_int(p, "deaths_pending", m->n_deaths);
+    pack_str(p, "deaths");
+    pack_array(p);
+    for (uint64_t i = first; i < m->n_recent; i++) {
+        const struct death_record *d = &m->recent[i % MASTER_DEATHS_KEPT];
+
+        pack_map(p);
+        pack_put_int(p, "ago_ms", age(now, d->at_ms));
+        pack_put_str(p, "pool", m->conf->pools[d->death.pool].name);
+        pack_put_int(p, "slot", m->slots[d->slot].number);
+        pack_put_int(p, "pid", d->death.pid);
+        pack_put_int(p, "serial", d->death.serial);
+        pack_put_str(p, "cause", d->cause);
+        pack_put_int(p, "in_hand", d->death.n_in_hand);
+        pack_put_bool(p, "torn", d->death.torn != 0);
+        pack_put_int(p, "cpu_ms", d->death.utime_ms + d->death.stime_ms);
+        pack_put_int(p, "maxrss_kb", d->death.maxrss_kb);
+        pack_end(p);
+    }
+    pack_end(p);
+}
+
+static void put_self(struct pack *p, const struct master *m, int64_t now)
+{
+    struct signal ready;
+
+    judge_ready(m, &ready);
+    pack_put_str(p, "version", DOCMILL_VERSION);
+    pack_put_int(p, "pid", getpid());
+    pack_put_str(p, "node", m->conf->node_name);
+    pack_put_str(p, "run_dir", m->conf->run_dir);
+    pack_put_str(p, "listen", m->listen_address[0] != '\0' ? m->listen_address : NULL);
+    pack_put_int(p, "incarnation", m->incarnation);
+    pack_put_str(p, "state", master_state(m));
+    pack_put_int(p, "uptime_ms", now - m->started_ms);
+    pack_put_bool(p, "ready", ready.n == 0);
+}
+
+static int verb_status(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
+{
+    struct master_totals totals = m->totals;
+    struct score_data d, coordinator;
+    const struct score_data *queue = NULL;
+    int64_t now = clock_ms();
+
+    (void)r;
+    (void)e;
+    put_self(p, m, now);
+    pack_str(p, "pools");
+    pack_array(p);
+    for (int i = 0; i < m->conf->n_pools; i++)
+        put_pool(p, m, i);
+    pack_end(p);
+    pack_str(p, "children");
+    pack_array(p);
+    for (int i = 0; i < m->n_slots; i++) {
+        bool torn = scoreboard_read(m->board, i, &d) != 0;
+
+        put_child(p, &m->slots[i], &d, torn, now);
+        add_living(&totals, &d);
+        if (m->conf->pools[m->slots[i].pool].role == POOL_COORDINATOR) {
+            coordinator = d;
+            queue = &coordinator;
+        }
+    }
+    pack_end(p);
+    put_queue(p, queue, now);
+    put_totals(p, &totals);
+    put_deaths(p, m, now);
+    return 0;
+}
+
+/* ---- version, stop ---- */
+
+static int verb_version(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
+{
+    (void)r;
+    (void)e;
+    pack_put_str(p, "version", DOCMILL_VERSION);
+    pack_put_int(p, "pid", getpid());
+    pack_put_str(p, "node", m->conf->node_name);
+    pack_put_int(p, "started_ms_ago", clock_ms() - m->started_ms);
+    return 0;
+}
+
+static int verb_stop(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
+{
+    char mode[16];
+    int bad = control_arg_text(r, "mode", "drain", mode, sizeof mode, e);
+
+    if (bad != 0)
+        return bad;
+    if (strcmp(mode, "drain") == 0)
+        supervise_stop(m, STOP_DRAIN);
+    else if (strcmp(mode, "fast") == 0)
+        supervise_stop(m, STOP_FAST);
+    else if (strcmp(mode, "now") == 0)
+        supervise_stop(m, STOP_NOW);
+    else
+        return reason_error(e, REASON_bad_request, EINVAL, "stop: mode is \"%s\"; it may be drain, fast or now.", mode);
+    pack_put_str(p, "state", master_state(m));
+    pack_put_int(p, "limit_ms", m->stop.all_by_ms > clock_ms() ? m->stop.all_by_ms - clock_ms() : 0);
+    return 0;
+}
+
+/* ---- dispatch ---- */
+
+typedef int (*verb_handler)(struct master *m, const struct control_request *r, struct pack *p, struct error *e);
+
+static const verb_handler handlers[CONTROL_VERB_MAX_] = {
+    [CONTROL_VERB_STATUS] = verb_status,
+    [CONTROL_VERB_HEALTH] = verb_health,
+    [CONTROL_VERB_VERSION] = verb_version,
+    [CONTROL_VERB_STOP] = verb_stop,
+};
+
+int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent)
+{
+    struct error e = {0};
+    int v = control_verb_parse(r->verb);
+    int bad;
+
+    if (v < 0 || handlers[v] == NULL) {
+        (void)reason_error(&e, REASON_bad_request, EINVAL, "There is no verb \"%s\".", r->verb);
+        error_hint(&e, "`docmillctl --help` lists the verbs.");
+        return control_reply_error(reply, talloc_parent, r->id, &e);
+    }
+    control_reply_begin(reply, talloc_parent, r->id, true);
+    bad = handlers[v](m, r, reply, &e);
+    return bad != 0 ? control_reply_error(reply, talloc_parent, r->id, &e) : control_reply_end(reply);
+}
