@@ -1,12 +1,9 @@
 /*
- * pg_conn.c - one connection's life: made, connected, set up, dropped; and the step that moves it
+ * pg_conn.c - one connection's life: made, moved step by step, dropped
  *
- * Owns the PGconn. Nothing here waits: connecting is PQconnectPoll, the session's settings are statements like any
- * other. A failed attempt is followed by another after a backoff, as long as the wish's window is open; the backoff
- * outlives the wish, so that a caller in a tight loop does not hammer a server that is down.
+ * Owns the PGconn. pg_step() is the machine of pg_int.h; both drivers call it, and nothing in it waits.
  *
  * Diagnostics
- *   debug   notices of the server; connected; a setting that this server refuses
  *   panics  out of memory
  *
  * Depends on base, core/reason.h, libpq.
@@ -17,30 +14,8 @@
 #include "db/pg_int.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <talloc.h>
-
-#define RETRY_FIRST_MS 50
-#define RETRY_CAP_MS   2000
-#define OLDEST_SERVER  150000
-
-static const char setup_sql[] =
-    "SELECT set_config('search_path', 'upload_pipeline, public', false),"
-    " set_config('statement_timeout', $1, false),"
-    " set_config('tcp_keepalives_idle', '10', false),"
-    " set_config('tcp_keepalives_interval', '3', false),"
-    " set_config('tcp_keepalives_count', '3', false),"
-    " set_config('tcp_user_timeout', '9000', false),"
-    " coalesce((SELECT t.oid FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_type t"
-    "   ON t.typnamespace = e.extnamespace AND t.typname = 'vector' WHERE e.extname = 'vector'), 0)::int8,"
-    " set_config('role', coalesce($2, current_setting('role')), false)";
-
-/* Refused where the server's platform cannot see a closed socket: then statement_timeout alone ends an orphan. */
-static const char check_interval_sql[] = "SELECT set_config('client_connection_check_interval', '300', false)";
 
 void *pg_must(void *pointer)
 {
@@ -49,10 +24,19 @@ void *pg_must(void *pointer)
     return pointer;
 }
 
+/* However its memory is freed, the connection goes with it. */
+static int destroy(struct pg *p)
+{
+    pg_drop(p);
+    pg_resolve_leave(p);
+    return 0;
+}
+
 struct pg *pg_new(const void *talloc_parent, const struct pg_options *o)
 {
     struct pg *p = pg_must(talloc_zero(talloc_parent, struct pg));
 
+    talloc_set_destructor(p, destroy);
     p->o = *o;
     p->o.role = o->role == NULL ? NULL : pg_must(talloc_strdup(p, o->role));
     p->o.application = o->application == NULL ? NULL : pg_must(talloc_strdup(p, o->application));
@@ -102,6 +86,7 @@ void pg_drop(struct pg *p)
     p->events = 0;
     p->tx_lost = p->tx_lost || p->in_tx;
     p->in_tx = false;
+    p->tx_timeout_ms = 0;
 }
 
 void pg_fail(struct pg *p, const struct error *e)
@@ -112,187 +97,6 @@ void pg_fail(struct pg *p, const struct error *e)
     p->connect_wish = false;
     if (p->stmt != NULL)
         PQclear(p->stmt->result);
-}
-
-void pg_connect_failed(struct pg *p, const struct error *e, bool again)
-{
-    int64_t now = clock_ms();
-
-    p->connect_error = *e;
-    pg_drop(p);
-    p->state = PG_RETRY;
-    p->retry_at_ms = now + backoff_ms(RETRY_FIRST_MS, RETRY_CAP_MS, p->tries);
-    if (p->tries < 30)
-        p->tries++;
-    if (!again || p->retry_at_ms >= p->connect_until_ms) {
-        p->state = PG_DOWN;
-        pg_fail(p, e);
-    }
-}
-
-static void receive_notice(void *arg, const PGresult *res)
-{
-    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-    const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY);
-
-    (void)arg;
-    log_debug("pg", "notice of the server", "severity", severity == NULL ? "" : severity, "text",
-              text == NULL ? "" : text, NULL);
-}
-
-static void connect_next(struct pg *p, PostgresPollingStatusType next)
-{
-    struct error e;
-
-    switch (next) {
-    case PGRES_POLLING_READING:
-        p->events = POLLIN;
-        return;
-    case PGRES_POLLING_OK:
-        p->state = PG_SETUP;
-        p->setup_step = 0;
-        p->events = 0;
-        return;
-    case PGRES_POLLING_FAILED:
-        pg_error_conn(p, "no connection to the database", &e);
-        if (strstr(e.message, "root certificate file") != NULL)
-            error_hint(&e, "Add sslrootcert=FILE to the database URL: the certificate authority that signed the "
-                           "server's certificate.");
-        /* A password that was asked for and refused, or that is missing, will not become right by itself. */
-        pg_connect_failed(p, &e, !PQconnectionNeedsPassword(p->conn) && !PQconnectionUsedPassword(p->conn));
-        return;
-    default:
-        p->events = POLLOUT;
-        return;
-    }
-}
-
-void pg_connect_begin(struct pg *p)
-{
-    struct error e;
-
-    error_clear(&e);
-    talloc_free(p->target);
-    p->target = pg_target_make(p, &p->o, &e);
-    if (p->target == NULL) {
-        pg_connect_failed(p, &e, false);
-        return;
-    }
-    p->state = PG_CONNECTING;
-    p->conn = pg_must(PQconnectStartParams(p->target->keys, p->target->values, 0));
-    if (PQstatus(p->conn) == CONNECTION_BAD) {
-        connect_next(p, PGRES_POLLING_FAILED);
-        return;
-    }
-    PQsetNoticeReceiver(p->conn, receive_notice, NULL);
-    connect_next(p, PGRES_POLLING_WRITING);
-}
-
-void pg_connect_poll(struct pg *p)
-{
-    connect_next(p, PQconnectPoll(p->conn));
-}
-
-/* ---- the session's settings ---- */
-
-static bool setup_send(struct pg *p)
-{
-    char timeout[24];
-    const char *values[2] = {timeout, p->o.role};
-    static const Oid types[2] = {PG_TEXT, PG_TEXT};
-
-    if (p->setup_step == 1)
-        return PQsendQueryParams(p->conn, check_interval_sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
-    p->timeout_ms = pg_session_timeout_ms(p->o.statement_timeout_ms);
-    snprintf(timeout, sizeof timeout, "%lld", (long long)p->timeout_ms);
-    return PQsendQueryParams(p->conn, setup_sql, 2, types, values, NULL, NULL, 1) == 1;
-}
-
-static void setup_start(struct pg *p)
-{
-    struct error e;
-
-    if (PQserverVersion(p->conn) < OLDEST_SERVER) {
-        reason_error(&e, REASON_db_unavailable, ENOTSUP, "the database server is PostgreSQL %d.%d, docmill needs 15",
-                     PQserverVersion(p->conn) / 10000, PQserverVersion(p->conn) % 10000);
-        pg_connect_failed(p, &e, false);
-        return;
-    }
-    if (PQsetnonblocking(p->conn, 1) != 0 || !setup_send(p)) {
-        pg_error_conn(p, "the database took no session settings", &e);
-        pg_connect_failed(p, &e, true);
-        return;
-    }
-    p->events = POLLIN;
-}
-
-/* One setting statement has been answered. Returns false if the attempt has failed. */
-static bool setup_answer(struct pg *p, const PGresult *res)
-{
-    struct error e;
-
-    if (PQresultStatus(res) != PGRES_TUPLES_OK) {
-        pg_error_result(p, res, &e);
-        if (p->setup_step == 1 && PQstatus(p->conn) == CONNECTION_OK) {
-            log_debug("pg", "server does not check for lost clients", "why", e.message, NULL);
-            return true;
-        }
-        pg_connect_failed(p, &e, e.cls == ERR_RECOVERABLE);
-        return false;
-    }
-    if (p->setup_step == 0)
-        p->vector_type = (Oid)pg_get_int(res, 0, 6);
-    return true;
-}
-
-static void setup_done(struct pg *p)
-{
-    p->state = PG_READY;
-    p->events = POLLIN;
-    p->epoch++;
-    p->tries = 0;
-    p->retry_at_ms = 0;
-    p->sqlstate[0] = '\0';
-    log_debug("pg", "connected", "epoch", LOG_I(p->epoch), NULL);
-    if (p->connect_wish) {
-        p->connect_wish = false;
-        p->finished = true;
-    }
-}
-
-void pg_setup_poll(struct pg *p)
-{
-    struct error e;
-    PGresult *res;
-    int unsent = 0;
-    bool alive, ok = true;
-
-    if (p->events == 0) {
-        setup_start(p);
-        if (p->state != PG_SETUP)
-            return;
-    }
-    alive = PQconsumeInput(p->conn) == 1 && (unsent = PQflush(p->conn)) >= 0;
-    p->events = unsent > 0 ? POLLIN | POLLOUT : POLLIN;
-    while (alive && !PQisBusy(p->conn)) {
-        res = PQgetResult(p->conn);
-        if (res == NULL) {
-            if (++p->setup_step == 2) {
-                setup_done(p);
-                return;
-            }
-            alive = setup_send(p);
-            continue;
-        }
-        ok = setup_answer(p, res);
-        PQclear(res);
-        if (!ok)
-            return;
-    }
-    if (!alive || PQstatus(p->conn) == CONNECTION_BAD) {
-        pg_error_conn(p, "connection to the database lost while it was set up", &e);
-        pg_connect_failed(p, &e, true);
-    }
 }
 
 /* ---- the machine ---- */
@@ -320,8 +124,7 @@ static void expire(struct pg *p)
                      "the database did not answer before the deadline; connection dropped");
         pg_drop(p);
         pg_fail(p, &e);
-    } else if ((p->state == PG_RETRY || p->state == PG_CONNECTING || p->state == PG_SETUP) &&
-               now >= p->connect_until_ms) {
+    } else if (p->state >= PG_RETRY && p->state <= PG_SETUP && now >= p->connect_until_ms) {
         if (p->state == PG_RETRY && p->connect_error.code != 0)
             e = p->connect_error;
         else
@@ -343,7 +146,9 @@ int pg_step(struct pg *p, short revents)
         before = p->state;
         switch (p->state) {
         case PG_DOWN:
+            break;
         case PG_RESOLVING:
+            pg_connect_resolve(p);
             break;
         case PG_RETRY:
             if (clock_ms() >= p->retry_at_ms)

@@ -4,8 +4,9 @@
  * Steps the machine of pg_conn.c when the loop says so; never waits. A callback is the last thing that pg_process
  * does, so it may submit the next statement, close or free the connection.
  *
- * Depends on core/reason.h.
+ * Depends on base/log.h, core/reason.h.
  */
+#include "base/log.h"
 #include "core/reason.h"
 #include "db/pg_int.h"
 
@@ -95,6 +96,7 @@ int64_t pg_wakeup_ms(const struct pg *p)
     case PG_RETRY:
         return p->retry_at_ms < p->connect_until_ms ? p->retry_at_ms : p->connect_until_ms;
     case PG_RESOLVING:
+        return p->resolve_at_ms < p->connect_until_ms ? p->resolve_at_ms : p->connect_until_ms;
     case PG_CONNECTING:
     case PG_SETUP:
         return p->connect_until_ms;
@@ -127,6 +129,8 @@ bool pg_notification(struct pg *p, char channel[64], char payload[256])
 
 void pg_close(struct pg *p)
 {
+    if (p->stepping)
+        log_panic("pg", "a connection was closed from its own tick hook");
     if (p->stmt != NULL && !p->finished) {
         reason_error(&p->out_err, REASON_db_unavailable, ECANCELED, "the connection was closed");
         PQclear(p->stmt->result);

@@ -11,7 +11,8 @@
  *
  *   pg_url.c      connection string -> libpq's parameters, TLS policy
  *   pg_resolve.c  host names -> addresses, without blocking
- *   pg_conn.c     life of the object, connecting, the session's settings, dropping
+ *   pg_connect.c  connecting and the session's settings
+ *   pg_conn.c     life of the object, the step, dropping
  *   pg_stmt.c     one statement: send, read, give up at the deadline
  *   pg_error.c    what went wrong, from SQLSTATE or libpq's text
  *   pg_wait.c     waiting driver;  pg_event.c  event-loop driver
@@ -40,9 +41,10 @@ struct pg_statement {
     int64_t deadline_ms;
     bool sent;
     bool simple;        /* several statements: simple protocol, text results */
-    bool pipeline;      /* prefix + statement + one Sync */
-    int skip;           /* results of the prefix still to come */
-    bool synced;        /* pipeline: the Sync was answered */
+    bool plain;         /* ends a transaction: no settings ahead of it */
+    bool pipeline;      /* [timeout, Sync,] [claims,] statement, Sync */
+    int syncs;          /* pipeline: Syncs not yet answered */
+    int skip;           /* results of claims still to come */
     PGresult *result;   /* the last good one, or the first error */
     pg_callback cb;     /* event driver; NULL: waiting driver */
     void *arg;
@@ -59,12 +61,14 @@ struct pg {
     Oid vector_type;
     char sqlstate[6];
 
+    bool dying;   /* the server said that it ends this connection */
     bool in_tx;   /* by the server's last word */
     bool tx_lost; /* the connection broke inside a transaction, and the caller has not begun or rolled back since */
-    int64_t timeout_ms; /* the statement_timeout that the session has now */
+    int64_t session_timeout_ms; /* the statement_timeout that the session has */
+    int64_t tx_timeout_ms;      /* and the one of this transaction; 0: the session's */
 
     unsigned tries;
-    int64_t retry_at_ms, connect_until_ms;
+    int64_t retry_at_ms, resolve_at_ms, connect_until_ms;
     int setup_step;
     struct error connect_error; /* of the last failed attempt */
 
@@ -83,11 +87,23 @@ struct pg_target *pg_target_make(const void *talloc_parent, const struct pg_opti
 void pg_target_set(struct pg_target *t, const char *key, const char *value);
 const char *pg_target_get(const struct pg_target *t, const char *key);
 
-/* pg_conn.c */
-void pg_connect_begin(struct pg *p);   /* RETRY or RESOLVING -> CONNECTING */
-void pg_connect_poll(struct pg *p);    /* CONNECTING */
-void pg_setup_poll(struct pg *p);      /* SETUP */
+bool pg_host_is_name(const char *host); /* neither an address nor a socket's path */
+
+/* pg_resolve.c */
+int pg_resolve_start(struct pg *p, struct error *e) MUST_CHECK;
+/* 0: the target now has addresses; -EAGAIN: not yet, look again at resolve_at_ms; else failed. */
+int pg_resolve_poll(struct pg *p, struct error *e) MUST_CHECK;
+void pg_resolve_leave(struct pg *p);
+
+/* pg_connect.c */
+void pg_connect_begin(struct pg *p);   /* RETRY -> RESOLVING or CONNECTING */
+void pg_connect_resolve(struct pg *p); /* RESOLVING -> CONNECTING */
+void pg_connect_poll(struct pg *p);    /* CONNECTING -> SETUP */
+void pg_setup_poll(struct pg *p);      /* SETUP -> READY */
+/* An attempt failed; another follows after a backoff if that can help and there is time, else the wish has failed. */
 void pg_connect_failed(struct pg *p, const struct error *e, bool again);
+
+/* pg_conn.c */
 void pg_drop(struct pg *p);            /* closes the connection at once; remembers a lost transaction */
 int pg_step(struct pg *p, short revents); /* 1: finished */
 void pg_wish_connection(struct pg *p, int64_t until_ms);

@@ -4,7 +4,8 @@
  * With parameters (even none of them: an empty struct pg_params) or as a single statement it goes by the extended
  * protocol and its results are binary. Text that holds a semicolon before its end may be several statements: without
  * parameters it goes by the simple protocol, which runs them as one transaction and answers in text (pg_result.c reads
- * both). Claims go ahead of the statement in one pipeline with a single Sync, hence in one implicit transaction.
+ * both); the session's statement_timeout holds for each of them. Claims go ahead of the statement in one pipeline and
+ * one implicit transaction; a deadline that is far from the session's statement_timeout sends the right one ahead.
  *
  * After each answer the server's word on the transaction is taken over (in_tx). A connection that breaks while in_tx
  * leaves tx_lost behind, and every statement fails until the caller has noticed: see pg_begin and pg_rollback.
@@ -17,11 +18,13 @@
 #include "db/pg_int.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
+static const char timeout_sql[] = "SELECT set_config('statement_timeout', $1, $2::bool)";
 static const char claims_sql[] = "SELECT set_config('request.jwt.claims', $1, true)";
 
 int64_t pg_session_timeout_ms(int64_t wait_ms)
@@ -63,7 +66,6 @@ int pg_stmt_new(struct pg *p, const char *claims, const char *sql, const struct 
     s->claims = claims;
     s->deadline_ms = deadline_ms;
     s->simple = claims == NULL && params == NULL && may_be_several(sql);
-    s->pipeline = claims != NULL;
     p->stmt = s;
     pg_wish_connection(p, deadline_ms < connect_until ? deadline_ms : connect_until);
     return 0;
@@ -78,14 +80,57 @@ static bool send_one(struct pg *p, const char *sql, const struct pg_params *q)
     return PQsendQueryParams(p->conn, sql, q->n, q->types, q->values, q->lengths, q->formats, 1) == 1;
 }
 
-static bool send_pipeline(struct pg *p, struct pg_statement *s)
+/* Whether the server's own limit is far from what this statement may take: it would cut the statement off too early,
+ * or let it run on long after we have turned away. Not in a failed transaction, which takes no settings. */
+static bool wants_timeout(const struct pg *p, const struct pg_statement *s, int64_t wanted_ms)
+{
+    int64_t have_ms = p->tx_timeout_ms > 0 ? p->tx_timeout_ms : p->session_timeout_ms;
+
+    return !s->plain && !s->simple && PQtransactionStatus(p->conn) != PQTRANS_INERROR &&
+           (wanted_ms > have_ms + have_ms / 16 || wanted_ms < have_ms / 2);
+}
+
+/* Inside a transaction for its length, else for the session: a Sync of its own keeps it out of the statement's
+ * implicit transaction, so that also VACUUM can follow. */
+static bool send_timeout(struct pg *p, struct pg_statement *s, int64_t wanted_ms)
+{
+    char text[24];
+    const char *values[2] = {text, p->in_tx ? "true" : "false"};
+    static const Oid types[2] = {PG_TEXT, PG_TEXT};
+
+    snprintf(text, sizeof text, "%" PRId64, wanted_ms);
+    if (p->in_tx)
+        p->tx_timeout_ms = wanted_ms;
+    else
+        p->session_timeout_ms = wanted_ms;
+    s->syncs++;
+    return PQsendQueryParams(p->conn, timeout_sql, 2, types, values, NULL, NULL, 1) == 1 &&
+           PQpipelineSync(p->conn) == 1;
+}
+
+static bool send_claims(struct pg *p, struct pg_statement *s)
 {
     static const Oid type = PG_TEXT;
 
     s->skip = 1;
-    return PQenterPipelineMode(p->conn) == 1 &&
-           PQsendQueryParams(p->conn, claims_sql, 1, &type, &s->claims, NULL, NULL, 1) == 1 &&
-           send_one(p, s->sql, s->params) && PQpipelineSync(p->conn) == 1;
+    return PQsendQueryParams(p->conn, claims_sql, 1, &type, &s->claims, NULL, NULL, 1) == 1;
+}
+
+static bool send_all(struct pg *p, struct pg_statement *s)
+{
+    int64_t wanted_ms = pg_session_timeout_ms(s->deadline_ms - clock_ms());
+    bool timeout = wants_timeout(p, s, wanted_ms);
+
+    if (s->simple)
+        return PQsendQuery(p->conn, s->sql) == 1;
+    s->pipeline = timeout || s->claims != NULL;
+    if (!s->pipeline)
+        return send_one(p, s->sql, s->params);
+    if (PQenterPipelineMode(p->conn) != 1 || (timeout && !send_timeout(p, s, wanted_ms)) ||
+        (s->claims != NULL && !send_claims(p, s)))
+        return false;
+    s->syncs++;
+    return send_one(p, s->sql, s->params) && PQpipelineSync(p->conn) == 1;
 }
 
 /* The statement ends with what was collected. */
@@ -98,6 +143,7 @@ static void finish(struct pg *p)
         pg_drop(p);
     if (p->conn != NULL) {
         p->in_tx = PQtransactionStatus(p->conn) != PQTRANS_IDLE;
+        p->tx_timeout_ms = p->in_tx ? p->tx_timeout_ms : 0;
         p->state = PG_READY;
         p->events = POLLIN;
     }
@@ -133,14 +179,31 @@ static void lost(struct pg *p)
     pg_fail(p, &e);
 }
 
+/* Reads what has come without being asked for; false if the connection is gone or the server said that it is going. */
+static bool read_unasked(struct pg *p)
+{
+    struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
+
+    for (int i = 0; i < 8 && poll(&fd, 1, 0) > 0; i++) /* the last words come before the end of file */
+        if (PQconsumeInput(p->conn) != 1)
+            return false;
+    (void)PQisBusy(p->conn); /* parses, and so calls the notice receiver */
+    return PQstatus(p->conn) == CONNECTION_OK && !p->dying;
+}
+
+void pg_idle_read(struct pg *p)
+{
+    if (!read_unasked(p))
+        pg_drop(p);
+}
+
 void pg_stmt_send(struct pg *p)
 {
     struct pg_statement *s = p->stmt;
     struct error e;
-    bool ok;
 
-    /* The server may have gone while we were idle; as nothing was sent, another connection may serve. */
-    if (PQconsumeInput(p->conn) != 1 || PQstatus(p->conn) == CONNECTION_BAD) {
+    /* As nothing was sent yet, another connection may serve, unless a transaction went with this one. */
+    if (!read_unasked(p)) {
         pg_error_conn(p, "connection to the database lost", &e);
         pg_drop(p);
         if (p->tx_lost)
@@ -151,13 +214,7 @@ void pg_stmt_send(struct pg *p)
     }
     s->sent = p->was_sent = true;
     p->state = PG_RUNNING;
-    if (s->pipeline)
-        ok = send_pipeline(p, s);
-    else if (s->simple)
-        ok = PQsendQuery(p->conn, s->sql) == 1;
-    else
-        ok = send_one(p, s->sql, s->params);
-    if (!ok)
+    if (!send_all(p, s))
         lost(p);
 }
 
@@ -173,7 +230,9 @@ static bool take(struct pg_statement *s, PGresult *res)
         return false;
     }
     if (status == PGRES_PIPELINE_SYNC) {
-        s->synced = true;
+        s->syncs--;
+        PQclear(res);
+    } else if (s->syncs > 1) { /* of the timeout: if it failed, the statement runs under the old one */
         PQclear(res);
     } else if (had_error || status == PGRES_PIPELINE_ABORTED) {
         PQclear(res);
@@ -197,7 +256,7 @@ void pg_stmt_poll(struct pg *p)
 
     while (alive && !PQisBusy(p->conn)) {
         res = PQgetResult(p->conn);
-        if (res == NULL && (!s->pipeline || s->synced)) {
+        if (res == NULL && !s->pipeline) {
             finish(p);
             return;
         }
@@ -211,7 +270,7 @@ void pg_stmt_poll(struct pg *p)
             pg_fail(p, &e);
             return;
         }
-        if (s->synced) {
+        if (s->pipeline && s->syncs == 0) {
             finish(p);
             return;
         }
@@ -221,12 +280,6 @@ void pg_stmt_poll(struct pg *p)
         return;
     }
     p->events = unsent > 0 ? POLLIN | POLLOUT : POLLIN;
-}
-
-void pg_idle_read(struct pg *p)
-{
-    if (PQconsumeInput(p->conn) != 1 || PQstatus(p->conn) == CONNECTION_BAD)
-        pg_drop(p);
 }
 
 /* A statement that must wait for its connection outlives the call, so what it points to must too. */

@@ -66,12 +66,13 @@ static bool is_socket(const char *host)
     return *host == '\0' || *host == '/' || *host == '@';
 }
 
-static bool is_numeric(const char *host)
+bool pg_host_is_name(const char *host)
 {
     struct in6_addr six;
     struct in_addr four;
 
-    return inet_pton(AF_INET, host, &four) == 1 || inet_pton(AF_INET6, host, &six) == 1 || strchr(host, '%') != NULL;
+    return !is_socket(host) && inet_pton(AF_INET, host, &four) != 1 && inet_pton(AF_INET6, host, &six) != 1 &&
+           strchr(host, '%') == NULL; /* an IPv6 address with its scope */
 }
 
 static bool is_loopback(const char *host)
@@ -89,7 +90,7 @@ static bool is_loopback(const char *host)
 /* Whether all hosts that the connection may go to are this machine; also finds out whether a name needs resolving. */
 static bool look_at_hosts(struct pg_target *t)
 {
-    const char *list = t->hostaddrs != NULL ? t->hostaddrs : t->hosts;
+    const char *list = t->hostaddrs != NULL && *t->hostaddrs != '\0' ? t->hostaddrs : t->hosts;
     char *copy, *rest, *host;
     bool local = pg_target_get(t, "service") == NULL && getenv("PGSERVICE") == NULL;
 
@@ -100,7 +101,7 @@ static bool look_at_hosts(struct pg_target *t)
         if (is_socket(host))
             continue;
         local = local && is_loopback(host);
-        t->names = t->names || !is_numeric(host);
+        t->names = t->names || pg_host_is_name(host);
     }
     talloc_free(copy);
     return local;

@@ -80,16 +80,24 @@ int pg_connect(struct pg *p, struct error *e)
     return p->out_err.code;
 }
 
+/* plain: a statement that ends a transaction, with no settings ahead of it. e is not NULL. */
+static PGresult *execute(struct pg *p, const char *sql, const struct pg_params *params, int64_t deadline_ms, bool plain,
+                         struct error *e)
+{
+    if (pg_stmt_new(p, NULL, sql, params, deadline_ms, e) != 0)
+        return NULL;
+    p->stmt->plain = plain;
+    wait_finished(p);
+    if (p->out_res == NULL)
+        *e = p->out_err;
+    return p->out_res;
+}
+
 PGresult *pg_exec(struct pg *p, const char *sql, const struct pg_params *params, int64_t deadline_ms, struct error *e)
 {
     struct error own;
 
-    if (pg_stmt_new(p, NULL, sql, params, deadline_ms, e == NULL ? &own : e) != 0)
-        return NULL;
-    wait_finished(p);
-    if (p->out_res == NULL && e != NULL)
-        *e = p->out_err;
-    return p->out_res;
+    return execute(p, sql, params, deadline_ms, false, e == NULL ? &own : e);
 }
 
 int pg_run(struct pg *p, const char *sql, const struct pg_params *params, int64_t deadline_ms, struct error *e)
@@ -130,7 +138,7 @@ int pg_commit(struct pg *p, bool *unknown, struct error *e)
 
     *unknown = false;
     p->sqlstate[0] = '\0';
-    res = pg_exec(p, "COMMIT", NULL, 0, &own);
+    res = execute(p, "COMMIT", NULL, 0, true, &own);
     p->tx_lost = false;
     if (res == NULL) {
         *unknown = p->was_sent && !surely_rolled_back(p);
@@ -147,12 +155,14 @@ int pg_commit(struct pg *p, bool *unknown, struct error *e)
 
 void pg_rollback(struct pg *p)
 {
-    int64_t limit = p->o.statement_timeout_ms < ROLLBACK_MS ? p->o.statement_timeout_ms : ROLLBACK_MS;
+    int64_t limit_ms = p->o.statement_timeout_ms < ROLLBACK_MS ? p->o.statement_timeout_ms : ROLLBACK_MS;
+    struct error ignored;
 
     p->tx_lost = false;
-    if (!p->in_tx || !pg_connected(p))
+    if (!p->in_tx || p->state != PG_READY)
         return;
-    if (pg_run(p, "ROLLBACK", NULL, clock_ms() + limit, NULL) != 0 || p->in_tx)
+    PQclear(execute(p, "ROLLBACK", NULL, clock_ms() + limit_ms, true, &ignored));
+    if (p->in_tx)
         pg_close(p);
     p->tx_lost = false;
 }
