@@ -275,11 +275,13 @@ void conf_set_bool(struct conf_loader *l, int key, bool value, const struct conf
 
 static bool is_choice(const char *choices, const char *text)
 {
-    size_t n = strlen(text);
+    size_t n = strcspn(text, "|"); /* a choice holds no bar, but the list does */
 
+    if (n == 0 || text[n] != '\0')
+        return false;
     for (const char *p = choices; p != NULL; p = strchr(p, '|')) {
         p += *p == '|';
-        if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0') && n > 0)
+        if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
             return true;
     }
     return false;

@@ -98,7 +98,7 @@ Test(log, a_line_over_the_limit_is_cut_and_still_ends_well)
     cr_expect_str_eq(line + strlen(line) - 3, "a\"\n");
     cr_expect_null(strstr(line, "after"));
     memset(big, 'a', 40);
-    for (size_t i = 40; i + 1 < sizeof big; i += 2)
+    for (size_t i = 40; i + 2 < sizeof big; i += 2)
         memcpy(big + i, "\xc3\xa4", 2);
     log_info("m", "x", "v", big, NULL);
     caught();

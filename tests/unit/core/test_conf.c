@@ -1,83 +1,12 @@
 /*
- * test_conf.c - the configuration: every source, every kind of fault, hand-over to a role
- *
- * Each test writes its files into a directory of its own and removes it.
+ * test_conf.c - the configuration: every source, defaults, pools, hand-over to a role
  */
-#include "core/conf.h"
-#include "base/files.h"
+#include "conf_fixture.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <talloc.h>
-#include <unistd.h>
-
-#define GOOD                                                                                                           \
-    "database = { url = \"host=/run/pg dbname=d user=u password=hunter2\" };"                                          \
-    "blob = { backend = \"fs\"; fs = { root = \"/srv/blobs\"; }; };"                                                   \
-    "embedder = { name = \"builtin\" };\n"
-
-static char dir[64];
-static char path[128];
-static void *ctx;
-static struct error err;
-
-static void start(void)
-{
-    strcpy(dir, "/tmp/docmill-conf-XXXXXX");
-    cr_assert(mkdtemp(dir) != NULL);
-    snprintf(path, sizeof path, "%s/docmill.conf", dir);
-    ctx = talloc_new(NULL);
-    memset(&err, 0, sizeof err);
-}
-
-static void stop(void)
-{
-    char command[128];
-
-    talloc_free(ctx);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    cr_assert_eq(system(command), 0);
-}
+#include <fcntl.h>
+#include <sys/mman.h>
 
 TestSuite(conf, .init = start, .fini = stop);
-
-static void write_file(const char *name, const char *text, size_t n)
-{
-    char file[256];
-
-    snprintf(file, sizeof file, "%s/%s", dir, name);
-    cr_assert_eq(file_write_atomic(file, text, n, 0600, NULL), 0);
-}
-
-static struct conf *load(const char *text)
-{
-    write_file("docmill.conf", text, strlen(text));
-    return conf_load(ctx, path, &err);
-}
-
-/* GOOD and this text must fail, with each of the words in the message or the hint. */
-static void refused(const char *text, const char *in_message, const char *in_hint)
-{
-    char *all = talloc_asprintf(ctx, "%s%s", GOOD, text);
-
-    cr_assert_null(load(all), "accepted: %s", text);
-    cr_expect_str_eq(err.reason, "bad_config");
-    cr_expect_eq(err.code, -EINVAL);
-    cr_expect(strstr(err.message, in_message) != NULL, "%s\n gave: %s\n want: %s", text, err.message, in_message);
-    if (in_hint != NULL)
-        cr_expect(strstr(err.hint, in_hint) != NULL, "%s\n gave: %s\n want: %s", text, err.hint, in_hint);
-}
-
-static struct conf *accepted(const char *text)
-{
-    char *all = talloc_asprintf(ctx, "%s%s", GOOD, text);
-    struct conf *c = load(all);
-
-    cr_assert_not_null(c, "%s\n gave: %s (%s)", text, err.message, err.hint);
-    return c;
-}
 
 Test(conf, a_small_file_gets_defaults_for_the_rest)
 {
@@ -167,4 +96,215 @@ Test(conf, an_export_holds_only_what_the_role_may_see)
     cr_expect_str_eq(w->pools[2].name, "workers");
     cr_expect_eq(w->pools[2].max, c->pools[2].max);
     close(fd);
+}
+
+Test(conf, the_environment_wins_over_the_file_and_the_file_over_the_default)
+{
+    struct conf *c;
+
+    setenv("DOCMILL_API_QUEUE", "12", 1);
+    setenv("DOCMILL_LIMITS_MAX_UPLOAD", "1MB", 1);
+    setenv("DOCMILL_BLOB_FS_ROOT", "/from/env", 1);
+    setenv("DOCMILL_API_LISTEN", "", 1);
+    c = accepted("api = { queue = 11; idle_timeout = \"2s\"; };");
+    cr_expect_eq(c->api_queue, 12);
+    cr_expect_eq(c->limits_max_upload, MB);
+    cr_expect_str_eq(c->blob_fs_root, "/from/env");
+    cr_expect_str_eq(c->api_listen, "");
+    cr_expect_eq(c->api_idle_timeout, 2000);
+}
+
+Test(conf, a_secret_comes_from_the_first_line_of_its_file)
+{
+    char text[300];
+    struct conf *c;
+
+    write_file("token", "0123456789abcdef\r\nsecond line\n", 30);
+    snprintf(text, sizeof text, "api = { token_file = \"%s/token\"; };", dir);
+    c = accepted(text);
+    cr_expect_str_eq(c->api_token, "0123456789abcdef");
+    write_file("url", "host=/elsewhere", 15);
+    snprintf(text, sizeof text, "%s/url", dir);
+    setenv("DOCMILL_DATABASE_URL_FILE", text, 1);
+    c = accepted("");
+    cr_expect_str_eq(c->database_url, "host=/elsewhere");
+}
+
+Test(conf, every_key_may_be_set_in_the_file_with_its_default)
+{
+    struct conf *c = accepted("supervise : { ready_timeout : \"90s\", backoff_first : \"10ms\" }\n"
+                              "retention = { events = \"3650d\"; generations = \"1h\"; }\n"
+                              "limits = { max_upload = 2048; user_active = 100000000; };\n"
+                              "search = { index = \"hnsw\"; exact_limit = 0; };\n"
+                              "log = { level = \"debug\"; };\n"
+                              "run_dir = \"/run/d\";");
+
+    cr_expect_eq(c->supervise_ready_timeout, 90 * SEC);
+    cr_expect_eq(c->supervise_backoff_first, 10);
+    cr_expect_eq(c->retention_events, 3650 * DAY);
+    cr_expect_eq(c->limits_max_upload, 2048);
+    cr_expect_eq(c->limits_user_active, 100000000);
+    cr_expect_eq(c->search_exact_limit, 0);
+    cr_expect_str_eq(c->search_index, "hnsw");
+    cr_expect_str_eq(c->log_level, "debug");
+    cr_expect_str_eq(c->run_dir, "/run/d");
+}
+
+Test(conf, pools_are_read_with_all_their_keys)
+{
+    struct conf *c = accepted("pools = ( { name = \"c\"; role = \"coordinator\"; },\n"
+                              "{ name = \"parse-1\"; role = \"worker\"; min = 0; max = 9; spare = 2;\n"
+                              "  stages = (\"uploaded\", \"parsed\"); lanes = [3, 7]; max_jobs = 1000L;\n"
+                              "  max_age = \"1h\"; max_memory = \"64MB\"; },\n"
+                              "{ name = \"rest\"; role = \"worker\"; stages = [\"chunking\"]; } );");
+
+    cr_assert_eq(c->n_pools, 3);
+    cr_expect_eq(c->pools[0].role, POOL_COORDINATOR);
+    cr_expect_eq(c->pools[0].min, 1);
+    cr_expect_eq(c->pools[0].max, 1);
+    cr_expect_str_eq(c->pools[1].name, "parse-1");
+    cr_expect_eq(c->pools[1].role, POOL_WORKER);
+    cr_expect_eq(c->pools[1].min, 0);
+    cr_expect_eq(c->pools[1].max, 9);
+    cr_expect_eq(c->pools[1].spare, 2);
+    cr_expect_eq(c->pools[1].stages, 1u << 1 | 1u << 3);
+    cr_expect_eq(c->pools[1].lane_min, 3);
+    cr_expect_eq(c->pools[1].lane_max, 7);
+    cr_expect_eq(c->pools[1].max_jobs, 1000);
+    cr_expect_eq(c->pools[1].max_age_ms, HOUR);
+    cr_expect_eq(c->pools[1].max_memory, 64 * MB);
+    cr_expect_eq(c->pools[2].stages, 1u << 5);
+    cr_expect_eq(c->pools[2].max, sysconf(_SC_NPROCESSORS_ONLN));
+    cr_expect_eq(c->pools[2].min, c->pools[2].max);
+}
+
+Test(conf, sizes_and_durations_as_people_write_them)
+{
+    static const struct {
+        const char *text;
+        int size_rc;
+        int64_t size;
+        int duration_rc;
+        int64_t duration;
+    } cases[] = {
+        {"64MB", 0, 64 * MB, -EINVAL, 0},
+        {"1TB", 0, 1024 * GB, -EINVAL, 0},
+        {"7 KB", 0, 7168, -EINVAL, 0},
+        {"5B", 0, 5, -EINVAL, 0},
+        {"1000", 0, 1000, -EINVAL, 0},
+        {"2147483648", 0, INT64_C(1) << 31, -EINVAL, 0},
+        {"2147483649", -ERANGE, 0, -EINVAL, 0},
+        {"0", 0, 0, 0, 0},
+        {"30s", -EINVAL, 0, 0, 30000},
+        {"250ms", -EINVAL, 0, 0, 250},
+        {"5m", -EINVAL, 0, 0, 300000},
+        {"1h", -EINVAL, 0, 0, 3600000},
+        {"90d", -EINVAL, 0, 0, 90 * DAY},
+        {"", -EINVAL, 0, -EINVAL, 0},
+        {"MB", -EINVAL, 0, -EINVAL, 0},
+        {"-1MB", -EINVAL, 0, -EINVAL, 0},
+        {"1.5GB", -EINVAL, 0, -EINVAL, 0},
+        {"64mb", -EINVAL, 0, -EINVAL, 0},
+        {"64MB ", -EINVAL, 0, -EINVAL, 0},
+        {" 64MB", -EINVAL, 0, -EINVAL, 0},
+        {"9223372036854775807B", 0, INT64_MAX, -EINVAL, 0},
+        {"9223372036854775808B", -ERANGE, 0, -ERANGE, 0},
+        {"8388608TB", -ERANGE, 0, -EINVAL, 0},
+        {"106751991168d", -EINVAL, 0, -ERANGE, 0},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t n = -1;
+        cr_expect_eq(conf_parse_size(cases[i].text, &n), cases[i].size_rc, "size %s", cases[i].text);
+        cr_expect_eq(n, cases[i].size_rc == 0 ? cases[i].size : -1, "size %s", cases[i].text);
+        n = -1;
+        cr_expect_eq(conf_parse_duration(cases[i].text, &n), cases[i].duration_rc, "duration %s", cases[i].text);
+        cr_expect_eq(n, cases[i].duration_rc == 0 ? cases[i].duration : -1, "duration %s", cases[i].text);
+    }
+}
+
+Test(conf, what_looks_like_an_include_or_a_number_in_a_string_or_comment_is_none)
+{
+    struct conf *c = accepted("/* 99999999999999999999\n@include \"nowhere\"\n*/\n"
+                              "# @include \"nowhere\" 30s\n// 99999999999999999999 \"open\n"
+                              "api = { token_user = \"a \\\" 99999999999999999999 /* # \" /* in between */; };");
+
+    cr_expect_str_eq(c->api_token_user, "a \" 99999999999999999999 /* # ");
+}
+
+Test(conf, a_descriptor_that_is_not_a_sealed_export_is_refused)
+{
+    struct conf *c = accepted("");
+    uint8_t bytes[2000];
+    ssize_t n;
+    int fd = conf_export(c, CR_ALL, &err), plain;
+
+    cr_assert_geq(fd, 0);
+    cr_expect_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+    cr_expect_eq(write(fd, "x", 1), -1, "the memfd is not sealed");
+    n = pread(fd, bytes, sizeof bytes, 0);
+    cr_assert(n > 100 && n < (ssize_t)sizeof bytes, "%zd", n);
+    close(fd);
+    plain = memfd_create("plain", MFD_ALLOW_SEALING);
+    cr_assert_eq(write(plain, bytes, (size_t)n), n);
+    cr_expect_null(conf_import(ctx, plain, &err));
+    cr_expect(strstr(err.message, "not a sealed memfd") != NULL, "%s", err.message);
+    cr_expect_null(conf_import(ctx, -1, &err));
+    close(plain);
+}
+
+/* The bytes as a sealed memfd, imported. */
+static struct conf *imported(const uint8_t *bytes, size_t n)
+{
+    int fd = memfd_create("x", MFD_ALLOW_SEALING);
+    struct conf *c;
+
+    cr_assert_eq(write(fd, bytes, n), (ssize_t)n);
+    cr_assert_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+    c = conf_import(ctx, fd, &err);
+    close(fd);
+    return c;
+}
+
+Test(conf, an_export_that_is_cut_or_extended_is_refused)
+{
+    struct conf *c = accepted("");
+    uint8_t bytes[4000];
+    int fd = conf_export(c, CR_WORKER, &err);
+    ssize_t n = pread(fd, bytes, sizeof bytes - 1, 0);
+
+    close(fd);
+    cr_assert_gt(n, 0);
+    cr_assert_not_null(imported(bytes, (size_t)n));
+    for (ssize_t cut = 0; cut < n; cut += 1 + n / 50)
+        cr_expect_null(imported(bytes, (size_t)cut), "cut at %zd", cut);
+    bytes[n] = 0;
+    cr_expect_null(imported(bytes, (size_t)n + 1));
+    cr_expect_null(imported((const uint8_t *)"\x93\x02\x80\x90", 4));          /* another version */
+    cr_expect_null(imported((const uint8_t *)"\x93\x01\x81\xa1x\x01\x90", 7)); /* an unknown key */
+    cr_expect_null(imported((const uint8_t *)"\x93\x01\x80\x91\x90", 5));      /* a pool without fields */
+    cr_expect_not_null(imported((const uint8_t *)"\x93\x01\x80\x90", 4));      /* empty, and good */
+}
+
+Test(conf, every_role_sees_exactly_its_keys)
+{
+    static const unsigned roles[] = {CR_MASTER, CR_COORD, CR_API, CR_WORKER};
+    struct conf *c = accepted("api = { token = \"0123456789abcdef\"; socket_user = \"u\"; };"
+                              "control = { group = \"g\"; }; parser = { libexec = \"/l\"; };");
+
+    c->database_direct_url = "d";
+    c->database_migrate_url = "m";
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        int fd = conf_export(c, roles[i], &err);
+        struct conf *r = conf_import(ctx, fd, &err);
+        cr_assert_not_null(r, "%s", err.message);
+        close(fd);
+#define X_CHECK(field, key, type, def, lo, hi, flags, who, help)                                                       \
+    cr_expect_eq(memcmp(&r->field, &(__typeof__(r->field)){0}, sizeof r->field) != 0,                                  \
+                 ((who)&roles[i]) != 0 && memcmp(&c->field, &(__typeof__(c->field)){0}, sizeof c->field) != 0,         \
+                 "%s for role %u", key, roles[i]);
+        CONF_KEYS(X_CHECK)
+#undef X_CHECK
+    }
+    c->database_direct_url = c->database_migrate_url = NULL;
 }
