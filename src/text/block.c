@@ -53,9 +53,31 @@ static void take_heading(struct block_scan *b, struct block *out)
     take_line(b);
 }
 
+static bool line_has(const struct block_scan *b, const char *what)
+{
+    return memmem(b->text + b->pos, b->line_end - b->pos, what, strlen(what)) != NULL;
+}
+
+/* HTML's table reaches over blank lines to its end, or, when it has none, to the next heading or fence. */
+static void take_html_table(struct block_scan *b)
+{
+    while (!at_end(b) && !line_has(b, "</table>")) {
+        take_line(b);
+        if (!at_end(b) && (b->line.kind == MD_HEADING || b->line.kind == MD_FENCE_OPEN))
+            return;
+    }
+    if (!at_end(b))
+        take_line(b);
+}
+
 /* A paragraph; one whose second row is a table's delimiter row is a table without outer bars. */
 static void take_text(struct block_scan *b, struct block *out)
 {
+    if (b->line_end - b->pos >= 6 && memcmp(b->text + b->pos, "<table", 6) == 0) {
+        out->kind = BLOCK_TABLE;
+        take_html_table(b);
+        return;
+    }
     take_line(b);
     if (!at_end(b) && b->line.kind == MD_TEXT && md_is_delimiter_row(b->text + b->pos, b->line_end - b->pos))
         out->kind = BLOCK_TABLE;

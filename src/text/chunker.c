@@ -103,17 +103,17 @@ static bool add_until(struct packer *p, size_t to)
     return true;
 }
 
-/* The farthest end that the budget allows; what then remains of the block is not only white space. */
-static size_t farthest(const struct packer *p, size_t end)
+/*
+ * The farthest end that the budget allows in a block whose last visible character begins at `visible`: what then remains
+ * of the block has that character, so that no chunk is left with white space only.
+ */
+static size_t farthest(const struct packer *p, size_t end, size_t visible)
 {
     struct token_scan scan = p->scan;
-    size_t to = p->pos + token_scan_feed(&scan, p->text + p->pos, end - p->pos, p->max_tokens), last;
+    size_t to = p->pos + token_scan_feed(&scan, p->text + p->pos, end - p->pos, p->max_tokens);
 
-    if (to < end && cut_is_blank(p->text, to, end)) {
-        last = cut_last_visible(p->text, p->pos, to);
-        if (last > p->pos || p->pos > p->begin)
-            to = last;
-    }
+    if (to > visible && visible >= p->pos && (visible > p->pos || p->pos > p->begin))
+        return visible;
     return to;
 }
 
@@ -129,13 +129,14 @@ static bool spoilt_by_overlap(const struct packer *p, const struct cut_walk *bef
 /* Splits what does not fit into this chunk nor into one of its own. The last piece stays in the chunk being built. */
 static int split(struct packer *p, const struct block *b)
 {
+    size_t visible = cut_last_visible(p->text, b->start, b->end);
     struct cut_walk walk;
     int rc = 0;
 
     cut_walk_begin(&walk, p->text, b);
     while (rc == 0 && !add_until(p, b->end)) {
         struct cut_walk before = walk;
-        size_t cut = cut_choose(&walk, p->pos, farthest(p, b->end));
+        size_t cut = cut_choose(&walk, p->pos, farthest(p, b->end, visible));
 
         if (spoilt_by_overlap(p, &before, &walk, cut)) {
             begin_chunk(p, 0);

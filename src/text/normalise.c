@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <talloc.h>
 
 #include "text/normalise.h"
@@ -16,6 +17,7 @@
 
 /* What a line may need beyond its characters: the byte a heading may grow by, its newline, a blank line's, the NUL. */
 #define LINE_SLACK 4
+#define NO_TITLE   SIZE_MAX
 
 struct state {
     enum normalise_kind kind;
@@ -24,6 +26,9 @@ struct state {
     size_t room;    /* bytes that out->text holds */
     int pages_room; /* offsets that out->page_starts holds */
     int pages_due;  /* page breaks since the last line with text */
+    bool in_text;   /* the last line is of a paragraph */
+    size_t title;   /* where it begins when it is a paragraph's first, else NO_TITLE */
+    enum { FRONT_UNKNOWN, FRONT_MATTER, FRONT_OVER } front;
     struct md_state md;
     struct char_writer line;
 };
@@ -81,16 +86,76 @@ static void end_blank_line(struct state *s)
     if (out->len > 0 && !s->md.after_blank)
         out->text[out->len++] = '\n';
     s->md.after_blank = true;
+    s->in_text = false;
+    s->title = NO_TITLE;
+}
+
+/* Front matter stands between a first line "---" and the next: no title is underlined there. */
+static void watch_front_matter(struct state *s, const char *line, size_t n)
+{
+    bool fence = n == 3 && (memcmp(line, "---", 3) == 0 || memcmp(line, "...", 3) == 0);
+
+    if (s->front == FRONT_UNKNOWN)
+        s->front = fence && line[0] == '-' ? FRONT_MATTER : FRONT_OVER;
+    else if (s->front == FRONT_MATTER && fence)
+        s->front = FRONT_OVER;
+}
+
+/* The level of the heading whose underline this line is, or 0. */
+static size_t underlines(const struct state *s, const char *line, size_t n)
+{
+    size_t from = 0, i;
+
+    if (s->title == NO_TITLE || s->front == FRONT_MATTER)
+        return 0;
+    while (from < n && from < 3 && line[from] == ' ')
+        from++;
+    if (n - from < 3 || (line[from] != '=' && line[from] != '-'))
+        return 0;
+    for (i = from; i < n && line[i] == line[from]; i++)
+        ;
+    return i < n ? 0 : line[from] == '=' ? 1 : 2;
+}
+
+/* "Title" over a line of = or - becomes "# Title" or "## Title". */
+static void make_heading(struct state *s, size_t level)
+{
+    char *title = s->out->text + s->title;
+
+    memmove(title + level + 1, title, s->out->len - s->title);
+    memset(title, '#', level);
+    title[level] = ' ';
+    s->out->len += level + 1;
+    s->in_text = false;
+    s->title = NO_TITLE;
+}
+
+static size_t rewrite_markdown(struct state *s, char *line, size_t n)
+{
+    bool went_on = s->in_text;
+    enum md_kind kind;
+
+    n = normalise_markdown_line(&s->md, line, n, &kind);
+    watch_front_matter(s, line, n);
+    s->in_text = kind == MD_TEXT && !s->md.in_list && !md_is_rule(line, n);
+    s->title = s->in_text && !went_on ? s->out->len : NO_TITLE;
+    return n;
 }
 
 static int end_text_line(struct state *s, size_t n)
 {
     struct normalised *out = s->out;
     char *line = out->text + out->len;
-    int rc = s->pages_due > 0 ? begin_pages(s) : 0;
+    size_t level = underlines(s, line, n);
+    int rc;
 
+    if (level > 0) {
+        make_heading(s, level);
+        return 0;
+    }
+    rc = s->pages_due > 0 ? begin_pages(s) : 0;
     if (s->kind == NORMALISE_MARKDOWN)
-        n = normalise_markdown_line(&s->md, line, n);
+        n = rewrite_markdown(s, line, n);
     else
         n = normalise_plain_line(line, n);
     s->md.after_blank = false;
@@ -160,7 +225,7 @@ static int take_all(struct state *s, const char *in, size_t n)
 
 int normalise(const void *talloc_ctx, enum normalise_kind kind, const char *in, size_t n, struct normalised *out)
 {
-    struct state s = {.kind = kind, .ctx = talloc_ctx, .out = out};
+    struct state s = {.kind = kind, .ctx = talloc_ctx, .out = out, .title = NO_TITLE};
     size_t expected = n < NORMALISE_MAX_BYTES / 2 ? n + n / 16 : NORMALISE_MAX_BYTES / 2;
     char *tight;
     int rc;

@@ -14,7 +14,8 @@
  *     one final newline;
  *   - outside code a run of spaces and tabs becomes one space. Code is fenced, indented, or `inline` within a line (see
  *     mdline.h); tabs stay in it; no run in it is longer than NORMALISE_MAX_BLANKS;
- *   - headings: no indentation, one space after the '#'s; bullets * and + become -, one space after a marker;
+ *   - headings: no indentation, one space after the '#'s; a paragraph of one line that is underlined by three or more = or
+ *     - becomes a heading with '#' or '##', but in front matter (from a first line "---" to the next); bullets * and + become -, one space after a marker;
  *   - indentation stays in lists, where it says how deep, and before a fence; elsewhere one of less than four columns goes.
  * NORMALISE_PLAIN knows no heading, bullet or code: characters as above, spaces collapse, indentation goes.
  *

@@ -148,12 +148,13 @@ static void rewrite_item(struct rewrite *r, const struct md_line *line)
     copy_collapsed(r);
 }
 
-size_t normalise_markdown_line(struct md_state *st, char *s, size_t n)
+size_t normalise_markdown_line(struct md_state *st, char *s, size_t n, enum md_kind *kind)
 {
     struct rewrite r = {.s = s, .n = n};
     struct md_line line;
 
     md_classify(st, s, n, &line);
+    *kind = line.kind;
     switch (line.kind) {
     case MD_BLANK:
         break;

@@ -35,7 +35,8 @@ static const uint8_t classes[256] = {
     SPAN(0x00, 0x08, CLS_BLANK), ['\t'] = CLS_BLANK,      ['\n'] = CLS_NEWLINE,        SPAN(0x0B, 0x20, CLS_BLANK),
     SPAN('!', '/', CLS_MARK),    SPAN('0', '9', CLS_DIGIT), SPAN(':', '@', CLS_MARK),  SPAN('A', 'Z', CLS_LETTER),
     SPAN('[', '`', CLS_MARK),    SPAN('a', 'z', CLS_LETTER), SPAN('{', 0x7F, CLS_MARK), SPAN(0x80, 0xBF, CLS_FREE),
-    SPAN(0xC0, 0xDF, CLS_ONE),   SPAN(0xE0, 0xE2, CLS_TWO), SPAN(0xE3, 0xEF, CLS_ONE), SPAN(0xF0, 0xFF, CLS_THREE),
+    SPAN(0xC0, 0xD3, CLS_ONE),   SPAN(0xD4, 0xD7, CLS_TWO), SPAN(0xD8, 0xDF, CLS_ONE), SPAN(0xE0, 0xE2, CLS_TWO),
+    SPAN(0xE3, 0xEF, CLS_ONE),   SPAN(0xF0, 0xFF, CLS_THREE),
 };
 
 static inline size_t run_cost(int cls, size_t n)

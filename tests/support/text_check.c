@@ -7,6 +7,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "text/block.h"
 #include "text/tokens.h"
 #include "text/utf8.h"
 #include "text_check.h"
@@ -126,6 +127,11 @@ struct seen {
     int ord, page;
     uint64_t digest;
     const char *bad;
+    struct place *places; /* of all chunks */
+};
+
+struct place {
+    size_t start, end, overlap;
 };
 
 static void digest_add(uint64_t *d, uint64_t v)
@@ -199,6 +205,8 @@ static int see(void *arg, const struct chunk *c)
 {
     struct seen *s = arg;
 
+    s->places = talloc_realloc(NULL, s->places, struct place, (unsigned)s->ord + 1);
+    s->places[s->ord] = (struct place){c->start, c->end, c->overlap};
     s->bad = check_place(s, c);
     if (s->bad == NULL && s->normal != NULL)
         s->bad = check_normal(s, c);
@@ -232,18 +240,79 @@ static const char *check(struct seen *s, const uint32_t *page_starts, int n_page
     return NULL;
 }
 
+/* ---- chunks and blocks ---- */
+
+/* Two characters of a block, which a chunk must not have had room for when it ends before them. */
+static size_t first_two(const struct seen *s, const struct block *b)
+{
+    size_t at = utf8_next(s->text, b->end, b->start);
+
+    return at < b->end ? utf8_next(s->text, b->end, at) : b->end;
+}
+
+static const char *check_heading(const struct seen *s, const struct block *b, const struct place *c, bool headings_only,
+                                 const struct block *next)
+{
+    if (c->start < b->start && !headings_only)
+        return say("the heading at %zu begins no chunk", b->start);
+    if (c->end == b->end && next != NULL && next->kind != BLOCK_HEADING &&
+        tokens_count(s->text + c->start, first_two(s, next) - c->start) + 1 <= (size_t)s->o->max_tokens)
+        return say("the heading at %zu ends a chunk", b->start);
+    if (c->start == b->start && c->overlap > 0)
+        return say("an overlap reaches over the heading at %zu", b->start);
+    return NULL;
+}
+
+/* Every heading begins a chunk, none ends one without need, and no block is split without need. */
+static const char *check_blocks(const struct seen *s)
+{
+    struct block_scan scan;
+    struct block b, next;
+    const struct place *c = s->places;
+    bool more, headings_only = true;
+    const char *bad = NULL;
+    size_t begun = SIZE_MAX;
+
+    block_scan_begin(&scan, s->text, s->len);
+    more = block_next(&scan, &b);
+    while (more && bad == NULL) {
+        more = block_next(&scan, &next);
+        while (c->end <= b.start)
+            c++;
+        if (c->start != begun)
+            headings_only = true;
+        begun = c->start;
+        if (c->end < b.end &&
+            tokens_count(s->text + c->start, b.end - c->start) <= (size_t)s->o->max_tokens)
+            bad = say("the block at %zu is split without need", b.start);
+        else if (c->end < b.end && c->start < b.start && !headings_only)
+            bad = say("the block at %zu is split in a chunk that it does not begin", b.start);
+        else if (b.kind == BLOCK_HEADING)
+            bad = check_heading(s, &b, c, headings_only, more ? &next : NULL);
+        headings_only = headings_only && b.kind == BLOCK_HEADING;
+        b = next;
+    }
+    return bad;
+}
+
 const char *text_check_chunks(const struct normalised *n, const struct chunk_options *o)
 {
     struct seen s = {.text = n->text, .len = n->len, .normal = n, .o = o};
+    const char *bad = check(&s, n->page_starts, n->n_pages);
 
-    return check(&s, n->page_starts, n->n_pages);
+    if (bad == NULL && n->len > 0)
+        bad = check_blocks(&s);
+    talloc_free(s.places);
+    return bad;
 }
 
 const char *text_check_raw_chunks(const char *text, size_t len, const struct chunk_options *o)
 {
     struct seen s = {.text = text, .len = len, .o = o};
+    const char *bad = check(&s, NULL, 0);
 
-    return check(&s, NULL, 0);
+    talloc_free(s.places);
+    return bad;
 }
 
 const char *text_check_all(enum normalise_kind kind, const char *in, size_t len)

@@ -73,6 +73,35 @@ Test(normalise, one_hash_before_a_word_is_no_heading)
     BECOMES("#tag   x\n#include  <a>\n####### seven  x\n", "#tag x\n#include <a>\n####### seven x\n");
 }
 
+Test(normalise, underlined_titles_become_headings)
+{
+    BECOMES("Title\n=====\nSub  title\n---\ntext\n", "# Title\n## Sub title\ntext\n");
+    BECOMES("a\n\nTitle\n  ------\n\nb\n", "a\n\n## Title\n\nb\n");
+}
+
+Test(normalise, rules_underline_nothing)
+{
+    BECOMES("two\nlines\n---\n", "two\nlines\n---\n");
+    BECOMES("three\nlines\nhere\n---\n", "three\nlines\nhere\n---\n");
+    BECOMES("a\n\n---\n***\n---\n", "a\n\n---\n***\n---\n");
+    BECOMES("- a\n---\n| a |\n---\n--\n", "- a\n---\n| a |\n---\n--\n");
+    BECOMES("a\n--\n", "a\n--\n");
+}
+
+Test(normalise, front_matter_is_no_title)
+{
+    BECOMES("---\ntitle: x\n---\nTitle\n---\n", "---\ntitle: x\n---\n## Title\n");
+}
+
+Test(normalise, a_page_that_begins_with_an_underline_begins_after_it)
+{
+    run(NORMALISE_MARKDOWN, "a\n\f---\nb\n", 9);
+    cr_expect_str_eq(last.text, "## a\nb\n");
+    cr_assert_eq(last.n_pages, 2);
+    cr_expect_eq(last.page_starts[1], 5);
+    done();
+}
+
 Test(normalise, bullets_become_dashes)
 {
     BECOMES("* a\n+   b\n- c\n  *\td\n", "- a\n- b\n- c\n  - d\n");
