@@ -39,6 +39,12 @@ void slot_became_ready(struct slot_policy *s, int64_t now_ms)
     s->ready_ms = now_ms;
 }
 
+void slot_try_now(struct slot_policy *s, int64_t now_ms)
+{
+    if (s->state == SLOT_EMPTY && s->start_at_ms > now_ms)
+        s->start_at_ms = now_ms;
+}
+
 void slot_pinged(struct slot_policy *s, int64_t now_ms)
 {
     s->pinged_ms = now_ms;

@@ -70,6 +70,8 @@ void slot_started(struct slot_policy *s, int64_t now_ms);
 void slot_start_failed(struct slot_policy *s, int64_t now_ms, const struct policy_limits *l);
 void slot_became_ready(struct slot_policy *s, int64_t now_ms);
 void slot_set_state(struct slot_policy *s, enum slot_state state, int64_t now_ms);
+/* What it waited for may be there now: its next start is due. The count of failures stays. */
+void slot_try_now(struct slot_policy *s, int64_t now_ms);
 void slot_pinged(struct slot_policy *s, int64_t now_ms);
 /* The child is gone: decides when the next may start. Returns how long that is from now; 0: at once. */
 int64_t slot_died(struct slot_policy *s, enum death_kind kind, int64_t now_ms, const struct policy_limits *l);

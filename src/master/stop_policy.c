@@ -19,7 +19,7 @@ void stop_begin(struct stop_plan *p, enum stop_mode mode, int64_t limit_ms, int6
     p->mode = mode;
     p->all_by_ms = now_ms + limit_ms;
     p->front_by_ms = p->all_by_ms - reserve;
-    p->front_told = false; /* the new limit has to be said */
+    p->front_told = p->coord_told = false; /* the new limit has to be said */
 }
 
 static void wake_at(int64_t *wake_ms, int64_t at_ms)

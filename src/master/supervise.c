@@ -90,9 +90,15 @@ static void relay_wake(struct master *m, const struct channel_msg *msg)
 
 static void record_ready(struct child_slot *s)
 {
+    struct master *m = s->master;
+
     log_event(LOG_LVL_INFO, "supervise", "child is ready", "pool", pool_name(s), "slot", LOG_I(s->number), "child",
               LOG_I(s->pid), "after_ms", LOG_I(clock_ms() - s->started_ms), NULL);
     slot_became_ready(&s->policy, clock_ms());
+    if (role_of(m, s) != POOL_COORDINATOR)
+        return;
+    for (int i = 0; i < m->n_slots; i++) /* the database answers: who failed for want of it need not wait on */
+        slot_try_now(&m->slots[i].policy, clock_ms());
 }
 
 static void record_message(struct child_slot *s, const struct channel_msg *msg)

@@ -49,7 +49,7 @@ static int decode(char *s, bool slash, bool plus, const char *what, struct error
         *to++ = c;
     }
     *to = '\0';
-    if (memchr(s, '\0', (size_t)(to - s)) != NULL || !utf8_valid(s, (size_t)(to - s), NULL))
+    if (!utf8_valid(s, (size_t)(to - s), NULL))
         return reason_error(e, REASON_bad_request, EINVAL, "The %s is not UTF-8.", what);
     return 0;
 }
