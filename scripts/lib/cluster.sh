@@ -32,6 +32,7 @@ cluster_create() {
 	END
 }
 
+# Descriptor 8 is a lock that callers may hold; the server must not inherit it.
 cluster_start() {
     local dir=$1
     [ ${#dir} -le 80 ] || die "$dir is too long: a Unix socket's path holds 107 bytes"
@@ -40,7 +41,7 @@ cluster_start() {
     [ -e "$dir/data/PG_VERSION" ] || cluster_create "$dir"
     cluster_running "$dir" && return 0
     as_account "$PG_BINDIR/pg_ctl" -D "$dir/data" -l "$dir/postgres.log" -w -t 60 -s \
-        -o "${CLUSTER_OPTIONS:-}" start </dev/null || {
+        -o "${CLUSTER_OPTIONS:-}" start </dev/null 8>&- || {
         tail -20 "$dir/postgres.log" >&2
         die "PostgreSQL did not start"
     }

@@ -14,9 +14,9 @@ DOCMILL_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 DOCMILL_CACHE=${DOCMILL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/docmill}
 
 if [ -t 1 ]; then
-    BOLD=$'\033[1m' DIM=$'\033[2m' PLAIN=$'\033[0m'
+    BOLD=$'\033[1m' PLAIN=$'\033[0m'
 else
-    BOLD='' DIM='' PLAIN=''
+    BOLD='' PLAIN=''
 fi
 
 step() { printf '%s==> %s%s\n' "$BOLD" "$*" "$PLAIN"; }

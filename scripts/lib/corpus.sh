@@ -47,9 +47,7 @@ corpus_fetch() {
     [ ${#todo[@]} -gt 0 ] || return 0
     step "Downloading ${#todo[@]} documentation packages (nothing is installed)"
     local entry
-    for entry in "${todo[@]}"; do
-        package_available "${entry%%=*}" || { packages_update_lists && break; }
-    done
+    packages_refresh_for "${todo[@]%%=*}"
     for entry in "${todo[@]}"; do
         corpus_fetch_one "${entry%%=*}" "${entry#*=}"
     done

@@ -119,14 +119,7 @@ packages_cluster_restore() {
 }
 
 packages_install() {
-    local log name status=0
-    for name in "$@"; do
-        case $name in /*) continue ;; esac
-        if ! package_available "$name"; then
-            packages_update_lists
-            break
-        fi
-    done
+    local log status=0
     log=$(mktemp)
     trap packages_cluster_restore EXIT
     case " $* " in *" postgresql-$PG_MAJOR "*) packages_cluster_off ;; esac
@@ -157,10 +150,25 @@ packages_record() {
     sort -u -o "$DOCMILL_CACHE/installed-packages" "$DOCMILL_CACHE/installed-packages"
 }
 
+# Lists that were never read, or are older than the mirror, know no candidate.
+packages_refresh_for() {
+    local name
+    for name in "$@"; do
+        package_available "$name" || {
+            packages_update_lists
+            return 0
+        }
+    done
+}
+
 packages_ensure() {
     packages_report "$@"
     [ -n "$PACKAGES_TODO" ] || return 0
     packages_confirm
     # shellcheck disable=SC2086
-    packages_install $PACKAGES_TODO
+    packages_refresh_for $PACKAGES_TODO
+    # again: the lists may have told which alternative this release has
+    PACKAGES_TODO=$(packages_missing "$@")
+    # shellcheck disable=SC2086
+    [ -z "$PACKAGES_TODO" ] || packages_install $PACKAGES_TODO
 }

@@ -10,6 +10,12 @@ PGVECTOR_SOURCE_SUITE=trixie
 
 pgvector_present() { [ -e "/usr/share/postgresql/$PG_MAJOR/extension/vector.control" ]; }
 
+# Whether it will have to be built, as far as can be told before anything is installed.
+pgvector_needs_build() {
+    ! pgvector_present && ! package_available "postgresql-$PG_MAJOR-pgvector" &&
+        [ -z "$(pgvector_cached "postgresql-$PG_MAJOR-pgvector")" ]
+}
+
 pgvector_ensure() {
     if pgvector_present; then
         say "found   pgvector for PostgreSQL $PG_MAJOR"
@@ -22,11 +28,7 @@ pgvector_ensure() {
     fi
     deb=$(pgvector_cached "$package")
     if [ -z "$deb" ]; then
-        PACKAGES_TODO=$(packages_missing pgvector_build)
-        if [ -n "$PACKAGES_TODO" ]; then
-            # shellcheck disable=SC2086
-            packages_install $PACKAGES_TODO
-        fi
+        packages_ensure pgvector_build
         pgvector_build "$package"
         deb=$(pgvector_cached "$package")
         [ -n "$deb" ] || die "building pgvector left no package"

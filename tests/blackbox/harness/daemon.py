@@ -13,14 +13,14 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import urllib.parse
 import uuid
 
-from . import account, settings
+from . import account, control, settings
 from .account import wait_for
 
 TOKEN = "test-token-" + secrets.token_hex(16)
+ENDS = ("done", "deadletter", "quarantined", "cancelled")
 MIGRATE_LOCK = 7230001  # roles belong to the whole cluster: one migration at a time
 
 
@@ -55,7 +55,8 @@ class Answer:
     def reason(self):
         """The stable name in a problem+json's type."""
         assert self.headers.get_content_type() == "application/problem+json", (self.status, self.body)
-        return self.json["type"].rpartition("/")[2].rpartition(":")[2]
+        assert self.json["status"] == self.status, self.json
+        return self.json["type"].removeprefix("urn:docmill:")
 
     def __repr__(self):
         return f"<{self.status} {self.body[:300]!r}>"
@@ -139,9 +140,13 @@ class Daemon:
     def is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError(f"docmilld ended with {self.process.returncode}:\n{self.log()[-3000:]}")
+        answer = self.http_or_none("/readyz")
+        return answer is not None and answer.status == 200 and self._health_ok()
+
+    def _health_ok(self):
         try:
-            return self.http("GET", "/readyz", unix=True, timeout=2).status == 200
-        except (OSError, http.client.HTTPException):
+            return self.health()["ready"]["ok"]
+        except (OSError, control.Refused):
             return False
 
     def log(self):
@@ -220,16 +225,30 @@ class Daemon:
         finally:
             connection.close()
 
+    def http_or_none(self, path):
+        """The answer over the Unix socket, or None if nobody answers."""
+        try:
+            return self.http("GET", path, unix=True, timeout=3)
+        except (OSError, http.client.HTTPException):
+            return None
+
     def ctl(self, *arguments, check=True, timeout=120, as_json=True):
         """docmillctl VERB ...; with as_json its parsed answer, else the finished process."""
         verb, *rest = arguments
-        argv = [f"{self.programs}/docmillctl", "--run-dir", self.run_dir, verb]
+        argv = [f"{self.programs}/docmillctl", verb, "--run-dir", self.run_dir]
         argv += (["--json"] if as_json else []) + [str(a) for a in rest]
         done = account.run(argv, env=self._environment(), check=check, timeout=timeout)
         return json.loads(done.stdout) if as_json and check else done
 
     def status(self):
-        return self.ctl("status")
+        return control.call(self.run_dir + "/control.sock", "status")
+
+    def health(self):
+        return control.call(self.run_dir + "/control.sock", "health")
+
+    def children(self, role=None):
+        """The live children as status tells them."""
+        return [c for c in self.status()["children"] if c["pid"] and role in (None, c["role"])]
 
     def sql(self, text, parameters=None):
         return self.database.sql(text, parameters)
@@ -244,7 +263,26 @@ class Daemon:
         assert answer.status == 200, answer
         return answer.json
 
+    def wait_end(self, document_id, limit=60):
+        """Waits until the document's job has ended; the document."""
+        return wait_for(lambda: self._ended(document_id), limit, f"document {document_id} to end", dump=self.log)
+
+    def _ended(self, document_id):
+        document = self.document(document_id)
+        return document if document["state"] in ENDS else None
+
+    def wait_all(self, limit=120):
+        """Waits until no job of any user is unfinished."""
+        wait_for(lambda: not self.sql("SELECT 1 FROM upload_pipeline.upload_jobs WHERE state < 6 LIMIT 1"), limit,
+                 "all jobs to end", dump=self.log)
+
+    def put(self, content, filename, limit=60):
+        """Uploads, expects acceptance, waits for the end; the document."""
+        answer = self.upload(content, filename)
+        assert answer.status in (200, 202), answer
+        return self.wait_end(answer.json["document_id"], limit)
+
     def search(self, text, **parameters):
         answer = self.http("GET", "/v1/search?" + urllib.parse.urlencode({"q": text, **parameters}))
         assert answer.status == 200, answer
-        return answer.json
+        return answer.json["results"]

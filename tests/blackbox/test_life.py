@@ -1,0 +1,100 @@
+"""test_life.py - the daemon's life: start, readiness, one node name once, stop, death of the master"""
+
+import signal
+import time
+
+from harness import account
+from harness.account import wait_for
+
+
+def test_a_started_daemon_is_alive_gets_on_and_is_ready(daemon):
+    health = daemon().health()
+    assert health["ok"], health
+    assert [health[s]["ok"] for s in ("live", "progress", "ready")] == [True, True, True]
+
+
+def test_livez_and_readyz_need_no_token(daemon):
+    d = daemon()
+    assert d.http("GET", "/livez", token=None).status == 200
+    assert d.http("GET", "/readyz", token=None).status == 200
+
+
+def test_every_pool_has_its_children(daemon):
+    d = daemon(pools=[{"name": "c", "role": "coordinator", "max": 1}, {"name": "a", "role": "api", "min": 2, "max": 2},
+                      {"name": "w", "role": "worker", "min": 3, "max": 3}])
+    wait_for(lambda: [len(d.children(r)) for r in ("coordinator", "api", "worker")] == [1, 2, 3], 20, "1, 2 and 3")
+    assert all(account.parent_of(c["pid"]) == d.pid for c in d.children())
+
+
+def test_term_drains_and_ends_with_0_and_leaves_no_child_and_no_socket(daemon):
+    d = daemon()
+    assert d.stop() == 0
+    assert d.ctl("health", check=False).returncode == 3
+
+
+def test_stop_verb_ends_the_daemon(daemon):
+    d = daemon()
+    d.ctl("stop", as_json=False)
+    assert d.process.wait(40) == 0
+
+
+def test_children_die_with_a_killed_master(daemon):
+    d = daemon()
+    assert len(d.children()) >= 3
+    d.kill_master()
+
+
+def test_a_daemon_starts_again_after_its_master_was_killed(daemon):
+    d = daemon()
+    d.kill_master()
+    d.start()
+    assert d.health()["ok"]
+
+
+def test_two_masters_of_one_node_name_cannot_both_run(daemon, programs):
+    first = daemon()
+    second = daemon(keys={"node.name": first.keys["node.name"]}, start=False)
+    second.start(ready=False)
+    end = time.monotonic() + 8
+    while time.monotonic() < end and second.alive:
+        if second.http_or_none("/readyz") is not None:
+            assert second.http_or_none("/readyz").status != 200
+        time.sleep(0.2)
+    assert first.health()["ok"]
+    if second.alive:
+        second.stop(signal.SIGTERM)
+    # the name is free again once the first has gone
+    first.stop()
+    second.start()
+    assert second.health()["ok"]
+
+
+def test_a_killed_child_of_each_role_comes_back(daemon):
+    d = daemon()
+    for role in ("worker", "api", "coordinator"):
+        before = {c["pid"] for c in d.children(role)}
+        victim = sorted(before)[0]
+        account.kill(victim)
+        wait_for(lambda: len(d.children(role)) == len(before) and victim not in {c["pid"] for c in d.children(role)},
+                 30, f"another {role}", dump=d.log)
+    wait_for(lambda: d.health()["ok"], 30, "health", dump=d.log)
+    assert d.alive
+
+
+def test_status_says_why_a_child_died(daemon):
+    d = daemon()
+    victim = d.children("worker")[0]["pid"]
+    account.kill(victim)
+    deaths = wait_for(lambda: [x for x in d.status()["deaths"] if x["pid"] == victim], 20, "the death")
+    assert "9" in deaths[0]["cause"] or "KILL" in deaths[0]["cause"], deaths
+
+
+def test_the_token_is_in_no_log_no_title_and_no_dump(daemon):
+    d = daemon(keys={"log.level": "debug"})
+    d.upload(b"# A title\n\nwords\n", "a.md")
+    d.wait_all()
+    titles = " ".join(account.command_of(c["pid"]) for c in d.children())
+    dump = d.docmilld("-T").stdout
+    for text in (d.log(), titles, dump):
+        assert d.keys["api.token"] not in text
+    assert "api.token" in dump
