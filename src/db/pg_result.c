@@ -15,10 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OID_TYPE 26
+
 struct value {
     const uint8_t *b;
     size_t n;
     bool null, text;
+    Oid type;
 };
 
 static struct value value_at(const PGresult *r, int row, int col)
@@ -31,6 +34,7 @@ static struct value value_at(const PGresult *r, int row, int col)
         return v;
     v.null = false;
     v.text = PQfformat(r, col) == 0;
+    v.type = PQftype(r, col);
     v.b = (const uint8_t *)PQgetvalue(r, row, col);
     v.n = (size_t)PQgetlength(r, row, col);
     return v;
@@ -59,8 +63,9 @@ int64_t pg_get_int(const PGresult *r, int row, int col)
     if (v.null)
         return 0;
     if (!v.text) {
+        must(v.type != PG_INT8 && v.type != PG_INT4 && v.type != PG_INT2 && v.type != OID_TYPE, r, col);
         must(wire_get_int(v.b, v.n, &out), r, col);
-        return out;
+        return v.type == OID_TYPE ? (uint32_t)out : out;
     }
     errno = 0;
     out = strtoll((const char *)v.b, &end, 10);
@@ -77,6 +82,7 @@ double pg_get_float(const PGresult *r, int row, int col)
     if (v.null)
         return 0;
     if (!v.text) {
+        must(v.type != PG_FLOAT8 && v.type != PG_FLOAT4, r, col);
         must(wire_get_float(v.b, v.n, &out), r, col);
         return out;
     }
@@ -93,6 +99,7 @@ bool pg_get_bool(const PGresult *r, int row, int col)
     if (v.null)
         return false;
     if (!v.text) {
+        must(v.type != PG_BOOL, r, col);
         must(wire_get_bool(v.b, v.n, &out), r, col);
         return out;
     }
@@ -111,7 +118,7 @@ void pg_get_uuid(const PGresult *r, int row, int col, struct uuid *out)
         must(uuid_parse((const char *)v.b, out), r, col);
         return;
     }
-    must(v.n != sizeof out->b, r, col);
+    must(v.type != PG_UUID || v.n != sizeof out->b, r, col);
     memcpy(out->b, v.b, sizeof out->b);
 }
 
@@ -128,11 +135,11 @@ const char *pg_get_text(const PGresult *r, int row, int col)
 
     if (v.null)
         return NULL;
-    if (!v.text && PQftype(r, col) == PG_JSONB) {
+    if (!v.text && v.type == PG_JSONB) {
         must(v.n == 0 || v.b[0] != 1, r, col);
         v.b++; /* the version of jsonb's binary form */
     } else {
-        must(!v.text && is_number(PQftype(r, col)), r, col);
+        must(!v.text && is_number(v.type), r, col);
     }
     return (const char *)v.b;
 }
@@ -142,7 +149,7 @@ const uint8_t *pg_get_bytes(const PGresult *r, int row, int col, size_t *n)
     struct value v = value_at(r, row, col);
 
     *n = v.null ? 0 : v.n;
-    must(!v.null && v.text && PQftype(r, col) == PG_BYTEA, r, col);
+    must(!v.null && v.text && v.type == PG_BYTEA, r, col);
     return v.null ? NULL : v.b;
 }
 
@@ -153,6 +160,6 @@ int64_t pg_get_time_ms(const PGresult *r, int row, int col)
 
     if (v.null)
         return 0;
-    must(v.text ? -EINVAL : wire_get_time_ms(v.b, v.n, &out), r, col);
+    must(v.text || v.type != PG_TIMESTAMPTZ ? -EINVAL : wire_get_time_ms(v.b, v.n, &out), r, col);
     return out;
 }

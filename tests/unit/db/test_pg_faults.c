@@ -214,16 +214,17 @@ Test(pg_faults, a_name_that_does_not_resolve_costs_at_most_the_connect_timeout)
 Test(pg_faults, no_message_shows_the_password)
 {
     static const char password[] = "Pa55-w0rd-in-the-url";
+    void *ctx = talloc_new(NULL);
     const char *urls[] = {
-        talloc_asprintf(NULL, "postgresql://u:%s@/%%zz", password),
-        talloc_asprintf(NULL, "host=/nonexistent user=u password=%s", password),
-        talloc_asprintf(NULL, "host=127.0.0.1 port=1 user=u password=%s", password),
-        talloc_asprintf(NULL, "host=db.example.com sslmode=require user=u password=%s", password),
-        talloc_asprintf(NULL, "host=no-such-host.invalid user=u password=%s", password),
-        talloc_asprintf(NULL, "host=127.0.0.1 bogus=%s", password),
-        talloc_asprintf(NULL, "%s", password),
+        talloc_asprintf(ctx, "postgresql://u:%s@/%%zz", password),
+        talloc_asprintf(ctx, "host=/nonexistent user=u password=%s", password),
+        talloc_asprintf(ctx, "host=127.0.0.1 port=1 user=u password=%s", password),
+        talloc_asprintf(ctx, "host=db.example.com sslmode=require user=u password=%s", password),
+        talloc_asprintf(ctx, "host=no-such-host.invalid user=u password=%s", password),
+        talloc_asprintf(ctx, "host=127.0.0.1 bogus=%s", password),
+        talloc_asprintf(ctx, "%s", password),
     };
-    char *url = db_test_url_with(NULL, "password", password, NULL);
+    char *url = db_test_url_with(ctx, "password", password, NULL);
     struct pg *p;
     struct error e = {0};
 
@@ -239,4 +240,5 @@ Test(pg_faults, no_message_shows_the_password)
     cr_assert(strstr(e.message, password) == NULL, "%s", e.message);
     cr_assert(strstr(e.message, "22P02") != NULL, "%s", e.message);
     pg_free(&p);
+    talloc_free(ctx);
 }
