@@ -207,6 +207,48 @@ static int unpack_conf(struct conf *c, const msgpack_object *o, struct error *e)
     return rc;
 }
 
+/* The bytes that follow a type byte (length field and body) and the values inside it. False: no type that we write. */
+static bool measure(const uint8_t *p, size_t left, size_t *bytes, size_t *inside)
+{
+    uint8_t t = p[0];
+
+    *bytes = *inside = 0;
+    if (t < 0x80 || t >= 0xe0 || t == 0xc2 || t == 0xc3) /* small integers, false, true */
+        return true;
+    if (t <= 0x9f) /* short map or array */
+        *inside = t < 0x90 ? 2u * (t & 15u) : t & 15u;
+    else if (t <= 0xbf) /* short text */
+        *bytes = t & 31u;
+    else if (t >= 0xcc && t <= 0xd3) /* integers of 1, 2, 4, 8 bytes */
+        *bytes = (size_t)1 << ((t - 0xcc) & 3);
+    else if (t == 0xd9 && left > 1)
+        *bytes = 1u + p[1];
+    else if (t == 0xda && left > 2)
+        *bytes = 2u + (p[1] * 256u + p[2]);
+    else if ((t == 0xdc || t == 0xde) && left > 2) {
+        *bytes = 2;
+        *inside = (t == 0xde ? 2u : 1u) * (p[1] * 256u + p[2]);
+    } else
+        return false;
+    return true;
+}
+
+/* One value whose containers hold no more than the bytes can: the library allocates by what a header announces. */
+static bool is_plausible(const char *buf, size_t n)
+{
+    const uint8_t *p = (const uint8_t *)buf;
+    size_t wanted = 1, bytes, inside;
+
+    while (wanted > 0) {
+        if (wanted > n || !measure(p, n, &bytes, &inside) || bytes >= n)
+            return false;
+        p += 1 + bytes;
+        n -= 1 + bytes;
+        wanted += inside - 1;
+    }
+    return n == 0;
+}
+
 /* The bytes of a sealed descriptor; *n their number. NULL with *e set. */
 static char *read_sealed(const void *parent, int fd, size_t *n, struct error *e)
 {
@@ -244,8 +286,8 @@ struct conf *conf_import(const void *talloc_parent, int fd, struct error *e)
         return NULL;
     c = conf_new(talloc_parent);
     msgpack_unpacked_init(&m);
-    if (msgpack_unpack_next(&m, buf, n, &used) != MSGPACK_UNPACK_SUCCESS || used != n)
-        rc = bad_import(e, "it is not one msgpack value");
+    if (!is_plausible(buf, n) || msgpack_unpack_next(&m, buf, n, &used) != MSGPACK_UNPACK_SUCCESS || used != n)
+        rc = bad_import(e, "it is not one value of msgpack");
     else
         rc = unpack_conf(c, &m.data, e);
     msgpack_unpacked_destroy(&m);

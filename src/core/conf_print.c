@@ -202,7 +202,7 @@ static void warn_readable(const struct conf_loader *l, int key, FILE *out)
 
 static void print_warnings(const struct conf_loader *l, FILE *out)
 {
-    for (char **entry = environ; *entry != NULL; entry++)
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
         if (is_stray_variable(*entry))
             fprintf(out, "warning: environment %.*s: no key has this name; it is left alone\n",
                     (int)strcspn(*entry, "="), *entry);
