@@ -3,7 +3,8 @@
  *
  * local: a command per type, one-shot, in the sandbox (docmill-sandbox: seccomp, landlock, rlimits, no new
  * privileges, death with the parent). PDF by pdftotext (form feeds are page breaks), HTML by docmill-html (libxml2),
- * DOCX, ODT and EPUB by pandoc --sandbox to gfm, Markdown and text by nothing (the bytes are the text).
+ * DOCX, ODT and EPUB by pandoc --sandbox to Markdown without raw HTML, Markdown and text by nothing (the bytes are the
+ * text; UTF-16 with a byte-order mark is converted). A file without any text is parse_no_text, of whatever type.
  *
  * parse_run() waits for the child with deadlines and calls tick at least every 100 ms.
  *
