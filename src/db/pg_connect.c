@@ -142,7 +142,9 @@ static const char setup_sql[] =
     " set_config('role', coalesce($2, current_setting('role')), false)";
 
 /* Refused where the server's platform cannot see a closed socket: then statement_timeout alone ends an orphan. */
-static const char check_interval_sql[] = "SELECT set_config('client_connection_check_interval', '300', false)";
+/* How soon the server sees that a client is gone while it works for it: until then it keeps the locks of a killed worker,
+ * and nobody else gets its jobs. A poll(2) each time, and only while a statement runs. */
+static const char check_interval_sql[] = "SELECT set_config('client_connection_check_interval', '25', false)";
 
 static bool setup_send(struct pg *p)
 {
