@@ -59,6 +59,7 @@ static const struct {
 } children[] = {
     {"coordinator", coordinator_main},
     {"api", api_main},
+    {"worker", worker_main},
 };
 
 static int become(const char *role)
