@@ -1,0 +1,605 @@
+"""The supervisor with children that misbehave on demand (tests/unit/master/helper): no database, no documents.
+
+What each pool does is in its name; see helper_child.c. The master is the real one.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from harness import account, settings
+from harness.account import gone, wait_for
+from harness.programs import build_dir
+
+HELPERS = ("helper_master", "helper_child")
+
+
+@pytest.fixture(scope="session")
+def helpers():
+    built = os.path.join(build_dir(), "tests", "unit")
+    copy = tempfile.mkdtemp(prefix="dm-help-", dir="/tmp")
+    os.chmod(copy, 0o755)
+    for name in HELPERS:
+        shutil.copy2(os.path.join(built, name), copy)
+    yield copy
+    shutil.rmtree(copy, ignore_errors=True)
+
+
+class Master:
+    """One helper_master in a directory of its own."""
+
+    def __init__(self, helpers, programs, pools, keys=None):
+        self.helpers, self.programs = helpers, programs
+        self.dir = tempfile.mkdtemp(prefix="dm-sv-", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.run_dir = self.dir + "/r"
+        self.sanitizer_dir = account.make_private_dir(self.dir + "/san")
+        os.mkdir(self.run_dir)
+        keys = {"node.name": "supervised", "run_dir": self.run_dir, "database.url": "postgresql:///none",
+                "api.listen": "", "blob.backend": "fs", "blob.fs.root": self.dir + "/blobs",
+                "embedder.name": "builtin", **(keys or {})}
+        settings.write(self.dir + "/conf", keys, pools)
+        account.give_to_account(self.dir)
+        os.chmod(self.dir + "/conf", 0o600)
+        self.process = None
+        self.start()
+
+    def _environment(self):
+        log = f"log_path={self.sanitizer_dir}/report"
+        return {"ASAN_OPTIONS": f"{log}:detect_leaks=1", "LSAN_OPTIONS": log, "UBSAN_OPTIONS": log}
+
+    def start(self):
+        with open(self.dir + "/log", "ab") as log:
+            self.process = account.popen([self.helpers + "/helper_master", self.dir + "/conf",
+                                          self.helpers + "/helper_child"], env=self._environment(), stdout=log,
+                                         stderr=subprocess.STDOUT)
+        self.socket = self.run_dir + "/control.sock"
+        wait_for(self.answers, 10, "the master to answer", dump=self.log)
+
+    def answers(self):
+        assert self.process.poll() is None, self.log()
+        return self.ctl("version", check=False).returncode == 0
+
+    def ctl(self, *arguments, check=True):
+        done = account.run([self.programs + "/docmillctl", "--run-dir", self.run_dir, *arguments, "--json"],
+                           env=self._environment(), check=check)
+        return json.loads(done.stdout) if check else done
+
+    def status(self):
+        return self.ctl("status")
+
+    def health(self):
+        return json.loads(self.ctl("health", check=False).stdout)
+
+    def children(self, pool):
+        return [c for c in self.status()["children"] if c["pool"] == pool]
+
+    def child(self, pool):
+        return self.children(pool)[0]
+
+    def wait_phase(self, pool, phase, limit=10):
+        def look():
+            child = self.child(pool)
+            return child if child["phase"] == phase else None
+
+        return wait_for(look, limit, f"{pool} to be {phase}", dump=self.log)
+
+    def wait_dead(self, pool, text, limit=15):
+        def look():
+            cause = self.child(pool)["last_death"]
+            return cause if cause and text in cause else None
+
+        return wait_for(look, limit, f"{pool} to die: {text}", dump=self.log)
+
+    def deaths(self):
+        """What the coordinator was told."""
+        try:
+            with open(self.run_dir + "/deaths.log", encoding="utf-8") as f:
+                return [json.loads(line) for line in f]
+        except FileNotFoundError:
+            return []
+
+    def log(self):
+        with open(self.dir + "/log", encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def ends(self, limit):
+        """Waits for the master's end; how long it took, and that nothing is left."""
+        below = account.descendants(self.process.pid)
+        began = time.monotonic()
+        try:
+            status = self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("the master did not end:\n" + self.log()[-3000:]) from None
+        took = time.monotonic() - began
+        wait_for(lambda: all(gone(p) for p in below), 3, "children to be gone")
+        assert status == 0, self.log()
+        return took
+
+    def close(self):
+        if self.process.poll() is None:
+            below = account.descendants(self.process.pid)
+            self.process.kill()
+            self.process.wait(10)
+            for pid in below:
+                account.kill(pid)
+        reports = os.listdir(self.sanitizer_dir)
+        for name in reports:
+            with open(os.path.join(self.sanitizer_dir, name), encoding="utf-8", errors="replace") as f:
+                raise AssertionError("sanitizer report:\n" + f.read()[:6000])
+        account.remove_tree(self.dir)
+
+
+def pool(name, role="worker", size=1):
+    return {"name": name, "role": role, "min": size, "max": size}
+
+
+COORDINATOR = pool("coordinator", "coordinator")
+
+
+@pytest.fixture
+def master(helpers, programs):
+    made = []
+
+    def make(*pools, keys=None):
+        made.append(Master(helpers, programs, list(pools), keys))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+# ---- starting ----
+
+
+def test_children_start_with_their_own_descriptors_only(master):
+    m = master(COORDINATOR, pool("good"))
+    pid = m.wait_phase("good", "ready")["pid"]
+    names = {int(n): os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")}
+    assert set(names) == {0, 1, 2, 3, 5}, names
+    assert names[0] == "/dev/null" and names[3].startswith("socket:") and "scoreboard" in names[5]
+
+
+def test_children_do_not_inherit_secrets_of_the_environment(master, monkeypatch):
+    m = master(COORDINATOR, pool("good"))
+    pid = m.wait_phase("good", "ready")["pid"]
+    with open(f"/proc/{pid}/environ", "rb") as f:
+        names = {entry.split(b"=")[0] for entry in f.read().split(b"\0") if entry}
+    ours = {b"DOCMILL_SLOT", b"DOCMILL_SERIAL", b"DOCMILL_POOL", b"DOCMILL_INCARNATION", b"DOCMILL_MASTER_PID",
+            b"DOCMILL_LISTEN"}
+    assert {n for n in names if n.startswith(b"DOCMILL_")} == ours
+    assert b"USER" not in names and b"LOGNAME" not in names
+
+
+def test_a_start_up_failure_waits_and_says_why(master):
+    m = master(COORDINATOR, pool("fatal"), pool("good"), keys={"supervise.backoff_first": "400ms"})
+    m.wait_dead("fatal", "exited with status 70: bad_request: it is written so")
+    child = m.wait_phase("fatal", "backoff")
+    assert 0 < child["start_in_ms"] <= 60000
+    time.sleep(2.5)
+    starts = m.child("fatal")["starts"]
+    assert 2 <= starts <= 6, "waits of 200..400, 400..800, 800..1600 ms"
+    assert m.child("good")["starts"] == 1, "one pool's trouble does not touch another"
+    reasons = m.health()["ready"]["reasons"]
+    assert any("pool fatal" in r and "it is written so" in r for r in reasons), reasons
+
+
+def test_a_child_that_exits_without_a_word_is_a_start_up_failure(master):
+    m = master(COORDINATOR, pool("vanish"))
+    m.wait_dead("vanish", "exited with status 3")
+    assert m.wait_phase("vanish", "backoff")["start_in_ms"] > 0
+
+
+def test_a_child_that_is_never_ready_is_killed_at_the_deadline(master):
+    m = master(COORDINATOR, pool("mute"), keys={"supervise.ready_timeout": "1s"})
+    m.wait_dead("mute", "killed by docmill (KILL): was not ready in time")
+    m.wait_phase("mute", "backoff")
+
+
+def test_two_masters_in_one_run_directory_are_refused(master, helpers):
+    m = master(COORDINATOR, pool("good"))
+    done = account.run([helpers + "/helper_master", m.dir + "/conf", helpers + "/helper_child"], check=False)
+    assert done.returncode == 1
+    assert "already_running" in done.stderr and f"pid {m.process.pid}" in done.stderr
+    assert m.answers(), "the first one's socket is untouched"
+
+
+# ---- deaths ----
+
+
+def test_kill_9_restarts_at_once_and_never_waits(master):
+    m = master(COORDINATOR, pool("good"))
+    pid = m.wait_phase("good", "ready")["pid"]
+    for _ in range(15):
+        began = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        child = wait_for(lambda: (c := m.child("good"))["phase"] == "ready" and c["pid"] != pid and c, 5, every=0.01)
+        assert time.monotonic() - began < 2
+        pid = child["pid"]
+    assert child["last_death"] == "killed by signal 9 (KILL), not by docmill"
+    assert child["starts"] == 16
+
+
+def test_a_crash_loop_after_ready_is_slowed_down(master):
+    m = master(COORDINATOR, pool("crash"))
+    m.wait_dead("crash", "killed by signal 6 (ABRT)")
+    m.wait_phase("crash", "backoff", 10)
+    assert m.child("crash")["starts"] >= 10
+    time.sleep(1)
+    assert m.child("crash")["starts"] <= 14
+
+
+def test_the_coordinator_gets_the_evidence_of_a_torn_slot(master):
+    m = master(COORDINATOR, pool("holder"))
+    child = wait_for(lambda: (c := m.child("holder"))["in_hand"] == 2 and c, 10)
+    assert child["torn"] and child["stage"] == "chunking"
+    os.kill(child["pid"], signal.SIGKILL)
+    death = wait_for(lambda: next((d for d in m.deaths() if d["pid"] == child["pid"]), None), 5)
+    assert death["signal"] == 9 and death["exit"] == -1 and death["ours"] == 0
+    assert death["torn"] == 1 and death["jobs"] == 2 and death["lease"] == 99
+    assert death["serial"] == child["serial"]
+    wait_for(lambda: m.status()["deaths_pending"] == 0, 5)
+
+
+def test_evidence_goes_to_the_coordinators_successor_until_it_is_released(master):
+    m = master(pool("lazy", "coordinator"), pool("good"))
+    pid = m.wait_phase("good", "ready")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: len(m.deaths()) == 1, 5)
+    assert m.status()["deaths_pending"] == 1
+    os.kill(m.child("lazy")["pid"], signal.SIGKILL)
+    wait_for(lambda: len(m.deaths()) == 2, 5)
+    first, second = m.deaths()
+    assert first["pid"] == second["pid"] == pid and first["by"] != second["by"]
+
+
+def test_a_child_that_sends_what_it_must_not_is_ended(master):
+    m = master(COORDINATOR, pool("rude"), pool("garbage"))
+    m.wait_dead("rude", "it broke the channel's protocol")
+    m.wait_dead("garbage", "it broke the channel's protocol")
+
+
+# ---- hanging ----
+
+
+def test_work_past_its_deadline_is_ended(master):
+    m = master(COORDINATOR, pool("late"))
+    m.wait_dead("late", "killed by docmill (TERM): it hung")
+
+
+def test_a_loop_that_does_not_move_gets_term_and_then_kill(master):
+    m = master(COORDINATOR, pool("frozen"), keys={"supervise.hang_timeout": "1s"})
+    m.wait_dead("frozen", "killed by docmill (KILL): it hung", 15)
+
+
+def test_a_stopped_child_is_ended(master):
+    m = master(COORDINATOR, pool("good"), keys={"supervise.hang_timeout": "1s"})
+    pid = m.wait_phase("good", "ready")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    m.wait_dead("good", "killed by docmill (KILL): it hung", 15)
+    assert m.wait_phase("good", "ready")["pid"] != pid
+
+
+def test_children_that_beat_are_left_alone(master):
+    m = master(COORDINATOR, pool("good"), keys={"supervise.hang_timeout": "1s"})
+    pid = m.wait_phase("good", "ready")["pid"]
+    time.sleep(3)
+    assert m.child("good")["pid"] == pid and m.health()["progress"]["ok"]
+
+
+# ---- stopping ----
+
+
+def test_term_drains_and_leaves_nothing(master):
+    m = master(COORDINATOR, pool("good", size=3))
+    m.wait_phase("good", "ready")
+    m.signal(signal.SIGTERM)
+    assert m.ends(5) < 2
+    assert sorted(os.listdir(m.run_dir)) == ["deaths.log", "docmilld.lock"], "no socket is left"
+
+
+def test_a_stubborn_child_is_killed_when_the_drain_limit_ends(master):
+    m = master(COORDINATOR, pool("stubborn"), keys={"supervise.drain_timeout": "2s"})
+    pid = m.wait_phase("stubborn", "ready")["pid"]
+    m.signal(signal.SIGTERM)
+    assert wait_for(lambda: m.status()["state"] == "draining", 2)
+    assert 0.8 < m.ends(6) < 3
+    death = next(d for d in m.deaths() if d["pid"] == pid)
+    assert death["signal"] == 9 and death["ours"] == 1, "the coordinator was still there to hear of it"
+
+
+def test_a_second_term_ends_within_two_seconds(master):
+    m = master(COORDINATOR, pool("stubborn"))
+    m.wait_phase("stubborn", "ready")
+    m.signal(signal.SIGTERM)
+    wait_for(lambda: m.status()["state"] == "draining", 2)
+    m.signal(signal.SIGTERM)
+    assert m.ends(5) < 3
+
+
+def test_quit_kills_at_once(master):
+    m = master(COORDINATOR, pool("stubborn"), pool("good"))
+    m.wait_phase("stubborn", "ready")
+    m.signal(signal.SIGQUIT)
+    assert m.ends(5) < 1
+
+
+def test_the_stop_verb_drains(master):
+    m = master(COORDINATOR, pool("good"))
+    m.wait_phase("good", "ready")
+    assert call(m.socket, "stop", {})["state"] == "draining"
+    assert m.ends(5) < 2
+
+
+def test_hup_keeps_everything(master):
+    m = master(COORDINATOR, pool("good"))
+    pid = m.wait_phase("good", "ready")["pid"]
+    m.signal(signal.SIGHUP)
+    wait_for(lambda: "restart the daemon" in m.log(), 3)
+    assert m.child("good")["pid"] == pid
+
+
+def test_children_die_with_a_killed_master_and_a_new_one_starts_at_once(master):
+    m = master(COORDINATOR, pool("stubborn", size=2))
+    m.wait_phase("stubborn", "ready")
+    below = account.descendants(m.process.pid)
+    assert len(below) == 3
+    m.process.kill()
+    m.process.wait(5)
+    wait_for(lambda: all(gone(p) for p in below), 2, "children to die with their master")
+    m.start()
+    m.wait_phase("stubborn", "ready")
+
+
+# ---- hints ----
+
+
+def test_wake_reaches_idle_workers(master):
+    m = master(COORDINATOR, pool("waker", "api"), pool("good", size=2))
+    wait_for(lambda: all(c["claims"] > 3 for c in m.children("good")), 5)
+
+
+# ---- the control socket against people ----
+
+
+def frame(body):
+    return struct.pack(">I", len(body)) + body
+
+
+def text(s):
+    return bytes([0xa0 | len(s)]) + s.encode()
+
+
+def request(verb, args=None, version=1):
+    packed = b"".join(text(k) + text(v) for k, v in (args or {}).items())
+    return frame(bytes([0x94, version, 7]) + text(verb) + bytes([0x80 | len(args or {})]) + packed)
+
+
+def connect(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(10)
+    s.connect(path)
+    return s
+
+
+def receive(s):
+    def exactly(n):
+        got = b""
+        while len(got) < n:
+            more = s.recv(n - len(got))
+            if not more:
+                raise ConnectionError("closed")
+            got += more
+        return got
+
+    return exactly(struct.unpack(">I", exactly(4))[0])
+
+
+def unpack(b):
+    """Enough of msgpack for what the daemon sends."""
+    def value(i):
+        c = b[i]
+        if c <= 0x7f:
+            return c, i + 1
+        if c >= 0xe0:
+            return c - 256, i + 1
+        if 0xa0 <= c <= 0xbf:
+            return b[i + 1:i + 1 + (c & 31)].decode(), i + 1 + (c & 31)
+        if c == 0xd9:
+            return b[i + 2:i + 2 + b[i + 1]].decode(), i + 2 + b[i + 1]
+        if c in (0xda,):
+            n = int.from_bytes(b[i + 1:i + 3], "big")
+            return b[i + 3:i + 3 + n].decode(), i + 3 + n
+        if c in (0xc0, 0xc2, 0xc3):
+            return {0xc0: None, 0xc2: False, 0xc3: True}[c], i + 1
+        if 0xcc <= c <= 0xcf:
+            n = 1 << (c - 0xcc)
+            return int.from_bytes(b[i + 1:i + 1 + n], "big"), i + 1 + n
+        if 0xd0 <= c <= 0xd3:
+            n = 1 << (c - 0xd0)
+            return int.from_bytes(b[i + 1:i + 1 + n], "big", signed=True), i + 1 + n
+        if c == 0xdc:
+            n, i, out = int.from_bytes(b[i + 1:i + 3], "big"), i + 3, []
+            for _ in range(n):
+                v, i = value(i)
+                out.append(v)
+            return out, i
+        if c == 0xde:
+            n, i, out = int.from_bytes(b[i + 1:i + 3], "big"), i + 3, {}
+            for _ in range(n):
+                k, i = value(i)
+                out[k], i = value(i)
+            return out, i
+        raise AssertionError(f"byte {c:#x}")
+
+    return value(0)[0]
+
+
+def call(path, verb, args):
+    with connect(path) as s:
+        s.sendall(request(verb, args))
+        version, number, ok, body = unpack(receive(s))
+        assert (version, number, ok) == (1, 7, True), body
+        return body
+
+
+def refusal(s):
+    _, _, ok, body = unpack(receive(s))
+    assert ok is False
+    return body["reason"], body["message"]
+
+
+@pytest.fixture
+def quiet(master):
+    m = master(COORDINATOR, pool("good"))
+    m.wait_phase("good", "ready")
+    return m
+
+
+def test_requests_may_follow_each_other_on_one_connection(quiet):
+    with connect(quiet.socket) as s:
+        for _ in range(3):
+            s.sendall(request("version"))
+            assert unpack(receive(s))[3]["pid"] == quiet.process.pid
+        s.sendall(request("version") * 2)
+        receive(s)
+        receive(s)
+
+
+def test_an_unknown_verb_and_a_bad_argument_are_named(quiet):
+    with connect(quiet.socket) as s:
+        s.sendall(request("frobnicate"))
+        assert refusal(s) == ("bad_request", 'There is no verb "frobnicate".')
+        s.sendall(request("stop", {"mode": "gently"}))
+        reason, message = refusal(s)
+        assert reason == "bad_request" and "gently" in message
+    assert quiet.status()["state"] == "running"
+
+
+@pytest.mark.parametrize("bytes_sent", [
+    struct.pack(">I", 65537),
+    b"\xff\xff\xff\xff",
+    frame(b""),
+    frame(b"\xc1"),
+    frame(b"\xdd\xff\xff\xff\xff"),
+    frame(b"\x91" * 1000),
+    request("status", version=9),
+    frame(bytes([0x94, 1, 7]) + text("status") + b"\x90"),
+    frame(request("status")[4:] + b"\x80"),
+], ids=["giant", "huge", "empty", "unknown-type", "huge-array", "deep", "version", "args-no-map", "left-over"])
+def test_a_hostile_frame_is_refused_and_the_connection_closed(quiet, bytes_sent):
+    with connect(quiet.socket) as s:
+        s.sendall(bytes_sent)
+        reason, _ = refusal(s)
+        assert reason == "bad_frame"
+        assert s.recv(1) == b""
+    assert quiet.answers()
+
+
+def test_a_request_in_single_bytes_is_answered(quiet):
+    with connect(quiet.socket) as s:
+        for byte in request("version"):
+            s.sendall(bytes([byte]))
+            time.sleep(0.01)
+        assert unpack(receive(s))[2] is True
+
+
+def test_a_request_that_is_never_finished_is_cut_off(quiet):
+    with connect(quiet.socket) as s:
+        s.sendall(request("version")[:-1])
+        began = time.monotonic()
+        assert s.recv(1) == b""
+        assert 3 < time.monotonic() - began < 8
+
+
+def test_half_open_clients_delay_nobody(quiet):
+    crowd = []
+    try:
+        for i in range(300):
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(5)
+            s.connect(quiet.socket)
+            s.sendall(request("status")[:i % 5])
+            crowd.append(s)
+        times = []
+        for _ in range(20):
+            began = time.monotonic()
+            call(quiet.socket, "status", {})
+            times.append(time.monotonic() - began)
+        assert sorted(times)[10] < 0.05, times
+        held = len(os.listdir(f"/proc/{quiet.process.pid}/fd"))
+        assert held < 60, "connections are capped"
+    finally:
+        for s in crowd:
+            s.close()
+
+
+def test_a_client_that_never_reads_is_cut_off(quiet):
+    with connect(quiet.socket) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        s.settimeout(0.2)
+        try:
+            for _ in range(2000):
+                s.sendall(request("status"))
+        except OSError:
+            pass
+        assert quiet.answers()
+        s.settimeout(10)
+
+        def closed():
+            try:
+                while s.recv(65536):
+                    pass
+                return True
+            except ConnectionError:
+                return True
+
+        time.sleep(6)
+        assert closed()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_strangers_are_kept_out(quiet):
+    code = ("import socket, os; os.setgroups([]); os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
+            "s.settimeout(3)\n"
+            "try:\n  s.connect(%r); s.sendall(%r); print('got', len(s.recv(10)))\n"
+            "except PermissionError: print('refused')\nexcept ConnectionError: print('got 0')\n" % (quiet.socket, request("version")))
+    assert os.stat(quiet.socket).st_mode & 0o777 == 0o660
+
+    def stranger():
+        return subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, timeout=20).stdout.strip()
+
+    assert stranger() == "refused"
+    os.chmod(quiet.socket, 0o666)
+    assert stranger() == "got 0", "a wrong mode opens nothing: the peer's uid is asked"
+
+
+# ---- at rest ----
+
+
+def test_at_rest_the_master_sleeps(quiet):
+    time.sleep(1)
+
+    def ticks():
+        with open(f"/proc/{quiet.process.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rpartition(")")[2].split()
+        with open(f"/proc/{quiet.process.pid}/status", encoding="ascii") as f:
+            switches = int(next(line for line in f if line.startswith("voluntary_ctxt")).split()[1])
+        return int(fields[11]) + int(fields[12]), switches
+
+    cpu, wakeups = ticks()
+    time.sleep(3)
+    cpu_after, wakeups_after = ticks()
+    assert cpu_after - cpu <= 1 and wakeups_after - wakeups <= 3

@@ -1,0 +1,177 @@
+/*
+ * helper_child.c - a child that behaves as its pool's name says
+ *
+ *   good...      says READY, beats, answers PING, ends when drained; WAKEs are counted in `claims`
+ *   fatal...     says why it cannot start and exits 70
+ *   vanish...    exits 3 at once without a word
+ *   mute...      never says READY
+ *   crash...     READY, then aborts after 50 ms
+ *   stubborn...  hears neither DRAIN nor TERM
+ *   frozen...    READY, then its loop never moves again; ignores TERM
+ *   late...      READY, beats, but its work has passed its deadline; TERM ends it
+ *   rude...      sends a message that only the master sends
+ *   garbage...   sends bytes that are no message
+ *   holder...    holds two jobs, and dies (when killed) in the middle of writing its slot
+ *   waker...     api: sends WAKE every 50 ms
+ *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED
+ *   lazy...      a coordinator that never answers
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "proc/child.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BEAT_MS 50
+
+static struct child self;
+
+static bool is(const char *behaviour)
+{
+    return strncmp(self.pool->name, behaviour, strlen(behaviour)) == 0;
+}
+
+static void write_death(const struct msg_death *d)
+{
+    char path[200], line[400];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/deaths.log", self.conf->run_dir);
+    snprintf(line, sizeof line,
+             "{\"serial\": %lld, \"pid\": %d, \"signal\": %d, \"exit\": %d, \"ours\": %d, \"torn\": %d, \"jobs\": %d, "
+             "\"stage\": %d, \"lease\": %lld, \"by\": %d}\n",
+             (long long)d->serial, d->pid, d->signal, d->exit_code, d->sent_by_us, d->torn, d->n_jobs, d->stage,
+             d->n_jobs > 1 ? (long long)d->jobs[1].lease : 0LL, (int)getpid());
+    f = fopen(path, "a");
+    if (f == NULL || fputs(line, f) == EOF || fclose(f) != 0)
+        abort();
+}
+
+static void hear_death(const struct msg_death *d)
+{
+    struct channel_msg m = {.kind = CHANNEL_RELEASED};
+
+    write_death(d);
+    m.released = (struct msg_released){.serial = d->serial, .jobs = d->n_jobs};
+    if (!is("lazy"))
+        (void)channel_send(self.channel, &m);
+}
+
+static void hear(const struct channel_msg *m)
+{
+    const struct channel_msg pong = {.kind = CHANNEL_PONG};
+
+    switch (m->kind) {
+    case CHANNEL_PING:
+        (void)channel_send(self.channel, &pong);
+        return;
+    case CHANNEL_WAKE:
+        score_begin(self.score)->claims++;
+        score_end(self.score);
+        return;
+    case CHANNEL_DEATH:
+        hear_death(&m->death);
+        return;
+    case CHANNEL_DRAIN:
+        if (is("stubborn"))
+            return;
+        child_say_bye(&self);
+        exit(0);
+    default:
+        abort();
+    }
+}
+
+static void loop(void)
+{
+    const struct channel_msg wake = {.kind = CHANNEL_WAKE};
+    struct channel_msg m;
+    struct error e;
+    int r;
+
+    for (;;) {
+        struct pollfd p = {.fd = self.channel, .events = POLLIN};
+
+        poll(&p, 1, BEAT_MS);
+        while ((r = channel_recv(self.channel, &m, &e)) == 0)
+            hear(&m);
+        if (r == -EPIPE)
+            exit(0);
+        score_beat(self.score);
+        if (is("waker"))
+            (void)channel_send(self.channel, &wake);
+    }
+}
+
+static void misbehave_early(void)
+{
+    struct error e = {0};
+
+    if (is("vanish"))
+        exit(3);
+    if (is("fatal")) {
+        (void)error_set(&e, EINVAL, ERR_PERMANENT, "bad_request", "it is written so");
+        child_say_fatal(&self, &e);
+        exit(70);
+    }
+    while (is("mute"))
+        pause();
+}
+
+static void misbehave(void)
+{
+    const struct channel_msg drain = {.kind = CHANNEL_DRAIN};
+    struct score_data *d;
+
+    if (is("crash")) {
+        poll(NULL, 0, 50);
+        abort();
+    }
+    if (is("rude"))
+        (void)channel_send(self.channel, &drain);
+    if (is("garbage") && send(self.channel, "\xc1\xc1\xc1", 3, 0) != 3)
+        abort();
+    if (is("late"))
+        score_stage(self.score, STATUS_CHUNKING, 200);
+    if (is("holder")) {
+        d = score_begin(self.score);
+        d->stage = STATUS_CHUNKING;
+        d->n_in_hand = 2;
+        d->in_hand[1].lease = 99;
+        while (true)
+            pause();
+    }
+    while (is("frozen"))
+        pause();
+}
+
+int main(int argc, char **argv)
+{
+    struct error e = {0};
+    struct score_data *d;
+
+    if (argc < 3 || strcmp(argv[1], "--child") != 0)
+        return 2;
+    if (child_begin(&self, argv[2], &e) != 0) {
+        child_say_fatal(&self, &e);
+        return 70;
+    }
+    if (is("stubborn") || is("frozen"))
+        signal(SIGTERM, SIG_IGN);
+    misbehave_early();
+    score_phase(self.score, SCORE_READY, "");
+    d = score_begin(self.score);
+    d->db_ok = 1;
+    d->storage_ok = 1;
+    score_end(self.score);
+    child_say_ready(&self);
+    misbehave();
+    loop();
+}
