@@ -1,0 +1,149 @@
+/* test_args.c - the usage line is the grammar */
+#include "ctl/args.h"
+#include "ctl/ctl.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <talloc.h>
+
+static struct args a;
+static struct error e;
+
+static int parse(const char *grammar, const char *line)
+{
+    static void *ctx;
+    const char *argv[16];
+    char *copy;
+    char *word;
+    int n = 0;
+
+    talloc_free(ctx);
+    ctx = talloc_new(NULL);
+    copy = talloc_strdup(ctx, line);
+    while ((word = strsep(&copy, " ")) != NULL)
+        if (*word != '\0')
+            argv[n++] = word;
+    memset(&e, 0, sizeof e);
+    return args_parse(ctx, grammar, ctl_global_grammar, n, argv, &a, &e);
+}
+
+Test(args, words_and_options_stand_anywhere)
+{
+    cr_assert_eq(parse("FILE... [--lane LANE] [-j|--jobs N] [--fast]", "a --lane bulk b -j 3 --json c"), 0);
+    cr_assert_eq(a.n_words, 3);
+    cr_assert_str_eq(a.words[2], "c");
+    cr_assert_str_eq(args_option(&a, "lane"), "bulk");
+    cr_assert_str_eq(args_option(&a, "jobs"), "3");
+    cr_assert_not_null(args_option(&a, "json"));
+    cr_assert_null(args_option(&a, "fast"));
+}
+
+Test(args, values_may_be_joined)
+{
+    cr_assert_eq(parse("[-n|--limit N]", "-n5"), 0);
+    cr_assert_str_eq(args_option(&a, "limit"), "5");
+    cr_assert_eq(parse("[-n|--limit N]", "--limit=7"), 0);
+    cr_assert_str_eq(args_option(&a, "limit"), "7");
+}
+
+Test(args, two_dashes_end_the_options)
+{
+    cr_assert_eq(parse("TEXT...", "-- --json -x"), 0);
+    cr_assert_eq(a.n_words, 2);
+    cr_assert_str_eq(a.words[0], "--json");
+    cr_assert_eq(parse("TEXT...", "-"), 0);
+    cr_assert_eq(a.n_words, 1);
+}
+
+Test(args, refuses_what_the_grammar_does_not_have)
+{
+    static const struct {
+        const char *grammar, *line;
+    } bad[] = {
+        {"FILE...", ""},
+        {"ID", "a b"},
+        {"", "a"},
+        {"ID", "--nope a"},
+        {"ID", "-n a"},
+        {"[-n|--limit N]", "-n"},
+        {"[--fast]", "--fast=1"},
+        {"[--fast]", "--fast --fast"},
+        {"[--lane LANE]", "--lan x"},
+        {"[--lane LANE]", "--lanes x"},
+        {"[ID]", "a b"},
+        {"[--lane LANE]", "-l x"},
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cr_assert_neq(parse(bad[i].grammar, bad[i].line), 0, "\"%s\" was accepted by \"%s\"", bad[i].line,
+                      bad[i].grammar);
+        cr_assert_neq(e.message[0], '\0');
+    }
+}
+
+Test(args, optional_words_may_be_left_out)
+{
+    cr_assert_eq(parse("[ID...] [--timeout TIME]", ""), 0);
+    cr_assert_eq(parse("[ID...] [--timeout TIME]", "a b c"), 0);
+    cr_assert_eq(parse("[ID]", "a"), 0);
+}
+
+Test(args, help_excuses_missing_words)
+{
+    cr_assert_eq(parse("FILE...", "--help"), 0);
+    cr_assert_not_null(args_option(&a, "help"));
+}
+
+Test(args, numbers_keep_their_bounds)
+{
+    int64_t v = 0;
+
+    cr_assert_eq(parse("[--jobs N]", "--jobs 8"), 0);
+    cr_assert_eq(args_number(&a, "jobs", 4, 1, 32, &v, &e), 0);
+    cr_assert_eq(v, 8);
+    cr_assert_eq(parse("[--jobs N]", ""), 0);
+    cr_assert_eq(args_number(&a, "jobs", 4, 1, 32, &v, &e), 0);
+    cr_assert_eq(v, 4);
+    for (const char *text = "--jobs=0\0--jobs=33\0--jobs=x\0--jobs=1x\0--jobs=-1\0"; *text != '\0';
+         text += strlen(text) + 1) {
+        cr_assert_eq(parse("[--jobs N]", text), 0);
+        cr_assert_neq(args_number(&a, "jobs", 4, 1, 32, &v, &e), 0, "%s was accepted", text);
+    }
+}
+
+Test(args, every_verb_is_complete)
+{
+    int n = 0;
+    const struct verb *v = verb_table(&n);
+
+    cr_assert_gt(n, 10);
+    for (int i = 0; i < n; i++) {
+        cr_assert_eq(verb_find(v[i].name), &v[i]);
+        cr_assert_not_null(v[i].run);
+        cr_assert(strcmp(v[i].socket, "api") == 0 || strcmp(v[i].socket, "control") == 0);
+        cr_assert_eq(v[i].summary[strlen(v[i].summary) - 1] == '.' || strchr(v[i].summary, '?') != NULL, true);
+        cr_assert_not_null(strstr(v[i].example, v[i].name), "the example of %s does not show it", v[i].name);
+        cr_assert_eq(v[i].example[strlen(v[i].example) - 1], '\n');
+        for (const char *o = v[i].grammar; (o = strstr(o, "--")) != NULL; o += 2) {
+            char name[32];
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(o, " ]"), o);
+            cr_assert_not_null(strstr(v[i].options, name), "%s: the help does not explain %s", v[i].name, name);
+        }
+    }
+}
+
+Test(args, durations_have_units)
+{
+    int64_t ms = 0;
+
+    cr_assert_eq(ctl_parse_duration("90", &ms), 0);
+    cr_assert_eq(ms, 90000);
+    cr_assert_eq(ctl_parse_duration("250ms", &ms), 0);
+    cr_assert_eq(ms, 250);
+    cr_assert_eq(ctl_parse_duration("2h", &ms), 0);
+    cr_assert_eq(ms, 7200000);
+    cr_assert_neq(ctl_parse_duration("", &ms), 0);
+    cr_assert_neq(ctl_parse_duration("5x", &ms), 0);
+    cr_assert_neq(ctl_parse_duration("-5s", &ms), 0);
+    cr_assert_neq(ctl_parse_duration("9223372036854775807d", &ms), 0);
+}
