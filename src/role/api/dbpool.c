@@ -276,11 +276,14 @@ static void handle_result(void *arg, const PGresult *res, const struct error *e)
 static int handle_io(sd_event_source *s, int fd, uint32_t revents, void *arg)
 {
     struct db_conn *c = arg;
+    bool was_connected = pg_connected(c->pg);
 
     (void)s;
     (void)fd;
     pg_process(c->pg, (short)((revents & EPOLLOUT ? POLLOUT : 0) | (revents & ~(uint32_t)EPOLLOUT ? POLLIN : 0)));
     conn_arm(c);
+    if (was_connected && !pg_connected(c->pg))
+        probe_after(c->pool, 0); /* this one, or all of them? */
     return 0;
 }
 

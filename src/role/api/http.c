@@ -282,12 +282,13 @@ static void read_headers(struct http_conn *c)
     h->content_type = header(c, "Content-Type");
     h->content_sha256 = header(c, "X-Content-SHA256");
     h->content_length = length != NULL ? strtoll(length, NULL, 10) : -1; /* the library refuses what is no number */
-    h->chunked = encoding != NULL;
+    h->chunked = encoding != NULL && strcasecmp(encoding, "chunked") == 0;
     h->expect_continue = expect != NULL && strcasecmp(expect, "100-continue") == 0;
-    if (encoding != NULL && strcasecmp(encoding, "chunked") != 0)
+    h->bad_framing = encoding != NULL && (!h->chunked || length != NULL);
+    if (encoding != NULL && !h->chunked)
         reason_error(e, REASON_bad_request, EINVAL, "Transfer-Encoding %.40s is not supported, only chunked is.",
                      encoding);
-    if (encoding != NULL && length != NULL)
+    else if (h->bad_framing)
         reason_error(e, REASON_bad_request, EINVAL, "Content-Length and Transfer-Encoding are both given.");
     c->headers_done = true;
 }
@@ -297,6 +298,8 @@ static bool answer_early(const struct http_conn *c)
 {
     const struct request_headers *h = &c->request->headers;
 
+    if (h->bad_framing)
+        return true;
     if (c->request->phase != REQUEST_ANSWERED || (h->content_length <= 0 && !h->chunked))
         return false;
     return h->expect_continue || h->content_length > HTTP_DISCARD_MAX;

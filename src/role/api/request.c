@@ -61,6 +61,7 @@ void request_answer_error(struct request *r, const struct error *e)
     struct problem p = problem_of(e);
     char correlation[UUID_TEXT_LEN + 1];
 
+    TALLOC_FREE(r->work); /* before the answer: who reads it finds nothing left over */
     uuid_format(&r->correlation, correlation);
     if (reason_class(p.reason) == ERR_INTERNAL)
         log_error("api", "request failed", "method", r->method, "path", r->query.path, "reason", e->reason, "error",
@@ -249,8 +250,11 @@ int request_wait_work(struct request *r, void (*work)(void *arg), void *arg, req
 static void request_detach(struct request *r)
 {
     dbpool_forget(&r->call);
-    if (r->job != NULL)
-        r->job->request = NULL;
+    if (r->job == NULL)
+        return;
+    if (r->work == r->job->arg)
+        r->work = NULL; /* the thread's, until it is done */
+    r->job->request = NULL;
     r->job = NULL;
 }
 

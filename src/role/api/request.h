@@ -41,6 +41,7 @@ struct request_headers {
     const char *authorization, *content_type, *content_sha256;
     int64_t content_length; /* -1: none given */
     bool chunked, expect_continue;
+    bool bad_framing; /* where the body ends cannot be told: nothing after the headers is read */
 };
 
 struct answer {

@@ -9,6 +9,7 @@
 
 #define KEEP           16
 #define PROBE_EVERY_MS 10000
+#define PROBE_AGAIN_MS 1000 /* while it does not work */
 
 struct probe {
     struct blob_store *store;
@@ -102,9 +103,10 @@ static void handle_probed(void *arg)
 
 void stores_probe(struct stores *s, struct helper *helper)
 {
+    int64_t every_ms = s->state == 0 ? PROBE_AGAIN_MS : PROBE_EVERY_MS;
     struct error e = {0};
 
-    if (s->probing || (s->probed_ms != 0 && clock_ms() - s->probed_ms < PROBE_EVERY_MS))
+    if (s->probing || (s->probed_ms != 0 && clock_ms() - s->probed_ms < every_ms))
         return;
     s->probe = (struct probe){.rc = -1, .store = stores_take(s, &e)};
     if (s->probe.store == NULL) {
@@ -114,6 +116,11 @@ void stores_probe(struct stores *s, struct helper *helper)
     s->probing = helper_submit(helper, probe_work, handle_probed, &s->probe, &e) != NULL;
     if (!s->probing)
         stores_give(s, &s->probe.store);
+}
+
+void stores_doubt(struct stores *s)
+{
+    s->probed_ms = 0;
 }
 
 int stores_state(const struct stores *s, const char **why)

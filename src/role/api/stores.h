@@ -22,6 +22,8 @@ void stores_give(struct stores *s, struct blob_store **store);
 
 /* Starts a probe on a helper thread if the last one is old; the answer is kept. */
 void stores_probe(struct stores *s, struct helper *helper);
+/* An operation has failed: probe soon. */
+void stores_doubt(struct stores *s);
 /* 1: it could be written, 0: it could not (why says so), -1: not tried yet. */
 int stores_state(const struct stores *s, const char **why);
 

@@ -61,6 +61,13 @@ static int upload_destroy(struct upload *u)
     return 0;
 }
 
+/* Whether the store works at all is found out by its probe, not by one file. */
+static void doubt_storage(const struct request *r, const struct error *e)
+{
+    if (strncmp(e->reason, "blob_", 5) == 0)
+        stores_doubt(r->api->stores);
+}
+
 /* ---- headers ---- */
 
 static int too_large(const struct request *r, struct error *e)
@@ -148,6 +155,7 @@ int upload_begin(struct request *r, struct error *e)
     u->store = stores_take(u->stores, e);
     if (u->store != NULL)
         u->writer = blob_begin(u->store, &r->user, e);
+    doubt_storage(r, e);
     if (u->writer == NULL)
         return e->code != 0 ? e->code : reason_error(e, REASON_internal, EIO, "blob store: no error given");
     return 0;
@@ -164,6 +172,7 @@ int upload_data(struct request *r, const void *p, size_t n, struct error *e)
         rc = too_large(r, e);
     if (rc == 0)
         rc = blob_write(u->writer, p, n, e);
+    doubt_storage(r, e);
     if (rc != 0)
         blob_abort(&u->writer); /* at once: the rest of the body may take its time */
     else if (u->hasher != NULL)
@@ -274,6 +283,7 @@ static int upload_worked(struct request *r, struct error *e)
 
     if (u->rc != 0) {
         *e = u->error;
+        doubt_storage(r, e);
         return u->rc;
     }
     ids_document(&r->user, u->sha256, &document);
