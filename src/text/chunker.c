@@ -104,17 +104,23 @@ static bool add_until(struct packer *p, size_t to)
 }
 
 /*
- * The farthest end that the budget allows in a block whose last visible character begins at `visible`: what then remains
- * of the block has that character, so that no chunk is left with white space only.
+ * Like add_until() to the end of a block whose last visible character begins at `visible`. What does not fit is not
+ * added, and *fits is how far the budget goes; what remains of the block behind it has that visible character, so that
+ * no chunk is left with white space only.
  */
-static size_t farthest(const struct packer *p, size_t end, size_t visible)
+static bool add_rest(struct packer *p, size_t end, size_t visible, size_t *fits)
 {
     struct token_scan scan = p->scan;
-    size_t to = p->pos + token_scan_feed(&scan, p->text + p->pos, end - p->pos, p->max_tokens);
 
-    if (to > visible && visible >= p->pos && (visible > p->pos || p->pos > p->begin))
-        return visible;
-    return to;
+    *fits = p->pos + token_scan_feed(&scan, p->text + p->pos, end - p->pos, p->max_tokens);
+    if (*fits == end) {
+        p->scan = scan;
+        p->pos = end;
+        return true;
+    }
+    if (*fits > visible && visible >= p->pos && (visible > p->pos || p->pos > p->begin))
+        *fits = visible;
+    return false;
 }
 
 /* A cut that a chunk without its overlap would not need. */
@@ -129,14 +135,14 @@ static bool spoilt_by_overlap(const struct packer *p, const struct cut_walk *bef
 /* Splits what does not fit into this chunk nor into one of its own. The last piece stays in the chunk being built. */
 static int split(struct packer *p, const struct block *b)
 {
-    size_t visible = cut_last_visible(p->text, b->start, b->end);
+    size_t visible = cut_last_visible(p->text, b->start, b->end), fits;
     struct cut_walk walk;
     int rc = 0;
 
     cut_walk_begin(&walk, p->text, b);
-    while (rc == 0 && !add_until(p, b->end)) {
+    while (rc == 0 && !add_rest(p, b->end, visible, &fits)) {
         struct cut_walk before = walk;
-        size_t cut = cut_choose(&walk, p->pos, farthest(p, b->end, visible));
+        size_t cut = cut_choose(&walk, p->pos, fits);
 
         if (spoilt_by_overlap(p, &before, &walk, cut)) {
             begin_chunk(p, 0);

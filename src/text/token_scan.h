@@ -12,17 +12,16 @@
 
 struct token_scan {
     size_t count; /* tokens of all that was fed */
-    size_t run;   /* bytes of the run at the end */
-    int cls;      /* and its class */
+    unsigned at;  /* where in a run it stopped */
 };
 
 void token_scan_begin(struct token_scan *t);
 /*
  * Feeds the longest prefix of s that keeps count at most `budget` and ends between two characters, also inside a run;
- * returns its length. A prefix of a longer text never has more tokens than the whole.
+ * returns its length. budget >= count. A prefix of a longer text never has more tokens than the whole.
  */
 size_t token_scan_feed(struct token_scan *t, const char *s, size_t n, size_t budget);
-/* Where the longest suffix of s begins that has at most `budget` tokens and begins at a run. n when there is none. */
+/* Where the longest suffix of s begins that has at most `budget` tokens and begins between two characters. */
 size_t token_scan_suffix(const char *s, size_t n, size_t budget);
 
 #endif

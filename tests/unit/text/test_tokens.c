@@ -47,6 +47,8 @@ Test(tokens, newlines_cost_one_a_run)
 {
     cr_expect_eq(count("a\nb"), 3);
     cr_expect_eq(count("a\n\nb"), 3);
+    cr_expect_eq(count("\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"), 1);
+    cr_expect_eq(count("\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"), 2);
 }
 
 Test(tokens, other_characters_cost_by_their_length)
@@ -106,10 +108,10 @@ Test(tokens, a_prefix_is_the_longest_within_budget)
     cr_expect_eq(last, n);
 }
 
-Test(tokens, a_suffix_costs_at_most_its_budget_and_begins_at_a_run)
+Test(tokens, a_suffix_is_the_longest_within_budget)
 {
     cr_expect_eq(token_scan_suffix("hello world", 11, 2), 5);
-    cr_expect_eq(token_scan_suffix("hello world", 11, 1), 11);
+    cr_expect_eq(token_scan_suffix("hello world", 11, 1), 7);
     cr_expect_eq(token_scan_suffix("ab \xE4\xB8\xAD\xE6\x96\x87", 9, 1), 6);
     cr_expect_eq(token_scan_suffix("ab", 2, 9), 0);
 }
