@@ -16,7 +16,7 @@ void sha256_final(struct sha256 *s, uint8_t out[SHA256_BYTES]); /* may be called
 void sha256_free(struct sha256 **s);
 void sha256_of(const void *p, size_t n, uint8_t out[SHA256_BYTES]);
 
-void hex_encode(const uint8_t *p, size_t n, char *out); /* writes 2n characters and a NUL */
+void hex_encode(const uint8_t *p, size_t n, char *out);      /* writes 2n characters and a NUL */
 int hex_decode(const char *s, size_t n_chars, uint8_t *out); /* 0, or -EINVAL; n_chars must be even */
 
 #endif

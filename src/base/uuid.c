@@ -43,14 +43,14 @@ void uuid_v5(const struct uuid *ns, const void *name, size_t n, struct uuid *out
 
 void uuid_format(const struct uuid *u, char out[UUID_TEXT_LEN + 1])
 {
-    static const int groups[] = {4, 2, 2, 2, 6};
+    static const size_t groups[] = {4, 2, 2, 2, 6};
     const uint8_t *p = u->b;
     char *o = out;
 
     for (int g = 0; g < 5; g++) {
         if (g > 0)
             *o++ = '-';
-        hex_encode(p, (size_t)groups[g], o);
+        hex_encode(p, groups[g], o);
         o += 2 * groups[g];
         p += groups[g];
     }
@@ -59,7 +59,7 @@ void uuid_format(const struct uuid *u, char out[UUID_TEXT_LEN + 1])
 
 int uuid_parse(const char *s, struct uuid *out)
 {
-    static const int groups[] = {4, 2, 2, 2, 6};
+    static const size_t groups[] = {4, 2, 2, 2, 6};
     struct uuid u;
     uint8_t *p = u.b;
 
@@ -68,7 +68,7 @@ int uuid_parse(const char *s, struct uuid *out)
     for (int g = 0; g < 5; g++) {
         if (g > 0 && *s++ != '-')
             return -EINVAL;
-        if (hex_decode(s, (size_t)(2 * groups[g]), p) != 0)
+        if (hex_decode(s, 2 * groups[g], p) != 0)
             return -EINVAL;
         s += 2 * groups[g];
         p += groups[g];

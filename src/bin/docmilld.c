@@ -39,7 +39,8 @@ static const char help_text[] =
     "                                      back to version N (default: one less); refuses while rows would be lost\n"
     "  docmilld migrate status             which versions are applied\n"
     "  docmilld --print-state-sql          the table of statuses and states as SQL\n"
-    "  docmilld --print-man                the configuration keys as a section of docmill.conf(5)\n"
+    "  docmilld --print-state-markdown     the same for people: docs/states.md\n"
+    "  docmilld --print-man                the manual page docmill.conf(5)\n"
     "  docmilld --version | --help\n"
     "\n"
     "  -c, --config FILE                   configuration (default " DEFAULT_CONF ")\n"
@@ -120,7 +121,7 @@ static int run(const char *path)
     return r;
 }
 
-enum { OPT_CHILD = 256, OPT_EXAMPLE, OPT_STATE_SQL, OPT_MAN, OPT_VERSION };
+enum { OPT_CHILD = 256, OPT_EXAMPLE, OPT_STATE_SQL, OPT_STATE_PAGE, OPT_MAN, OPT_VERSION };
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -130,6 +131,7 @@ static const struct option options[] = {
     {"child", required_argument, NULL, OPT_CHILD},
     {"example", no_argument, NULL, OPT_EXAMPLE},
     {"print-state-sql", no_argument, NULL, OPT_STATE_SQL},
+    {"print-state-markdown", no_argument, NULL, OPT_STATE_PAGE},
     {"print-man", no_argument, NULL, OPT_MAN},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -147,6 +149,9 @@ static int answer_at_once(int opt)
         return EXIT_OK;
     case OPT_STATE_SQL:
         state_print_sql(stdout);
+        return EXIT_OK;
+    case OPT_STATE_PAGE:
+        state_print_markdown(stdout);
         return EXIT_OK;
     case OPT_MAN:
         conf_print_man(stdout);

@@ -53,12 +53,12 @@ enum pool_role { POOL_COORDINATOR, POOL_API, POOL_WORKER };
 struct pool_conf {
     char name[32];
     enum pool_role role;
-    uint32_t stages; /* worker: bit mask of 1 << status it may claim; 0: every claimable one */
+    uint32_t stages;        /* worker: bit mask of 1 << status it may claim; 0: every claimable one */
     int lane_min, lane_max; /* 0 to 32767 */
     int min, max, spare;
-    int64_t max_jobs;      /* 0: no limit */
-    int64_t max_age_ms;    /* 0: no limit */
-    int64_t max_memory;    /* bytes of private memory; 0: no limit */
+    int64_t max_jobs;   /* 0: no limit */
+    int64_t max_age_ms; /* 0: no limit */
+    int64_t max_memory; /* bytes of private memory; 0: no limit */
 };
 
 const char *conf_pool_role_name(enum pool_role r); /* "worker"; "unknown" for no role */
@@ -81,13 +81,13 @@ struct conf *conf_load(const void *talloc_parent, const char *path, struct error
 int conf_test(const char *path, FILE *out);
 /* docmilld -T: effective values with their source; secrets masked. */
 void conf_dump(const struct conf *c, FILE *out);
-/* docmilld --print-config: the commented example, checked in as etc/docmill.conf. docmilld --print-config-man: the
- * manual page docmill.conf(5). Both from the table. */
+/* docmilld --example: the commented example, checked in as etc/docmill.conf. docmilld --print-man: the manual page
+ * docmill.conf(5). Both from the table. */
 void conf_print_example(FILE *out);
 void conf_print_man(FILE *out);
 
 /* A sealed memfd (close-on-exec off) with the keys that role may see, and its counterpart in the child. */
-int conf_export(const struct conf *c, unsigned role, struct error *e) MUST_CHECK; /* descriptor, or negative */
+int conf_export(const struct conf *c, unsigned role, struct error *e) MUST_CHECK;        /* descriptor, or negative */
 struct conf *conf_import(const void *talloc_parent, int fd, struct error *e) MUST_CHECK; /* leaves fd open */
 
 /* "64MB" and "30s" as the file spells them (also "1h", "90d", "250ms", plain numbers refused for sizes over 2^31 and

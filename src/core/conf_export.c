@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define EXPORT_VERSION   1
-#define EXPORT_MAX_BYTES (256 * 1024)
+#define EXPORT_MAX_BYTES ((off_t)256 * 1024)
 #define SEALS            (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define N_POOL_FIELDS    11
 
@@ -216,7 +216,7 @@ static bool measure(const uint8_t *p, size_t left, size_t *bytes, size_t *inside
     if (t < 0x80 || t >= 0xe0 || t == 0xc2 || t == 0xc3) /* small integers, false, true */
         return true;
     if (t <= 0x9f) /* short map or array */
-        *inside = t < 0x90 ? 2u * (t & 15u) : t & 15u;
+        *inside = (t < 0x90 ? 2 : 1) * (size_t)(t & 15);
     else if (t <= 0xbf) /* short text */
         *bytes = t & 31u;
     else if (t >= 0xcc && t <= 0xd3) /* integers of 1, 2, 4, 8 bytes */
@@ -224,10 +224,10 @@ static bool measure(const uint8_t *p, size_t left, size_t *bytes, size_t *inside
     else if (t == 0xd9 && left > 1)
         *bytes = 1u + p[1];
     else if (t == 0xda && left > 2)
-        *bytes = 2u + (p[1] * 256u + p[2]);
+        *bytes = 2 + (size_t)p[1] * 256 + p[2];
     else if ((t == 0xdc || t == 0xde) && left > 2) {
         *bytes = 2;
-        *inside = (t == 0xde ? 2u : 1u) * (p[1] * 256u + p[2]);
+        *inside = (t == 0xde ? 2 : 1) * ((size_t)p[1] * 256 + p[2]);
     } else
         return false;
     return true;

@@ -12,8 +12,8 @@
 #include <stddef.h>
 
 #define CONF_MAX_FAULTS      100
-#define CONF_MAX_TEXT_BYTES  (1024 * 1024) /* of all files together */
-#define CONF_MAX_INCLUDES    10            /* deep */
+#define CONF_MAX_TEXT_BYTES  ((size_t)1024 * 1024) /* of all files together */
+#define CONF_MAX_INCLUDES    10                    /* deep */
 #define CONF_MAX_SECRET_FILE 65536
 #define CONF_ENV_PREFIX      "DOCMILL_"
 

@@ -11,18 +11,18 @@
  * For ENUM the choices stand in CONF_ENUMS, separated by '|'.
  *
  * The parser, `docmilld -t` and `-T`, the example in etc/, and the man page are made from this table. After a change
- * write etc/docmill.conf anew with `docmilld --print-config`.
+ * write etc/docmill.conf anew with `docmilld --example`.
  */
 #ifndef CORE_CONF_KEYS_H
 #define CORE_CONF_KEYS_H
 
-#define KB 1024LL
-#define MB (1024 * KB)
-#define GB (1024 * MB)
-#define SEC 1000LL
+#define KB     1024LL
+#define MB     (1024 * KB)
+#define GB     (1024 * MB)
+#define SEC    1000LL
 #define MINUTE (60 * SEC)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
 
 /* clang-format off */
 #define CONF_KEYS(X)                                                                                                         \

@@ -125,7 +125,7 @@ static void print_group(FILE *out, const char *prefix, int indent)
 }
 
 static const char *const intro[] = {
-    "Configuration of docmilld. Made by `docmilld --print-config`; docmill.conf(5) says the same at length.",
+    "Configuration of docmilld. Made by `docmilld --example`; docmill.conf(5) says the same at length.",
     "",
     "A line that begins with # and a key shows the key's default. `docmilld -t` checks this file,",
     "`docmilld -T` shows what is in effect. Text, sizes (\"64MB\") and durations (\"30s\") stand in quotes.",
@@ -203,7 +203,6 @@ static void print_man_key(FILE *out, int key)
 }
 
 static const char *const man_head[] = {
-    ".TH DOCMILL.CONF 5 \"\" \"docmill " DOCMILL_VERSION "\" \"docmill\"",
     ".SH NAME",
     "docmill.conf \\- configuration of docmilld",
     ".SH DESCRIPTION",
@@ -260,6 +259,7 @@ static const char *const man_pools[] = {
 
 void conf_print_man(FILE *out)
 {
+    fprintf(out, ".TH DOCMILL.CONF 5 \"\" \"docmill %s\" \"docmill\"\n", DOCMILL_VERSION);
     for (size_t i = 0; i < COUNT(man_head); i++)
         fprintf(out, "%s\n", man_head[i]);
     for (int i = 0; i < CONF_N_KEYS; i++)

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 
+/* clang-format off */
 #define REASONS(X)                                                                                             \
     /* the document's own fault */                                                                             \
     X(empty_file, ERR_PERMANENT, 422, "The file is empty.")                                                    \
@@ -74,6 +75,7 @@
     X(start_failed, ERR_PERMANENT, 0, "A process could not be started.")                                       \
     X(os_error, ERR_INTERNAL, 500, "The operating system refused a call.")                                     \
     X(internal, ERR_INTERNAL, 500, "An error inside docmill; it has been logged.")
+/* clang-format on */
 
 #define X_REASON(name, cls, http, sentence) REASON_##name,
 enum reason { REASON_NONE, REASONS(X_REASON) REASON_MAX_ };
@@ -82,7 +84,7 @@ enum reason { REASON_NONE, REASONS(X_REASON) REASON_MAX_ };
 const char *reason_name(enum reason r);
 const char *reason_sentence(enum reason r);
 enum error_class reason_class(enum reason r);
-int reason_http(enum reason r); /* 0: not an answer */
+int reason_http(enum reason r);             /* 0: not an answer */
 enum reason reason_parse(const char *name); /* REASON_NONE if unknown */
 
 /* error_set with the table's class and name. fmt may be NULL: the table's sentence. Returns -code. */

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* clang-format off */
 /* States first: statuses name the ones that are legal for them. */
 #define STATES(X)                                                                                    \
     X(QUEUED, 1, true, false, "may be claimed now")                                                  \
@@ -101,6 +102,7 @@ enum actor {
     X(FAILED_EMBEDDING, UPLOADED, ACTOR_OPERATOR)                                                    \
     X(CANCELLED, UPLOADED, ACTOR_OPERATOR)                                                           \
     X(DUPLICATE, UPLOADED, ACTOR_OPERATOR | ACTOR_RESCUE)
+/* clang-format on */
 
 #define X_STATE(NAME, n, claimable, ends, meaning) STATE_##NAME = n,
 enum job_state { STATES(X_STATE) STATE_MAX_ };
