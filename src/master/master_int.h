@@ -92,7 +92,10 @@ struct master {
     struct child_slot *slots;
     struct policy_limits limits;
     struct stop_plan stop;
-    bool ready; /* READY=1 was said */
+    bool ready;       /* READY=1 was said */
+    bool coordinated; /* a coordinator has been ready: this node's name and its schema are ours to use */
+    bool refused;     /* the last coordinator said that they are not */
+    bool failed;      /* the daemon ends because it cannot do its work */
     int next_wake; /* where the search for an idle worker begins */
 
     struct death_item *deaths, **deaths_end; /* for the coordinator, oldest first */

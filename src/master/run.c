@@ -226,6 +226,8 @@ int master_run(const struct master_options *o)
         r = sd_event_loop(m->event);
         sd_notify(0, "STOPPING=1");
         log_info("master", "stopped", "deaths", LOG_I(m->totals.deaths), NULL);
+        if (m->failed)
+            r = -ECANCELED;
     } else {
         log_error("master", "cannot start", "reason", e.reason, "error", e.message, "hint", e.hint, NULL);
     }

@@ -32,6 +32,7 @@
 #define IDLE_TICK_MS  10000 /* the longest sleep: refreshes the memory baseline and systemd's status */
 #define LATE_TICK_MS  5000  /* a loop that wakes so late was itself suspended: nobody is called hung for it */
 #define WAKE_IDLE_MAX 8     /* idle workers that one WAKE reaches */
+#define API_ALONE_MS  10000 /* with the database away, api is started without a coordinator after this */
 
 static enum pool_role role_of(const struct master *m, const struct child_slot *s)
 {
@@ -97,6 +98,7 @@ static void record_ready(struct child_slot *s)
     slot_became_ready(&s->policy, clock_ms());
     if (role_of(m, s) != POOL_COORDINATOR)
         return;
+    m->coordinated = true;
     for (int i = 0; i < m->n_slots; i++) /* the database answers: who failed for want of it need not wait on */
         slot_try_now(&m->slots[i].policy, clock_ms());
 }
@@ -118,6 +120,8 @@ static void record_message(struct child_slot *s, const struct channel_msg *msg)
         return;
     case CHANNEL_FATAL:
         s->fatal = msg->fatal;
+        if (role_of(m, s) == POOL_COORDINATOR)
+            m->refused = strcmp(msg->fatal.reason, reason_name(REASON_conflict)) == 0;
         return;
     case CHANNEL_RELEASED:
         if (role_of(m, s) == POOL_COORDINATOR)
@@ -271,10 +275,25 @@ static void act(struct master *m, struct child_slot *s, enum slot_action action)
     }
 }
 
-static bool wanted(const struct master *m, const struct child_slot *s)
+/* Nobody works under a node name that another master may hold: the first coordinator has to be ready before the rest
+ * start. With the database away, api starts all the same, so that /livez is answered. */
+static bool may_start(const struct master *m, const struct child_slot *s, int64_t now, int64_t *wake)
+{
+    int64_t alone = m->started_ms + API_ALONE_MS;
+
+    if (m->coordinated || role_of(m, s) == POOL_COORDINATOR)
+        return true;
+    if (role_of(m, s) != POOL_API || m->refused)
+        return false;
+    if (now < alone && alone < *wake)
+        *wake = alone;
+    return now >= alone;
+}
+
+static bool wanted(const struct master *m, const struct child_slot *s, int64_t now, int64_t *wake)
 {
     if (m->stop.mode == STOP_NONE)
-        return true;
+        return s->policy.state != SLOT_EMPTY || may_start(m, s, now, wake);
     /* Workers that drain need somebody who takes back what they leave. */
     return m->stop.mode == STOP_DRAIN && role_of(m, s) == POOL_COORDINATOR && !m->stop.coord_told;
 }
@@ -284,15 +303,17 @@ static void process_slots(struct master *m, int64_t now, int64_t *wake)
     for (int i = 0; i < m->n_slots; i++) {
         struct child_slot *s = &m->slots[i];
         struct slot_pulse pulse = {0};
+        bool want;
 
         if (s->policy.state == SLOT_UP) {
             struct score_pulse p;
             scoreboard_pulse(m->board, i, &p);
             pulse = (struct slot_pulse){.beat_ms = p.beat_ms, .busy_deadline_ms = p.busy_deadline_ms};
         }
-        act(m, s, slot_step(&s->policy, &pulse, wanted(m, s), now, &m->limits, wake));
+        want = wanted(m, s, now, wake);
+        act(m, s, slot_step(&s->policy, &pulse, want, now, &m->limits, wake));
         /* What was just begun has its own time. */
-        (void)slot_step(&s->policy, &pulse, wanted(m, s), now, &m->limits, wake);
+        (void)slot_step(&s->policy, &pulse, want, now, &m->limits, wake);
     }
 }
 
@@ -392,10 +413,31 @@ static void process_owed(struct master *m, int64_t now, int64_t *wake)
     }
 }
 
+/* A name that stays taken is not a start-up failure to wait out: the daemon says so and ends. For a while it is tried
+ * again, since the server may not have noticed yet that this node's former life is gone. */
+static void process_refusal(struct master *m, int64_t now, int64_t *wake)
+{
+    int64_t until = m->started_ms + m->limits.ready_ms;
+
+    if (m->coordinated || !m->refused || m->stop.mode != STOP_NONE)
+        return;
+    if (now < until) {
+        if (until < *wake)
+            *wake = until;
+        return;
+    }
+    for (int i = 0; i < m->n_slots; i++)
+        if (role_of(m, &m->slots[i]) == POOL_COORDINATOR)
+            log_error("supervise", "cannot work: the coordinator is refused", "cause", m->slots[i].last_death, NULL);
+    m->failed = true;
+    supervise_stop(m, STOP_FAST);
+}
+
 void supervise_process(struct master *m)
 {
     int64_t now = clock_ms(), wake = now + IDLE_TICK_MS;
 
+    process_refusal(m, now, &wake);
     process_stop(m, now, &wake);
     process_slots(m, now, &wake);
     process_owed(m, now, &wake);

@@ -208,6 +208,22 @@ def test_a_child_that_is_never_ready_is_killed_at_the_deadline(master):
     m.wait_phase("mute", "backoff")
 
 
+def test_nobody_works_before_the_coordinator_may(master):
+    m = master(pool("taken", "coordinator"), pool("good"), pool("good-api", "api"),
+               keys={"supervise.ready_timeout": "4s", "supervise.backoff_first": "300ms"})
+    m.wait_dead("taken", "conflict: it is written so")
+    assert m.process.wait(10) == 1
+    assert '"cannot work: the coordinator is refused"' in m.log()
+    assert "pool=good" not in m.log(), "neither worker nor api was started"
+
+
+def test_api_starts_without_a_coordinator_when_the_database_is_away(master):
+    m = master(pool("fatal", "coordinator"), pool("good"), pool("good-api", "api"))
+    m.wait_phase("good-api", "ready", 15)
+    assert m.child("good")["starts"] == 0
+    assert m.status()["uptime_ms"] > 10000
+
+
 def test_two_masters_in_one_run_directory_are_refused(master, helpers):
     m = master(COORDINATOR, pool("good"))
     done = account.run([helpers + "/helper_master", m.dir + "/conf", helpers + "/helper_child"], check=False)

@@ -15,6 +15,7 @@
  *   waker...     api: sends WAKE every 50 ms
  *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED
  *   lazy...      a coordinator that never answers
+ *   taken...     a coordinator whose node name is taken
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -116,8 +117,8 @@ static void misbehave_early(void)
 
     if (is("vanish"))
         exit(3);
-    if (is("fatal")) {
-        (void)error_set(&e, EINVAL, ERR_PERMANENT, "bad_request", "it is written so");
+    if (is("fatal") || is("taken")) {
+        (void)error_set(&e, EINVAL, ERR_PERMANENT, is("taken") ? "conflict" : "bad_request", "it is written so");
         child_say_fatal(&self, &e);
         exit(70);
     }
