@@ -38,9 +38,13 @@ static const struct {
     {"xmp", PRE},
 };
 
+#define MAX_OPEN (1 << 20) /* elements open at once, however they are nested */
+
 struct open_element {
     enum kind kind;
     bool container;       /* it opened one in the writer */
+    bool term;            /* dt, dd: what follows a term that was never closed stands beside it, not in it */
+    bool counted;         /* in the page's depth */
     long number;          /* OL: of the next item */
     struct md_table outer; /* TABLE: the writer's state around it */
 };
@@ -50,7 +54,7 @@ struct page {
     htmlParserCtxtPtr parser;
     struct open_element *open;
     size_t n_open, room;
-    size_t max_depth;
+    size_t depth, max_depth;
     int skipping; /* open elements whose content is left out */
     enum html_result result;
 };
@@ -88,9 +92,13 @@ static const char *attribute(const xmlChar **attributes, const char *name)
     return NULL;
 }
 
-static struct open_element *push(struct page *p, enum kind kind)
+/* libxml2 does not close a dt by the next one, so a long glossary without end tags arrives as one deep nest. Such
+ * elements do not count; what they cost is bounded all the same. */
+static struct open_element *push(struct page *p, enum kind kind, bool term)
 {
-    if (p->n_open == p->max_depth) {
+    bool counted = !(term && p->n_open > 0 && p->open[p->n_open - 1].term);
+
+    if (p->depth + counted > p->max_depth || p->n_open >= MAX_OPEN) {
         stop(p, HTML_TOO_DEEP);
         return NULL;
     }
@@ -104,7 +112,8 @@ static struct open_element *push(struct page *p, enum kind kind)
         p->open = grown;
         p->room = room;
     }
-    p->open[p->n_open] = (struct open_element){.kind = kind};
+    p->open[p->n_open] = (struct open_element){.kind = kind, .term = term, .counted = counted};
+    p->depth += counted;
     return &p->open[p->n_open++];
 }
 
@@ -285,7 +294,7 @@ static void handle_start(void *arg, const xmlChar *name, const xmlChar **attribu
 
     if (p->result != HTML_OK)
         return;
-    e = push(p, kind_of(name));
+    e = push(p, kind_of(name), strcmp((const char *)name, "dt") == 0 || strcmp((const char *)name, "dd") == 0);
     if (e == NULL)
         return;
     p->skipping += e->kind == SKIP;
@@ -302,6 +311,7 @@ static void handle_end(void *arg, const xmlChar *name)
     if (p->result != HTML_OK || p->n_open == 0)
         return;
     p->n_open--;
+    p->depth -= p->open[p->n_open].counted;
     if (p->skipping == 0)
         close_element(p, &p->open[p->n_open]);
     p->skipping -= p->open[p->n_open].kind == SKIP;

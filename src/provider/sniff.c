@@ -157,6 +157,8 @@ static enum sniff_type of_archive(const struct zip_summary *s, int verdict, enum
         return t;
     if (s->has_document_xml && s->has_content_types)
         return SNIFF_DOCX;
+    if (s->has_container_xml && !s->has_content_xml) /* an EPUB whose `mimetype` does not come first: many are */
+        return SNIFF_EPUB;
     if (s->mimetype[0] == '\0' && verdict != ZIP_OK && (named == SNIFF_DOCX || named == SNIFF_ODT || named == SNIFF_EPUB))
         return named;
     return SNIFF_UNKNOWN;
