@@ -77,7 +77,8 @@ struct conf {
  * the file: one coordinator, one api, and as many workers as the machine has processors. */
 struct conf *conf_load(const void *talloc_parent, const char *path, struct error *e) MUST_CHECK;
 
-/* docmilld -t: every key with set, default or missing; returns the number of faults (each printed), 0 if it is good. */
+/* docmilld -t: every key with set, default, unset, missing or wrong; returns the number of faults (each printed), 0 if
+ * it is good. */
 int conf_test(const char *path, FILE *out);
 /* docmilld -T: effective values with their source; secrets masked. */
 void conf_dump(const struct conf *c, FILE *out);

@@ -41,6 +41,7 @@ struct conf_loader {
     const char *path;
     struct conf *conf;
     struct conf_origin *origins;
+    bool wrong[CONF_N_KEYS]; /* a value was given, and refused */
     struct error *faults;
     size_t n_faults;
 };

@@ -131,6 +131,8 @@ void conf_dump(const struct conf *c, FILE *out)
 
 static const char *verdict(const struct conf_loader *l, int key)
 {
+    if (l->wrong[key])
+        return "wrong";
     switch (l->origins[key].source) {
     case CONF_SRC_UNSET:
         return (conf_keys[key].flags & CF_REQUIRED) != 0 ? "missing" : "unset";
@@ -147,7 +149,7 @@ static void print_keys(const struct conf_loader *l, FILE *out)
 
     for (int i = 0; i < CONF_N_KEYS; i++) {
         origin[0] = '\0';
-        if (l->origins[i].source > CONF_SRC_DEFAULT)
+        if (l->origins[i].source > CONF_SRC_DEFAULT && !l->wrong[i])
             describe_origin(i, &l->origins[i], origin, sizeof origin);
         fprintf(out, "  %-30s %s%s%s\n", conf_keys[i].name, verdict(l, i), origin[0] != '\0' ? "      " : "", origin);
     }

@@ -213,6 +213,7 @@ static void reject(struct conf_loader *l, int key, const char *found, const char
         conf_env_name(key, false, env, sizeof env);
         file = env;
     }
+    l->wrong[key] = true;
     conf_allowed(key, allowed, sizeof allowed);
     if (found == NULL || (conf_keys[key].flags & CF_SECRET) != 0) {
         conf_fault(l, file, o->line, conf_keys[key].name, "%s; allowed is %s", why, allowed);
@@ -226,6 +227,7 @@ void conf_wrong_type(struct conf_loader *l, int key, const char *found, const st
 {
     char allowed[160];
 
+    l->wrong[key] = true;
     conf_allowed(key, allowed, sizeof allowed);
     conf_fault(l, o->file, o->line, conf_keys[key].name, "wrong type: found %s, allowed is %s", found, allowed);
     if (conf_keys[key].type == CONF_DURATION || conf_keys[key].type == CONF_SIZE)

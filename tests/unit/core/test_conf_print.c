@@ -236,6 +236,8 @@ Test(conf_print, a_test_shows_every_fault_and_no_secret)
     cr_expect_eq(faults, 4, "%s", text);
     expect_in(text, "api.token: has the wrong length; allowed is a string of 16 to 400 characters");
     expect_in(text, "api.queue: out of bounds: found \"0\"");
+    expect_in(text, "  api.queue                      wrong\n");
+    expect_in(text, "  limits.max_pages               wrong\n");
     expect_in(text, "did you mean api.listen?");
     expect_in(text, "limits.max_pages: wrong type: found a string, allowed is an integer");
     expect_not_in(text, "hunter2");
