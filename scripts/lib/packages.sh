@@ -30,6 +30,8 @@ PACKAGES_build="build-essential cmake ninja-build pkg-config libpq-dev libcurl4-
 PACKAGES_run="postgresql-$PG_MAJOR poppler-utils pandoc"
 PACKAGES_test="libcriterion-dev python3 python3-pytest python3-pytest-xdist python3-psycopg qpdf"
 PACKAGES_long="clang-14 libclang-rt-14-dev clang-format clang-tidy gcovr spin"
+PACKAGES_package="debhelper dpkg-dev fakeroot lintian systemd-dev|systemd"
+PACKAGES_systemd="debootstrap systemd-container"
 PACKAGES_corpus="python3 pandoc poppler-utils file"
 PACKAGES_pgvector_build="postgresql-server-dev-$PG_MAJOR postgresql-server-dev-all debhelper build-essential fakeroot dpkg-dev"
 
