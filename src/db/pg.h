@@ -12,9 +12,13 @@
  * upload_pipeline, public. TLS is verify-full for hosts that are not local unless the URL names an sslmode itself
  * (lower than verify-full for a remote host is refused).
  *
+ * A deadline far from the session's statement_timeout sends the right limit ahead of the statement, in the same packet.
+ * Several statements at once keep the session's.
+ *
  * After a failed or timed-out statement the connection may be dropped: pg_exec reconnects, with backoff, at the next
- * call, and says so by `epoch`, which rises at every connect. Whether a COMMIT whose answer was lost happened is the
- * caller's question (queue.h).
+ * call, and says so by `epoch`, which rises at every connect. While the database is away, connecting is tried again
+ * until connect_timeout_ms is over, or the deadline if that is sooner; then the answer is db_unavailable. Whether a
+ * COMMIT whose answer was lost happened is the caller's question (queue.h).
  *
  * Errors (struct error.reason): db_unavailable, db_timeout, db_conflict (40001, 40P01, 55P03), db_error (sqlstate in
  * the message). Passwords never appear in a message.
@@ -51,6 +55,9 @@ void pg_free(struct pg **p);
 int pg_connect(struct pg *p, struct error *e) MUST_CHECK; /* waits; 0 if connected (already) */
 bool pg_connected(const struct pg *p);
 uint64_t pg_epoch(const struct pg *p);          /* number of connects so far */
+/* Whether a transaction pooler is in between, as seen at connect. Then the settings below go with every transaction, and
+ * what belongs to a session does not work: LISTEN, session advisory locks, SET. */
+bool pg_pooled(const struct pg *p);
 const char *pg_sqlstate(const struct pg *p);    /* of the last failed statement, five characters, "" if none */
 
 /* ---- parameters ---- */
@@ -80,7 +87,8 @@ void pg_add_uuid(struct pg_params *p, const struct uuid *u);
 void pg_add_bytea(struct pg_params *p, const void *b, size_t n);  /* not copied */
 void pg_add_vector(struct pg_params *p, const struct pg *pg, const float *v, int dim); /* pgvector, binary */
 
-/* A one-dimensional binary array, grown element by element, then added as a parameter. Freed with its talloc ctx. */
+/* A one-dimensional binary array, grown element by element, then added as a parameter. Freed with its talloc ctx. For
+ * element types that are not fixed in the catalogue (vector) the SQL must say the array's type: $1::vector[]. */
 struct pg_array;
 struct pg_array *pg_array_new(const void *talloc_ctx, Oid element_type);
 void pg_array_null(struct pg_array *a);
@@ -103,9 +111,11 @@ Oid pg_vector_type(const struct pg *p); /* pgvector's own, read at connect; 0 if
 
 /* ---- waiting calls ---- */
 
-/* Runs one statement (or, with no parameters, several). Waits until deadline_ms of the monotonic clock (0: now +
+/* Runs one statement, or several with params NULL: these as one transaction, with a text result, of which numbers,
+ * booleans, UUIDs and text can be read. Waits until deadline_ms of the monotonic clock (0: now +
  * statement timeout). Returns the result (PQclear it) or NULL with *e. Connects first if needed - unless a
- * transaction of the caller was lost with the old connection: then NULL, db_unavailable. */
+ * transaction of the caller was lost with the old connection: then NULL, db_unavailable, until pg_begin, pg_rollback
+ * or pg_close. Not from inside the tick hook. */
 PGresult *pg_exec(struct pg *p, const char *sql, const struct pg_params *params, int64_t deadline_ms,
                   struct error *e) MUST_CHECK;
 /* The same for statements without a result. */
@@ -120,10 +130,12 @@ void pg_rollback(struct pg *p); /* best effort; drops the connection if it canno
 
 /* ---- event-loop calls ---- */
 
-/* Called once for every submitted statement: res is owned by the callee's caller (do not PQclear) and NULL on error. */
+/* Called once for every submitted statement, from pg_process or pg_close, never from pg_submit: res is owned by the
+ * callee's caller (do not PQclear) and NULL on error. It may submit, close or free the connection. */
 typedef void (*pg_callback)(void *arg, const PGresult *res, const struct error *e);
 
-/* Starts connecting if needed and sends; one statement at a time (-EBUSY if one runs). */
+/* Starts connecting if needed and sends; one statement at a time (-EBUSY if one runs). What the arguments point to may
+ * go when the call returns. */
 int pg_submit(struct pg *p, const char *sql, const struct pg_params *params, int64_t deadline_ms, pg_callback cb,
               void *arg, struct error *e) MUST_CHECK;
 /* The same, in one round trip and one implicit transaction, behind set_config('request.jwt.claims', claims_json, true):
@@ -135,12 +147,15 @@ int pg_fd(const struct pg *p);         /* -1: none now; may change at every pg_p
 short pg_events(const struct pg *p);   /* POLLIN | POLLOUT */
 int64_t pg_wakeup_ms(const struct pg *p); /* monotonic time at which pg_process must be called anyway; -1: none */
 void pg_process(struct pg *p, short revents); /* moves on; may call the callback; also expires deadlines */
-/* Next NOTIFY that arrived (channel and payload copied), false if none. Call after pg_process. */
+/* Next NOTIFY that arrived (channel and payload copied and cut to size), false if none. Call after pg_process. A new
+ * epoch listens to nothing: LISTEN again, then look once at what may have been missed. */
 bool pg_notification(struct pg *p, char channel[64], char payload[256]);
 
-/* ---- reading results (binary) ---- */
+/* ---- reading results (binary) ----
+ * A column of another type than its reader, or a cell that is not there, is our bug: panic. numeric has no reader: cast.
+ */
 
-int64_t pg_get_int(const PGresult *r, int row, int col); /* int2, int4, int8; 0 for NULL */
+int64_t pg_get_int(const PGresult *r, int row, int col); /* int2, int4, int8, oid; 0 for NULL */
 double pg_get_float(const PGresult *r, int row, int col); /* float4, float8 */
 bool pg_get_bool(const PGresult *r, int row, int col);
 void pg_get_uuid(const PGresult *r, int row, int col, struct uuid *out); /* zeros for NULL */

@@ -67,6 +67,11 @@ const char *pg_sqlstate(const struct pg *p)
     return p->sqlstate;
 }
 
+bool pg_pooled(const struct pg *p)
+{
+    return p->pooled;
+}
+
 Oid pg_vector_type(const struct pg *p)
 {
     return p->vector_type;

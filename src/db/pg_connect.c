@@ -130,33 +130,39 @@ void pg_connect_poll(struct pg *p)
 
 /* ---- the session's settings ---- */
 
+/* $3 is the process number that the connection's greeting named. A transaction pooler makes one up: then these settings
+ * hold for this statement only, since the session is somebody else's, and every transaction sends its own. */
 static const char setup_sql[] =
-    "SELECT set_config('search_path', 'upload_pipeline, public', false),"
-    " set_config('statement_timeout', $1, false),"
-    " set_config('tcp_keepalives_idle', '10', false),"
-    " set_config('tcp_keepalives_interval', '3', false),"
-    " set_config('tcp_keepalives_count', '3', false),"
-    " set_config('tcp_user_timeout', '9000', false),"
+    "SELECT set_config('search_path', 'upload_pipeline, public', pooled),"
+    " set_config('statement_timeout', $1, pooled),"
+    " set_config('tcp_keepalives_idle', '10', pooled),"
+    " set_config('tcp_keepalives_interval', '3', pooled),"
+    " set_config('tcp_keepalives_count', '3', pooled),"
+    " set_config('tcp_user_timeout', '9000', pooled),"
     " coalesce((SELECT t.oid FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_type t"
     "   ON t.typnamespace = e.extnamespace AND t.typname = 'vector' WHERE e.extname = 'vector'), 0)::int8,"
-    " set_config('role', coalesce($2, current_setting('role')), false)";
+    " set_config('role', coalesce($2, current_setting('role')), pooled),"
+    " pooled"
+    " FROM (SELECT pg_backend_pid() <> $3::int4 AS pooled) AS s";
 
 /* Refused where the server's platform cannot see a closed socket: then statement_timeout alone ends an orphan. */
-/* How soon the server sees that a client is gone while it works for it: until then it keeps the locks of a killed worker,
- * and nobody else gets its jobs. A poll(2) each time, and only while a statement runs. */
-static const char check_interval_sql[] = "SELECT set_config('client_connection_check_interval', '25', false)";
+static const char check_interval_sql[] =
+    "SELECT set_config('client_connection_check_interval', '" PG_CLIENT_CHECK_MS "', $1::bool)";
 
 static bool setup_send(struct pg *p)
 {
-    char timeout[24];
-    const char *values[2] = {timeout, p->o.role};
-    static const Oid types[2] = {PG_TEXT, PG_TEXT};
+    char timeout[24], pid[24];
+    const char *values[3] = {timeout, p->o.role, pid};
+    static const Oid types[3] = {PG_TEXT, PG_TEXT, PG_INT4};
 
-    if (p->setup_step == 1)
-        return PQsendQueryParams(p->conn, check_interval_sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
+    if (p->setup_step == 1) {
+        values[0] = p->pooled ? "true" : "false";
+        return PQsendQueryParams(p->conn, check_interval_sql, 1, types, values, NULL, NULL, 1) == 1;
+    }
     p->session_timeout_ms = pg_session_timeout_ms(p->o.statement_timeout_ms);
     snprintf(timeout, sizeof timeout, "%" PRId64, p->session_timeout_ms);
-    return PQsendQueryParams(p->conn, setup_sql, 2, types, values, NULL, NULL, 1) == 1;
+    snprintf(pid, sizeof pid, "%d", PQbackendPID(p->conn));
+    return PQsendQueryParams(p->conn, setup_sql, 3, types, values, NULL, NULL, 1) == 1;
 }
 
 static void setup_start(struct pg *p)
@@ -191,8 +197,11 @@ static bool setup_answer(struct pg *p, const PGresult *res)
         pg_connect_failed(p, &e, e.cls == ERR_RECOVERABLE);
         return false;
     }
-    if (p->setup_step == 0)
+    if (p->setup_step == 0) {
         p->vector_type = (Oid)pg_get_int(res, 0, 6);
+        p->pooled = pg_get_bool(res, 0, 8);
+    }
+    p->checks_client = p->setup_step == 1;
     return true;
 }
 

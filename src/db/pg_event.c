@@ -49,9 +49,8 @@ static int submit(struct pg *p, const char *claims, const char *sql, const struc
             pg_stmt_keep(p);
         return 0;
     }
-    if (p->out_res != NULL) { /* answered already: told by the next pg_process, never from inside pg_submit */
+    if (p->was_sent) /* answered already, well or badly: told by the next pg_process, never from inside pg_submit */
         return 0;
-    }
     own = p->out_err;
     talloc_free(p->stmt);
     p->stmt = NULL;

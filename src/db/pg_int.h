@@ -23,6 +23,10 @@
 
 #include "db/pg.h"
 
+/* How soon the server sees that a client is gone while it works for it: until then it keeps the locks of a killed
+ * worker, and nobody else gets its jobs. A poll(2) each time, and only while a statement runs. */
+#define PG_CLIENT_CHECK_MS "25"
+
 enum pg_state { PG_DOWN, PG_RETRY, PG_RESOLVING, PG_CONNECTING, PG_SETUP, PG_READY, PG_RUNNING };
 
 /* What PQconnectStartParams gets, and the secrets that no message may show. */
@@ -42,9 +46,9 @@ struct pg_statement {
     bool sent;
     bool simple;        /* several statements: simple protocol, text results */
     bool plain;         /* ends a transaction: no settings ahead of it */
-    bool pipeline;      /* [timeout, Sync,] [claims,] statement, Sync */
+    bool pipeline;      /* [timeout, Sync,] [settings,] [claims,] statement, Sync */
     int syncs;          /* pipeline: Syncs not yet answered */
-    int skip;           /* results of claims still to come */
+    int skip;           /* results of settings and claims still to come */
     PGresult *result;   /* the last good one, or the first error */
     pg_callback cb;     /* event driver; NULL: waiting driver */
     void *arg;
@@ -61,6 +65,8 @@ struct pg {
     Oid vector_type;
     char sqlstate[6];
 
+    bool pooled;  /* a transaction pooler is between: the session is not ours */
+    bool checks_client; /* the server can see that its client has gone */
     bool dying;   /* the server said that it ends this connection */
     bool in_tx;   /* by the server's last word */
     bool tx_lost; /* the connection broke inside a transaction, and the caller has not begun or rolled back since */

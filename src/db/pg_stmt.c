@@ -6,6 +6,8 @@
  * parameters it goes by the simple protocol, which runs them as one transaction and answers in text (pg_result.c reads
  * both); the session's statement_timeout holds for each of them. Claims go ahead of the statement in one pipeline and
  * one implicit transaction; a deadline that is far from the session's statement_timeout sends the right one ahead.
+ * Behind a transaction pooler the session's settings go ahead of every transaction in the same way, BEGIN included,
+ * which makes the implicit transaction an explicit one.
  *
  * After each answer the server's word on the transaction is taken over (in_tx). A connection that breaks while in_tx
  * leaves tx_lost behind, and every statement fails until the caller has noticed: see pg_begin and pg_rollback.
@@ -108,26 +110,46 @@ static bool send_timeout(struct pg *p, struct pg_statement *s, int64_t wanted_ms
            PQpipelineSync(p->conn) == 1;
 }
 
-static bool send_claims(struct pg *p, struct pg_statement *s)
+/* Behind a transaction pooler each transaction brings its settings; talloc'd on the statement. */
+static const char *settings_text(struct pg *p, struct pg_statement *s, int64_t wanted_ms)
+{
+    char *role = p->o.role == NULL ? NULL : pg_must(PQescapeLiteral(p->conn, p->o.role, strlen(p->o.role)));
+    char *sql = talloc_asprintf(s, "SELECT set_config('search_path', 'upload_pipeline, public', true),"
+                                " set_config('statement_timeout', '%" PRId64 "', true)%s%s%s%s", wanted_ms,
+                                p->checks_client
+                                    ? ", set_config('client_connection_check_interval', '" PG_CLIENT_CHECK_MS "', true)"
+                                    : "",
+                                role == NULL ? "" : ", set_config('role', ", role == NULL ? "" : role,
+                                role == NULL ? "" : ", true)");
+
+    PQfreemem(role);
+    p->tx_timeout_ms = wanted_ms;
+    return pg_must(sql);
+}
+
+static bool send_prefix(struct pg *p, struct pg_statement *s, const char *sql, const char *value)
 {
     static const Oid type = PG_TEXT;
 
-    s->skip = 1;
-    return PQsendQueryParams(p->conn, claims_sql, 1, &type, &s->claims, NULL, NULL, 1) == 1;
+    s->skip++;
+    return PQsendQueryParams(p->conn, sql, value == NULL ? 0 : 1, &type, &value, NULL, NULL, 1) == 1;
 }
 
 static bool send_all(struct pg *p, struct pg_statement *s)
 {
     int64_t wanted_ms = pg_session_timeout_ms(s->deadline_ms - clock_ms());
-    bool timeout = wants_timeout(p, s, wanted_ms);
+    const char *settings = p->pooled && !p->in_tx ? settings_text(p, s, wanted_ms) : NULL;
+    bool timeout = settings == NULL && wants_timeout(p, s, wanted_ms);
 
     if (s->simple)
-        return PQsendQuery(p->conn, s->sql) == 1;
-    s->pipeline = timeout || s->claims != NULL;
+        return PQsendQuery(p->conn, settings == NULL ? s->sql
+                                                     : pg_must(talloc_asprintf(s, "%s; %s", settings, s->sql))) == 1;
+    s->pipeline = timeout || settings != NULL || s->claims != NULL;
     if (!s->pipeline)
         return send_one(p, s->sql, s->params);
     if (PQenterPipelineMode(p->conn) != 1 || (timeout && !send_timeout(p, s, wanted_ms)) ||
-        (s->claims != NULL && !send_claims(p, s)))
+        (settings != NULL && !send_prefix(p, s, settings, NULL)) ||
+        (s->claims != NULL && !send_prefix(p, s, claims_sql, s->claims)))
         return false;
     s->syncs++;
     return send_one(p, s->sql, s->params) && PQpipelineSync(p->conn) == 1;

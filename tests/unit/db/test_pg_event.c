@@ -309,3 +309,18 @@ Test(pg_event, a_bad_url_is_told_by_submit_itself)
     cr_assert_not(pg_busy(p));
     pg_free(&p);
 }
+
+Test(pg_event, a_statement_that_was_sent_is_answered_by_its_callback_even_at_once)
+{
+    struct pg *p = db_test_pg(NULL);
+    struct answer a = {0};
+    struct error e = {0};
+
+    for (int i = 0; i < 500; i++) {
+        cr_assert_eq(pg_submit(p, "this is no SQL", NULL, 0, take, &a, &e), 0, "%d: %s", i, e.message);
+        loop(p, &a.calls, i + 1, 3000);
+        cr_assert_str_eq(a.e.reason, "db_error");
+    }
+    cr_assert_eq(a.calls, 500);
+    pg_free(&p);
+}

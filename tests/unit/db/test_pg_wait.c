@@ -1,5 +1,6 @@
 /* test_pg_wait.c - the waiting driver: deadlines, the tick hook, transactions, settings of the session */
 #include "base/clock.h"
+#include "db/pg_int.h"
 #include "db_test.h"
 
 #include <criterion/criterion.h>
@@ -33,7 +34,7 @@ Test(pg_wait, a_session_has_its_settings)
     cr_assert_str_eq(text_of(p, "SELECT current_user::text"), "dm_test_role");
     cr_assert_str_eq(text_of(p, "SELECT current_setting('search_path')"), "upload_pipeline, public");
     cr_assert_str_eq(text_of(p, "SELECT current_setting('statement_timeout')"), "9500ms");
-    cr_assert_str_eq(text_of(p, "SELECT current_setting('client_connection_check_interval')"), "300ms");
+    cr_assert_str_eq(text_of(p, "SELECT current_setting('client_connection_check_interval')"), PG_CLIENT_CHECK_MS "ms");
     cr_assert_str_eq(text_of(p, "SELECT current_setting('application_name')"), "docmill worker");
     cr_assert_str_eq(text_of(p, "SELECT current_setting('client_encoding')"), "UTF8");
     cr_assert_eq(pg_epoch(p), 1);

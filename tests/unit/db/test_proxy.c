@@ -179,6 +179,12 @@ static void relay_down(struct proxy *x, struct pair *p)
         close_pair(p);
         return;
     }
+    if (x->mode == PROXY_REKEY) {
+        static const char key_data[] = {'K', 0, 0, 0, 12};
+        char *at = memmem(b, (size_t)n, key_data, sizeof key_data);
+        if (at != NULL && at + 9 <= b + n)
+            at[7] ^= 0x55;
+    }
     if (x->mode != PROXY_MUTE)
         write_all(p->client, b, n, x->mode == PROXY_DRIP);
 }

@@ -13,6 +13,7 @@ enum proxy_mode {
     PROXY_PASS,
     PROXY_MUTE,       /* accepts and reads, says nothing: neither to the client nor to the server */
     PROXY_DRIP,       /* the server's answers come byte by byte, one in 20 ms */
+    PROXY_REKEY,      /* names another process number in the greeting, as a transaction pooler does */
     PROXY_CUT_BEFORE, /* at a COMMIT: cuts the client off, the server never hears of it */
     PROXY_CUT_AFTER,  /* at a COMMIT: waits for the server's answer, then cuts the client off */
 };
