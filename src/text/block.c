@@ -87,7 +87,7 @@ static void take_text(struct block_scan *b, struct block *out)
 static void take_list(struct block_scan *b)
 {
     take_line(b);
-    while (!at_end(b) && (b->line.kind == MD_BLANK || b->state.in_list))
+    while (!at_end(b) && b->state.in_list)
         take_line(b);
 }
 

@@ -189,6 +189,8 @@ static const char *check_normal(const struct seen *s, const struct chunk *c)
         return say("chunk %d or its overlap is blank", c->ord);
     if (utf8_is_continuation(*own) || utf8_is_continuation(*overlap))
         return say("chunk %d begins within a character", c->ord);
+    if (c->overlap > 0 && overlap > s->text && *overlap > ' ' && overlap[-1] > ' ')
+        return say("the overlap of chunk %d begins within a word", c->ord);
     if (c->page != page_at(s->normal, c->start) || c->page < s->page)
         return say("chunk %d is said to be on page %d", c->ord, c->page);
     for (i = 0; c->heading_path[i] != '\0';) {

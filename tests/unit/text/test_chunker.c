@@ -148,6 +148,20 @@ Test(chunker, a_table_too_big_is_split_between_rows)
     }
 }
 
+Test(chunker, an_html_table_that_fits_alone_is_not_split)
+{
+    chunk("Some words come first here and fill it.\n\n<table>\n\n<td>x</td>\n\n</table>\n\nEnd.\n", 26, 0);
+    cr_assert_geq(g.n, 2);
+    cr_expect(strstr(g.own[1], "<table>\n\n<td>x</td>\n\n</table>\n") != NULL, "%s", g.own[1]);
+}
+
+Test(chunker, an_html_table_without_end_ends_at_a_heading)
+{
+    chunk("<table>\n\nx\n\n# H\n\ny\n", 400, 0);
+    cr_assert_eq(g.n, 2);
+    cr_expect_str_eq(g.own[1], "# H\n\ny\n");
+}
+
 Test(chunker, a_fence_that_fits_alone_is_not_split)
 {
     chunk("Some words come first.\n\n```\nint a;\n\nint b;\n```\n", 18, 0);
@@ -237,6 +251,33 @@ Test(chunker, a_split_section_overlaps_at_a_sentence)
     cr_assert_gt(g.n, 1);
     cr_expect_gt(g.c[1].overlap, 0);
     cr_expect_str_eq(g.overlap[1], "Iota kappa lambda mu. ");
+}
+
+Test(chunker, an_overlap_begins_at_a_sentence_rather_than_a_word)
+{
+    chunk("Alpha beta gamma delta epsilon zeta eta theta iota kappa. Lambda mu nu xi omicron pi rho.\n\nMore words.\n",
+          32, 16);
+    cr_assert_geq(g.n, 2);
+    cr_expect_str_eq(g.overlap[1], "Lambda mu nu xi omicron pi rho.\n\n");
+}
+
+Test(chunker, an_overlap_begins_at_a_word_when_no_sentence_does)
+{
+    chunk("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau\n", 16, 4);
+    cr_assert_geq(g.n, 2);
+    cr_expect_gt(g.c[1].overlap, 0);
+    cr_expect_eq(g.text[g.c[1].start - g.c[1].overlap - 1], ' ');
+}
+
+Test(chunker, no_overlap_begins_within_a_long_word)
+{
+    char text[301];
+
+    memset(text, 'a', 300);
+    memcpy(text + 299, "\n", 2);
+    chunk(text, 16, 8);
+    cr_assert_geq(g.n, 2);
+    cr_expect_eq(g.c[1].overlap, 0);
 }
 
 Test(chunker, no_overlap_reaches_over_a_heading)
