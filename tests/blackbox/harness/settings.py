@@ -8,6 +8,8 @@ def _value(value):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, list):
+        return "(" + ", ".join(_value(v) for v in value) + ")"
     # libconfig's strings know the same simple escapes as JSON's
     return json.dumps(value, ensure_ascii=False)
 
