@@ -10,7 +10,6 @@ environment.
 """
 
 import os
-import re
 
 import pytest
 
@@ -94,6 +93,3 @@ def pytest_runtest_makereport(item, call):
             if isinstance(value, Daemon):
                 report.sections.append((f"log of {value.keys['node.name']}", value.log()[-8000:]))
 
-
-def pytest_make_parametrize_id(val):
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", str(val))[:40] if isinstance(val, str) else None

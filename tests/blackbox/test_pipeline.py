@@ -97,7 +97,7 @@ def test_the_document_id_is_made_of_user_and_content(daemon):
     ("a.html", b"<!doctype html><html><body><h1>Barley</h1><p>Of the mill.</p></body></html>"),
     ("a.pdf", documents.pdf(3, "barley page")),
     ("a.docx", documents.docx(["Barley in a paragraph.", "And another."])),
-])
+], ids=["text", "markdown", "html", "pdf", "docx"])
 def test_each_type_becomes_complete(daemon, name, content):
     d = daemon()
     document = d.put(content, name)
@@ -198,7 +198,7 @@ def test_a_removed_document_leaves_nothing(daemon):
     wait_for(lambda: counts(d) == (0, 0, 0, 0), 20, "no rows")
 
 
-def test_docmillctl_uploads_waits_and_searches(daemon, tmp_path):
+def test_docmillctl_uploads_waits_and_searches(daemon):
     d = daemon()
     folder = d.dir + "/in"
     os.mkdir(folder)
@@ -209,7 +209,7 @@ def test_docmillctl_uploads_waits_and_searches(daemon, tmp_path):
     d.ctl("upload", f"{folder}/guide.md", f"{folder}/other.txt", as_json=False)
     d.ctl("wait", "--timeout", "60s", as_json=False)
     found = d.ctl("search", "overshot wheel sluice")
-    assert "sluice" in found["results"][0]["text"]
+    assert "sluice" in found[0]["text"]
     told = d.ctl("search", "overshot wheel sluice", as_json=False).stdout
     assert "guide.md" in told and "water wheel" in told
 

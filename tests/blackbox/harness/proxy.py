@@ -1,0 +1,79 @@
+"""proxy.py - a Unix-socket proxy before PostgreSQL that cuts connections around COMMIT
+
+Two cuts take turns: before (the server never sees the COMMIT) and after (the server has committed, the client never
+hears of it). Which is what a client must be able to tell apart afterwards.
+"""
+
+import os
+import selectors
+import socket
+import tempfile
+import threading
+
+from . import account
+
+PORT = 5432
+
+
+class CommitCutter:
+    def __init__(self, server_sockets, every):
+        """Cuts at every n-th COMMIT while `armed`."""
+        self.directory = tempfile.mkdtemp(prefix="dm-cut-", dir="/tmp")
+        account.make_private_dir(self.directory)
+        self.server = f"{server_sockets}/.s.PGSQL.{PORT}"
+        self.every = every
+        self.armed = True
+        self.commits = 0
+        self.cuts = {"before": 0, "after": 0}
+        self.lock = threading.Lock()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(f"{self.directory}/.s.PGSQL.{PORT}")
+        os.chmod(f"{self.directory}/.s.PGSQL.{PORT}", 0o777)
+        self.listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+        account.remove_tree(self.directory)
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _choose(self):
+        """What to do with this COMMIT: None, "before" or "after"."""
+        with self.lock:
+            self.commits += 1
+            if not self.armed or self.commits % self.every:
+                return None
+            how = "before" if self.cuts["before"] <= self.cuts["after"] else "after"
+            self.cuts[how] += 1
+            return how
+
+    def _serve(self, client):
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self.server)
+        cut_after = False
+        with selectors.DefaultSelector() as selector, client, server:
+            selector.register(client, selectors.EVENT_READ, server)
+            selector.register(server, selectors.EVENT_READ, client)
+            while True:
+                for key, _ in selector.select():
+                    try:
+                        piece = key.fileobj.recv(65536)
+                        if not piece:
+                            return
+                        if key.fileobj is client and (b"COMMIT" in piece or b"commit" in piece):
+                            how = self._choose()
+                            if how == "before":
+                                return
+                            cut_after = cut_after or how == "after"
+                        if key.fileobj is server and cut_after and b"COMMIT\0" in piece:
+                            return
+                        key.data.sendall(piece)
+                    except OSError:
+                        return
