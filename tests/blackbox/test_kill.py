@@ -35,7 +35,7 @@ FINGERPRINT = {
 
 
 def generated(number):
-    """Small and middling documents of three types."""
+    """Small and middling documents of three types, and a few large ones, whose chunks are stored in slices."""
     made = {}
     for i in range(number):
         if i % 5 == 0:
@@ -43,6 +43,8 @@ def generated(number):
         elif i % 5 == 1:
             body = "".join(f"<h2>Part {k}</h2><p>{documents.prose(80, i + k)}</p>" for k in range(20))
             made[f"{i}.html"] = f"<!doctype html><html><body><h1>Lantern {i}</h1>{body}</body></html>".encode()
+        elif i % 15 == 2:
+            made[f"{i}.md"] = documents.markdown(f"Lantern {i}", sections=40, words=6000, seed=i)
         else:
             made[f"{i}.md"] = documents.markdown(f"Lantern {i}", sections=3 + (i * 37) % 60, words=150, seed=i)
     return made

@@ -16,12 +16,12 @@ STAGES = ("parse_queued", "parsed", "chunking", "embedding_in_progress", "embedd
 
 
 class Killer:
-    def __init__(self, daemon, kills, in_each_stage, seed=1):
+    def __init__(self, daemon, kills, in_each_stage, stages=STAGES, seed=1):
         self.daemon = daemon
         self.control = Control(daemon.run_dir + "/control.sock")
         self.kills = kills
         self.in_each_stage = in_each_stage
-        self.by_stage = dict.fromkeys(STAGES, 0)
+        self.by_stage = dict.fromkeys(stages, 0)
         self.torn = 0
         self.hits = {}  # job id -> how often it was begun work in a killed worker's hands
         self.random = random.Random(seed)
@@ -54,7 +54,7 @@ class Killer:
             os.kill(pid, signal.SIGKILL)
             return True
         account.kill(pid, signal.SIGCONT)
-        time.sleep(self.random.random() * 0.004)
+        time.sleep(self.random.random() * 0.002)
         return False
 
     def _takes(self, child):

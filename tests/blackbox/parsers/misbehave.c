@@ -23,7 +23,7 @@ int main(void)
     for (;;) {
         char *p = malloc(16 << 20);
         if (p == NULL) {
-            fputs("out of memory\n", stderr);
+            fputs("Out of memory\n", stderr); /* as poppler says it */
             return 1;
         }
         memset(p, 1, 16 << 20);
