@@ -6,7 +6,7 @@ enum docmilld_exit { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONF = 7
 
 struct conf;
 
-struct conf *docmilld_load(const char *path);                      /* NULL: said why on stderr */
+struct conf *docmilld_load(const char *path);                       /* NULL: said why on stderr */
 int docmilld_migrate(int argc, char **argv, const char *conf_path); /* argv[0] is "migrate"; the exit status */
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * death.c - why a child is gone, in one piece; and its way to the coordinator
  *
- * Joins what the kernel says (exit status, signal, rusage, out-of-memory counter), what we did (did we send that signal,
- * and why), what the child said last (FATAL, BYE) and what its slot holds (jobs in hand, stage, since when, torn or
- * not). The evidence is shown by `status`, logged, and for workers sent to the coordinator, which releases the jobs and
- * answers RELEASED. Until then it is kept, at most DEATHS_MAX of them, and sent again to the coordinator's successor.
+ * Joins what the kernel says (exit status, signal, rusage, out-of-memory counter), what we did (did we send that
+ * signal, and why), what the child said last (FATAL, BYE) and what its slot holds (jobs in hand, stage, since when,
+ * torn or not). The evidence is shown by `status`, logged, and for workers sent to the coordinator, which releases the
+ * jobs and answers RELEASED. Until then it is kept, at most DEATHS_MAX of them, and sent again to the coordinator's
+ * successor.
  *
  * Diagnostics
  *   warns   every death that was not asked for; evidence dropped because nobody took it for too long
@@ -180,9 +181,9 @@ static void enqueue(struct master *m, const struct msg_death *d)
 static void log_death(const struct master *m, const struct child_slot *s, const struct msg_death *d, bool asked,
                       int64_t lived_ms)
 {
-    log_event(asked ? LOG_LVL_INFO : LOG_LVL_WARN, "death", "child is gone", "pool", m->conf->pools[s->pool].name, "slot",
-              LOG_I(s->number), "child", LOG_I(d->pid), "serial", LOG_I(d->serial), "cause", s->last_death, "in_hand",
-              LOG_I(d->n_in_hand), "torn", LOG_I(d->torn), "lived_ms", LOG_I(lived_ms), "cpu_ms",
+    log_event(asked ? LOG_LVL_INFO : LOG_LVL_WARN, "death", "child is gone", "pool", m->conf->pools[s->pool].name,
+              "slot", LOG_I(s->number), "child", LOG_I(d->pid), "serial", LOG_I(d->serial), "cause", s->last_death,
+              "in_hand", LOG_I(d->n_in_hand), "torn", LOG_I(d->torn), "lived_ms", LOG_I(lived_ms), "cpu_ms",
               LOG_I(d->utime_ms + d->stime_ms), "maxrss_kb", LOG_I(d->maxrss_kb), NULL);
 }
 

@@ -49,8 +49,8 @@ struct child_slot {
     int64_t serial, started_ms;
     int sent_signal;
     enum kill_cause kill_cause;
-    bool asked;       /* told to drain, or it said BYE */
-    bool drain_owed;  /* DRAIN could not be sent yet */
+    bool asked;             /* told to drain, or it said BYE */
+    bool drain_owed;        /* DRAIN could not be sent yet */
     struct msg_fatal fatal; /* its last words; reason "" : none */
 
     int listen_tcp; /* api: this slot's own socket, -1: none */
@@ -96,14 +96,14 @@ struct master {
     bool coordinated; /* a coordinator has been ready: this node's name and its schema are ours to use */
     bool refused;     /* the last coordinator said that they are not */
     bool failed;      /* the daemon ends because it cannot do its work */
-    int next_wake; /* where the search for an idle worker begins */
+    int next_wake;    /* where the search for an idle worker begins */
 
     struct death_item *deaths, **deaths_end; /* for the coordinator, oldest first */
     int n_deaths;
     uint64_t deaths_dropped;
     int64_t oom_kills; /* of the kernel, as last read; -1: hidden */
     struct death_record recent[MASTER_DEATHS_KEPT];
-    uint64_t n_recent; /* ever */
+    uint64_t n_recent;           /* ever */
     struct master_totals totals; /* of children that are gone, starts and deaths of all */
 
     int listen_unix; /* api.sock, shared by the api slots; -1: none */
@@ -135,8 +135,8 @@ void death_baseline(struct master *m); /* reads the kernel's out-of-memory count
 enum death_kind death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru);
 void death_describe(const struct msg_death *d, enum kill_cause cause, const struct msg_fatal *fatal, char *out,
                     size_t size);
-void death_send(struct master *m);              /* to the coordinator, as far as it takes them */
-void death_unsend(struct master *m);            /* the coordinator is gone: its successor gets them again */
+void death_send(struct master *m);   /* to the coordinator, as far as it takes them */
+void death_unsend(struct master *m); /* the coordinator is gone: its successor gets them again */
 void death_released(struct master *m, const struct msg_released *r);
 struct child_slot *coordinator_slot(struct master *m); /* one that is up, or NULL */
 

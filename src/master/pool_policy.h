@@ -2,14 +2,14 @@
  * pool_policy.h - when to start, warn and end a child: the decisions of supervision, and nothing else
  *
  * A slot is the place of one child in a pool. supervise.c tells what happened (slot_started, slot_ready, ...), asks
- * slot_step() after every event, and carries out its one answer. Reads no clock, forks nothing, so that every rule below
- * is a unit test.
+ * slot_step() after every event, and carries out its one answer. Reads no clock, forks nothing, so that every rule
+ * below is a unit test.
  *
  *   - A child has `ready_ms` to become ready; then it is killed.
  *   - A death before that, a crash, an exit with an error: a start-up failure waits (first, doubling, to a cap, with
  *     jitter). A child that had been ready is started again at once, unless its slot saw more than POLICY_WINDOW_DEATHS
- *     deaths within POLICY_WINDOW_MS: then it waits in the same way. A child that stayed ready for POLICY_STABLE_MS wipes
- *     the slate.
+ *     deaths within POLICY_WINDOW_MS: then it waits in the same way. A child that stayed ready for POLICY_STABLE_MS
+ * wipes the slate.
  *   - A kill from outside (KILL or TERM that we did not send, no memory shortage) after it was ready is no fault: it is
  *     started again at once, however often.
  *   - A child whose own deadline has passed, or whose loop has not moved for `hang_ms`, gets TERM, and after `term_ms`

@@ -105,7 +105,10 @@ static void process_notify(struct master *m)
     char pools[160], text[200];
     bool all = every_pool_ready(m, pools, sizeof pools);
 
-    snprintf(text, sizeof text, "%s: ready are %s", m->stop.mode != STOP_NONE ? "stopping" : all ? "running" : "degraded",
+    snprintf(text, sizeof text, "%s: ready are %s",
+             m->stop.mode != STOP_NONE ? "stopping"
+             : all                     ? "running"
+                                       : "degraded",
              pools);
     if (strcmp(text, m->status_text) != 0) {
         memcpy(m->status_text, text, sizeof text);
@@ -115,8 +118,8 @@ static void process_notify(struct master *m)
         return;
     if (all || clock_ms() - m->started_ms >= m->limits.ready_ms) {
         m->ready = true;
-        log_event(all ? LOG_LVL_INFO : LOG_LVL_WARN, "master", all ? "ready" : "up, but not every pool is ready", "pools",
-                  pools, "listen", m->listen_address, "after_ms", LOG_I(clock_ms() - m->started_ms), NULL);
+        log_event(all ? LOG_LVL_INFO : LOG_LVL_WARN, "master", all ? "ready" : "up, but not every pool is ready",
+                  "pools", pools, "listen", m->listen_address, "after_ms", LOG_I(clock_ms() - m->started_ms), NULL);
         sd_notify(0, "READY=1");
     }
 }

@@ -1,8 +1,8 @@
 /*
  * rundir.c - the run directory: its lock, control.sock, api.sock; and the API's TCP sockets
  *
- * run_dir/docmilld.lock is locked (flock) as long as the master lives; the kernel frees it with the process, so there is
- * no stale lock. Who holds it owns the sockets beside it and may replace what a dead master left.
+ * run_dir/docmilld.lock is locked (flock) as long as the master lives; the kernel frees it with the process, so there
+ * is no stale lock. Who holds it owns the sockets beside it and may replace what a dead master left.
  *
  * control.sock is 0660, group control.group: the kernel refuses others at connect, and the server asks again for the
  * peer's uid. api.sock is 0666: there the caller's uid is the identity, and every user of the machine may have one.
@@ -103,8 +103,7 @@ static int listen_unix(const struct conf *c, const char *name, mode_t mode, stru
     before = umask(0177); /* nobody gets in before it has its mode */
     bound = bind(fd, (struct sockaddr *)&a, sizeof a);
     umask(before);
-    if (bound != 0 || chmod(a.sun_path, mode) != 0 ||
-        listen(fd, LISTEN_BACKLOG) != 0) {
+    if (bound != 0 || chmod(a.sun_path, mode) != 0 || listen(fd, LISTEN_BACKLOG) != 0) {
         int err = errno;
         close(fd);
         return reason_error(e, REASON_start_failed, err, "%s: %s", a.sun_path, strerror(err));
@@ -121,7 +120,8 @@ static int give_to_group(const struct conf *c, const char *name, struct error *e
         return 0;
     g = getgrnam(c->control_group);
     if (g == NULL)
-        return reason_error(e, REASON_start_failed, EINVAL, "control.group: there is no group \"%s\".", c->control_group);
+        return reason_error(e, REASON_start_failed, EINVAL, "control.group: there is no group \"%s\".",
+                            c->control_group);
     snprintf(path, sizeof path, "%s/%s", c->run_dir, name);
     if (chown(path, (uid_t)-1, g->gr_gid) != 0)
         return reason_error(e, REASON_start_failed, errno, "control.group: %s cannot be given to \"%s\": %s", path,

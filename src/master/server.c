@@ -3,11 +3,11 @@
  *
  * Non-blocking, in the master's loop; a slow or hostile client costs a little memory for a bounded time and nothing
  * else. A connection reads one request, answers it, and may ask again. Deadlines: IDLE_MS without a request begun,
- * REQUEST_MS from a request's first byte to its answer's last. At most CONNECTIONS_MAX in all and PER_UID of one uid; over
- * the cap the oldest of that uid makes room (it answers no one: every complete request has been answered already).
+ * REQUEST_MS from a request's first byte to its answer's last. At most CONNECTIONS_MAX in all and PER_UID of one uid;
+ * over the cap the oldest of that uid makes room (it answers no one: every complete request has been answered already).
  *
- * Who may: root, the daemon's own uid, members of control.group. The socket's mode keeps others out; SO_PEERCRED is asked
- * again here, so that a wrong chmod opens nothing.
+ * Who may: root, the daemon's own uid, members of control.group. The socket's mode keeps others out; SO_PEERCRED is
+ * asked again here, so that a wrong chmod opens nothing.
  *
  * Diagnostics
  *   warns   an operating verb, with the caller's uid; a refused caller
@@ -210,7 +210,7 @@ static bool refuse_giant(struct connection *c)
 /* The head is complete: makes room for the body. */
 static bool begin_body(struct connection *c)
 {
-    c->body_n = (size_t)c->head[0] << 24 | (size_t)c->head[1] << 16 | (size_t)c->head[2] << 8 | c->head[3];
+    c->body_n = control_get_length(c->head);
     if (c->body_n > CONTROL_MAX_REQUEST)
         return true;
     c->body = talloc_size(c, c->body_n + 1);
@@ -221,8 +221,8 @@ static bool begin_body(struct connection *c)
 static bool read_some(struct connection *c)
 {
     uint8_t *to = c->have < CONTROL_HEAD_BYTES ? c->head + c->have : c->body + (c->have - CONTROL_HEAD_BYTES);
-    size_t want = c->have < CONTROL_HEAD_BYTES ? CONTROL_HEAD_BYTES - c->have
-                                               : c->body_n - (c->have - CONTROL_HEAD_BYTES);
+    size_t want =
+        c->have < CONTROL_HEAD_BYTES ? CONTROL_HEAD_BYTES - c->have : c->body_n - (c->have - CONTROL_HEAD_BYTES);
     ssize_t n = recv(c->fd, to, want, 0);
 
     if (n < 0)

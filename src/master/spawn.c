@@ -33,11 +33,13 @@
 #define MAX_ENV 64
 
 /* What a child inherits of our environment; secrets that we were given by it stay here. */
+/* clang-format off */
 static const char *const env_passed[] = {
-    "PATH",       "HOME",       "TZ",           "TMPDIR",       "LANG",         "LC_ALL",        "LC_CTYPE",
-    "PGPASSFILE", "PGSYSCONFDIR", "PGSERVICEFILE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY",     "SSL_CERT_FILE",
-    "SSL_CERT_DIR", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "GCOV_PREFIX", "GCOV_PREFIX_STRIP",
+    "PATH", "HOME", "TZ", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "PGPASSFILE", "PGSYSCONFDIR", "PGSERVICEFILE",
+    "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS", "LSAN_OPTIONS",
+    "UBSAN_OPTIONS", "GCOV_PREFIX", "GCOV_PREFIX_STRIP",
 };
+/* clang-format on */
 
 static const unsigned conf_roles[] = {[POOL_COORDINATOR] = CR_COORD, [POOL_API] = CR_API, [POOL_WORKER] = CR_WORKER};
 

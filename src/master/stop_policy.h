@@ -2,8 +2,8 @@
  * stop_policy.h - in which order the daemon goes, and when patience ends
  *
  * TERM drains: api and workers first ("the front"), the coordinator last, so that somebody is there to hand back jobs.
- * A second TERM shortens the rest to STOP_FAST_MS. QUIT kills at once. Of the limit a reserve is kept for the coordinator,
- * to release what killed workers held. Pure: time and counts come in, one action goes out.
+ * A second TERM shortens the rest to STOP_FAST_MS. QUIT kills at once. Of the limit a reserve is kept for the
+ * coordinator, to release what killed workers held. Pure: time and counts come in, one action goes out.
  *
  * Depends on nothing.
  */
@@ -29,7 +29,7 @@ struct stop_plan {
 
 struct stop_view {
     int front_alive, coord_alive;
-    int deaths_unanswered;  /* that a coordinator which can work has yet to release */
+    int deaths_unanswered; /* that a coordinator which can work has yet to release */
 };
 
 /* Begins to stop, or hurries; a milder mode than the present one changes nothing. */

@@ -5,8 +5,8 @@
  * source): it carries out what pool_policy and stop_policy answer, gives deaths to the coordinator, and sets the one
  * timer for the next moment at which something is due. With nothing due the master sleeps.
  *
- * A child's channel that breaks the protocol, or closes while the child lives, ends that child: the master isolates, logs
- * and goes on.
+ * A child's channel that breaks the protocol, or closes while the child lives, ends that child: the master isolates,
+ * logs and goes on.
  *
  * Diagnostics
  *   warns   a child that could not be started, is late, hangs, or sends what it must not
@@ -150,8 +150,8 @@ static bool read_channel(struct child_slot *s)
     if (r == -EAGAIN)
         return true;
     if (r == -EPROTO) {
-        log_warn("supervise", "child broke the channel's protocol", "pool", pool_name(s), "child", LOG_I(s->pid), "error",
-                 e.message, NULL);
+        log_warn("supervise", "child broke the channel's protocol", "pool", pool_name(s), "child", LOG_I(s->pid),
+                 "error", e.message, NULL);
         kill_child(s, SIGKILL, KILL_BROKEN);
     }
     return false;
@@ -204,8 +204,8 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
         death_send(m); /* before anything else: jobs wait for it */
     wait_ms = slot_died(&s->policy, kind, clock_ms(), &m->limits);
     if (wait_ms > 0 && m->stop.mode == STOP_NONE)
-        log_warn("supervise", "waiting before the next start", "pool", pool_name(s), "slot", LOG_I(s->number), "wait_ms",
-                 LOG_I(wait_ms), "failures", LOG_I(s->policy.failures), NULL);
+        log_warn("supervise", "waiting before the next start", "pool", pool_name(s), "slot", LOG_I(s->number),
+                 "wait_ms", LOG_I(wait_ms), "failures", LOG_I(s->policy.failures), NULL);
     return 0;
 }
 
@@ -505,13 +505,8 @@ int supervise_init(struct master *m, struct error *e)
         return reason_error(e, REASON_os_error, ENOMEM, "out of memory");
     for (int p = 0; p < m->conf->n_pools; p++)
         for (int n = 0; n < m->conf->pools[p].max; n++, at++)
-            m->slots[at] = (struct child_slot){.master = m,
-                                               .index = at,
-                                               .pool = p,
-                                               .number = n,
-                                               .pidfd = -1,
-                                               .channel = -1,
-                                               .listen_tcp = -1};
+            m->slots[at] = (struct child_slot){
+                .master = m, .index = at, .pool = p, .number = n, .pidfd = -1, .channel = -1, .listen_tcp = -1};
     r = sd_event_add_time(m->event, &m->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, handle_timer, m);
     if (r < 0)
         return reason_error(e, REASON_os_error, -r, "timer: %s", strerror(-r));

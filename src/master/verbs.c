@@ -53,23 +53,20 @@ static const char *master_state(const struct master *m)
 
 /* ---- health ---- */
 
-#define REASONS_MAX 24
+#define REASONS_MAX  24
+#define REASON_BYTES 160
 
 struct signal {
     int n;
-    char reasons[REASONS_MAX][160];
+    char reasons[REASONS_MAX + 1][REASON_BYTES]; /* the last one takes what is too many, and is not shown */
 };
 
-static void PRINTF_LIKE(2, 3) blame(struct signal *g, const char *fmt, ...)
+static char *next_reason(struct signal *g)
 {
-    va_list ap;
-
-    if (g->n == REASONS_MAX)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(g->reasons[g->n++], sizeof g->reasons[0], fmt, ap);
-    va_end(ap);
+    return g->reasons[g->n < REASONS_MAX ? g->n++ : REASONS_MAX];
 }
+
+#define blame(signal, ...) (void)snprintf(next_reason(signal), REASON_BYTES, __VA_ARGS__)
 
 static void judge_progress(const struct master *m, struct signal *g)
 {
@@ -107,8 +104,8 @@ static void judge_pools(const struct master *m, struct signal *g)
     }
     for (int p = 0; p < m->conf->n_pools; p++)
         if (ready[p] == 0 && m->conf->pools[p].max > 0)
-            blame(g, "pool %s has no child that is ready%s%.90s", m->conf->pools[p].name, why[p] != NULL ? "; the last " : "",
-                  why[p] != NULL ? why[p] : "");
+            blame(g, "pool %s has no child that is ready%s%.90s", m->conf->pools[p].name,
+                  why[p] != NULL ? "; the last " : "", why[p] != NULL ? why[p] : "");
 }
 
 static void judge_services(const struct master *m, struct signal *g)

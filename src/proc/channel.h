@@ -30,15 +30,15 @@
 #define CHANNEL_VERSION   1
 #define CHANNEL_MAX_BYTES 16384
 
-#define CHANNEL_KINDS(X) \
-    X(READY, 1)          \
-    X(WAKE, 2)           \
-    X(BYE, 3)            \
-    X(FATAL, 4)          \
-    X(RELEASED, 5)       \
-    X(DRAIN, 6)          \
-    X(DEATH, 7)          \
-    X(PING, 8)           \
+#define CHANNEL_KINDS(X)                                                                                               \
+    X(READY, 1)                                                                                                        \
+    X(WAKE, 2)                                                                                                         \
+    X(BYE, 3)                                                                                                          \
+    X(FATAL, 4)                                                                                                        \
+    X(RELEASED, 5)                                                                                                     \
+    X(DRAIN, 6)                                                                                                        \
+    X(DEATH, 7)                                                                                                        \
+    X(PING, 8)                                                                                                         \
     X(PONG, 9)
 
 #define X_KIND(name, n) CHANNEL_##name = n,

@@ -4,9 +4,9 @@
  * docmilld is exec'd as `docmilld --child ROLE` with descriptors at fixed numbers: 3 the channel, 4 the configuration
  * memfd, 5 the scoreboard, 6 on: listening sockets (api). The environment carries DOCMILL_SLOT, DOCMILL_SERIAL,
  * DOCMILL_POOL, DOCMILL_INCARNATION (of the master, random 63 bit), DOCMILL_MASTER_PID and DOCMILL_LISTEN (what the
- * listening sockets are, in order: "tcp,unix"). child_begin() checks them, sets the death signal (and exits if the master
- * is gone already), process name, signal mask and logging, and maps the scoreboard. Signals: INT, QUIT, HUP and PIPE
- * are ignored; TERM kills, unless the role sets a handler of its own.
+ * listening sockets are, in order: "tcp,unix"). child_begin() checks them, sets the death signal (and exits if the
+ * master is gone already), process name, signal mask and logging, and maps the scoreboard. Signals: INT, QUIT, HUP and
+ * PIPE are ignored; TERM kills, unless the role sets a handler of its own.
  *
  * Depends on base, core.
  */

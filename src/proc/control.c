@@ -111,12 +111,17 @@ void control_reply_begin(struct pack *p, const void *talloc_parent, uint64_t id,
     pack_map(p);
 }
 
-static void put_length(uint8_t *head, size_t n)
+void control_put_length(uint8_t head[CONTROL_HEAD_BYTES], size_t n)
 {
     head[0] = (uint8_t)(n >> 24);
     head[1] = (uint8_t)(n >> 16);
     head[2] = (uint8_t)(n >> 8);
     head[3] = (uint8_t)n;
+}
+
+size_t control_get_length(const uint8_t head[CONTROL_HEAD_BYTES])
+{
+    return (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
 }
 
 int control_reply_end(struct pack *p)
@@ -127,7 +132,7 @@ int control_reply_end(struct pack *p)
     pack_end(p);
     n = pack_end_frame(p);
     if (n >= 0)
-        put_length(p->buf, (size_t)n - CONTROL_HEAD_BYTES);
+        control_put_length(p->buf, (size_t)n - CONTROL_HEAD_BYTES);
     return n;
 }
 

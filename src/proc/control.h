@@ -12,18 +12,16 @@
  * Verbs
  *   version  {version, pid, node, started_ms_ago}
  *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}}: three signals; ok is all three
- *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|draining|stopping, uptime_ms, ready,
- *             pools: [{name, role, size, ready, busy, starting, backoff, restarts}],
- *             children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|draining|backoff|empty, stage, note,
- *                        in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims,
- *                        jobs_done, jobs_failed, jobs_lost, requests, bytes_in, db_reconnects, db_ok, storage_ok,
- *                        private_bytes, torn, starts, start_in_ms, last_death}],
- *             queue: null or {age_ms, leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}},
- *             totals: {starts, deaths, claims, jobs_done, jobs_failed, jobs_lost, requests, stages: {}},
- *             deaths_pending, deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
- *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
- *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.
- *   stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
+ *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|draining|stopping, uptime_ms,
+ * ready, pools: [{name, role, size, ready, busy, starting, backoff, restarts}], children: [{pool, role, slot, pid,
+ * serial, phase: starting|ready|busy|draining|backoff|empty, stage, note, in_hand, jobs: [{job_id, lease, status}],
+ * since_ms, age_ms, beat_age_ms, progress, claims, jobs_done, jobs_failed, jobs_lost, requests, bytes_in,
+ * db_reconnects, db_ok, storage_ok, private_bytes, torn, starts, start_in_ms, last_death}], queue: null or {age_ms,
+ * leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}}, totals: {starts, deaths, claims, jobs_done,
+ * jobs_failed, jobs_lost, requests, stages: {}}, deaths_pending, deaths: [{ago_ms, pool, slot, pid, serial, cause,
+ * in_hand, torn, cpu_ms, maxrss_kb}]} `slot` is the number within the pool. `stage` is a status name or null.
+ * `since_ms` is how long it has been in this phase and stage. Totals and `deaths` outlive the children they were
+ * counted by. stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
  *
  * Depends on base, core, proc/pack.
  */
@@ -40,15 +38,15 @@
 #define CONTROL_SOCKET      "control.sock"
 #define CONTROL_HEAD_BYTES  4
 #define CONTROL_MAX_REQUEST 65536
-#define CONTROL_MAX_REPLY   (4 * 1024 * 1024)
+#define CONTROL_MAX_REPLY   4194304
 
 enum control_right { CONTROL_READ, CONTROL_OPERATE };
 
 /* X(NAME, "verb", right, "arguments", "help") */
-#define CONTROL_VERBS(X)                                                                                              \
+#define CONTROL_VERBS(X)                                                                                               \
     X(STATUS, "status", CONTROL_READ, "", "what every process is doing, the queue's counts, totals")                   \
     X(HEALTH, "health", CONTROL_READ, "", "liveness, progress and readiness, each with its reasons")                   \
-    X(VERSION, "version", CONTROL_READ, "", "version of the running daemon")                                          \
+    X(VERSION, "version", CONTROL_READ, "", "version of the running daemon")                                           \
     X(STOP, "stop", CONTROL_OPERATE, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")
 
 #define X_VERB(NAME, text, right, args, help) CONTROL_VERB_##NAME,
@@ -76,6 +74,10 @@ struct control_request {
     const uint8_t *args; /* the encoded map, within the frame */
     size_t args_bytes;
 };
+
+/* The length that stands before each frame, both ways. */
+void control_put_length(uint8_t head[CONTROL_HEAD_BYTES], size_t n);
+size_t control_get_length(const uint8_t head[CONTROL_HEAD_BYTES]);
 
 /* The frame without its length. On error *id is the request's if it could be read, else 0. */
 int control_decode_request(const uint8_t *buf, size_t n, struct control_request *r, struct error *e) MUST_CHECK;

@@ -143,8 +143,8 @@ static int encode_request(struct pack *p, const void *ctx, uint64_t id, const ch
     }
     pack_end(p);
     n = pack_end_frame(p);
-    for (int i = 0; n >= 0 && i < CONTROL_HEAD_BYTES; i++)
-        p->buf[i] = (uint8_t)((size_t)(n - CONTROL_HEAD_BYTES) >> (24 - 8 * i));
+    if (n >= 0)
+        control_put_length(p->buf, (size_t)n - CONTROL_HEAD_BYTES);
     return n;
 }
 
@@ -156,7 +156,7 @@ static int read_reply(const struct call *c, const void *ctx, uint64_t id, json_t
 
     if (r != 0)
         return r;
-    n = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
+    n = control_get_length(head);
     if (n > CONTROL_MAX_REPLY)
         return reason_error(e, REASON_bad_frame, EPROTO, "The answer on %s is no docmill frame.", c->path);
     body = talloc_size(ctx, n + 1);

@@ -130,7 +130,8 @@ void control_json_write(struct pack *p, const json_t *j)
     switch (json_typeof(j)) {
     case JSON_OBJECT:
         pack_map(p);
-        json_object_foreach((json_t *)j, key, value) {
+        json_object_foreach((json_t *)j, key, value)
+        {
             pack_str(p, key);
             if (!p->failed) /* too deep is a failure, and ends the recursion */
                 control_json_write(p, value);
@@ -139,7 +140,8 @@ void control_json_write(struct pack *p, const json_t *j)
         return;
     case JSON_ARRAY:
         pack_array(p);
-        json_array_foreach(j, i, value) {
+        json_array_foreach(j, i, value)
+        {
             if (!p->failed)
                 control_json_write(p, value);
         }

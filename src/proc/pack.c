@@ -314,6 +314,13 @@ uint32_t unpack_map(struct unpack *u)
     return unpack_count(u, c == 0xde ? unpack_be(u, 2) : c == 0xdf ? unpack_be(u, 4) : c & 0x0fu, 2);
 }
 
+static int64_t sign_extend(uint64_t v, int bytes)
+{
+    int unused = 64 - 8 * bytes;
+
+    return (int64_t)(v << unused) >> unused;
+}
+
 /* Any integer; *negative says how to read the answer's bits. */
 static uint64_t unpack_number(struct unpack *u, bool *negative)
 {
@@ -325,22 +332,10 @@ static uint64_t unpack_number(struct unpack *u, bool *negative)
         return c;
     if (c >= 0xcc && c <= 0xcf)
         return unpack_be(u, (size_t)1 << (c - 0xcc));
-    switch (c) {
-    case 0xd0:
-        s = (int8_t)unpack_be(u, 1);
-        break;
-    case 0xd1:
-        s = (int16_t)unpack_be(u, 2);
-        break;
-    case 0xd2:
-        s = (int32_t)unpack_be(u, 4);
-        break;
-    case 0xd3:
-        s = (int64_t)unpack_be(u, 8);
-        break;
-    default:
-        s = (int8_t)c;
-    }
+    if (c >= 0xd0 && c <= 0xd3)
+        s = sign_extend(unpack_be(u, (size_t)1 << (c - 0xd0)), 1 << (c - 0xd0));
+    else
+        s = sign_extend(c, 1); /* 0xe0 to 0xff: -32 to -1 */
     *negative = s < 0;
     return (uint64_t)s;
 }

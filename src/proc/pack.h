@@ -56,7 +56,18 @@ void pack_put_int(struct pack *p, const char *key, int64_t v);
 void pack_put_bool(struct pack *p, const char *key, bool v);
 void pack_put_str(struct pack *p, const char *key, const char *v);
 
-enum unpack_type { UNPACK_END, UNPACK_NIL, UNPACK_BOOL, UNPACK_INT, UNPACK_DOUBLE, UNPACK_STR, UNPACK_BIN, UNPACK_ARRAY, UNPACK_MAP, UNPACK_BAD };
+enum unpack_type {
+    UNPACK_END,
+    UNPACK_NIL,
+    UNPACK_BOOL,
+    UNPACK_INT,
+    UNPACK_DOUBLE,
+    UNPACK_STR,
+    UNPACK_BIN,
+    UNPACK_ARRAY,
+    UNPACK_MAP,
+    UNPACK_BAD
+};
 
 struct unpack {
     const uint8_t *buf;
@@ -76,7 +87,8 @@ double unpack_double(struct unpack *u);
 bool unpack_bool(struct unpack *u);
 void unpack_nil(struct unpack *u);
 const char *unpack_str(struct unpack *u, size_t *n); /* points into the buffer, not terminated */
-void unpack_str_copy(struct unpack *u, char *out, size_t size); /* terminated; a fault if it does not fit or holds NUL */
+/* Terminated; a fault if it does not fit or holds a NUL. */
+void unpack_str_copy(struct unpack *u, char *out, size_t size);
 void unpack_uuid(struct unpack *u, struct uuid *out);
 void unpack_skip(struct unpack *u); /* one value, nested at most PACK_DEPTH deep */
 void unpack_fail(struct unpack *u, const char *fault);

@@ -2,8 +2,8 @@
  * scoreboard.c - see scoreboard.h
  *
  * The memfd is one header page and then SCORE_SLOTS slots, each a whole number of pages. A child maps all of it
- * read-only and its own slot writable: it can spoil nobody else's. The file is sealed against resizing, so that no child
- * can make the master fault. Pages that were never written cost nothing.
+ * read-only and its own slot writable: it can spoil nobody else's. The file is sealed against resizing, so that no
+ * child can make the master fault. Pages that were never written cost nothing.
  *
  * A slot's sequence number is odd while its owner writes. A reader copies between two equal even numbers, and gives up
  * after READ_TRIES: the owner was killed, or is preempted, in the middle. Whatever is copied is cut to be safe to use:
@@ -118,8 +118,8 @@ struct scoreboard *scoreboard_attach(int fd, int slot, struct error *e)
     errno = EINVAL;
     if (!board_valid(b, slot))
         return board_fail(b, e, "not a scoreboard of this version, or the slot was not given out");
-    own = mmap(NULL, SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-               (off_t)(PAGE_BYTES + SLOT_BYTES * (size_t)slot));
+    own =
+        mmap(NULL, SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(PAGE_BYTES + SLOT_BYTES * (size_t)slot));
     if (own == MAP_FAILED)
         return board_fail(b, e, "map slot");
     b->own = own;

@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCORE_SLOTS       512
-#define SCORE_IN_HAND_MAX 32
+#define SCORE_SLOTS        512
+#define SCORE_IN_HAND_MAX  32
 #define SCORE_HIST_BUCKETS 20 /* stage latency: bucket i counts times below 1 ms << i; the last one is the rest */
 
 enum score_phase {
@@ -39,23 +39,23 @@ struct score_job {
 };
 
 struct score_data {
-    uint32_t magic;      /* set by the master at reset */
-    int32_t pid;         /* owner */
-    int32_t phase;       /* enum score_phase */
-    int32_t pool;        /* index in conf.pools */
-    int32_t stage;       /* enum job_status the child works on now, 0: none */
-    int32_t n_in_hand;   /* jobs in hand; the first SCORE_IN_HAND_MAX of them follow */
+    uint32_t magic;               /* set by the master at reset */
+    int32_t pid;                  /* owner */
+    int32_t phase;                /* enum score_phase */
+    int32_t pool;                 /* index in conf.pools */
+    int32_t stage;                /* enum job_status the child works on now, 0: none */
+    int32_t n_in_hand;            /* jobs in hand; the first SCORE_IN_HAND_MAX of them follow */
     int64_t started_ms, since_ms; /* of the child; of this phase and stage */
-    int64_t beat_ms;     /* last pass of its loop */
-    int64_t busy_deadline_ms; /* 0: none; after it the child is hung */
-    uint64_t progress;   /* any step forward */
+    int64_t beat_ms;              /* last pass of its loop */
+    int64_t busy_deadline_ms;     /* 0: none; after it the child is hung */
+    uint64_t progress;            /* any step forward */
     uint64_t jobs_done, jobs_failed, jobs_lost, claims, db_reconnects, requests, bytes_in;
     uint64_t stage_count[STATUS_MAX_]; /* passed through that status */
     uint64_t stage_hist[STATUS_MAX_][SCORE_HIST_BUCKETS];
     int64_t private_bytes; /* of itself, as last read */
-    int32_t db_ok;       /* 1 connected, 0 not */
-    int32_t storage_ok;  /* 1 the blob store could be written, 0 not, -1 not tried */
-    char note[96];       /* in words, why it is not ready */
+    int32_t db_ok;         /* 1 connected, 0 not */
+    int32_t storage_ok;    /* 1 the blob store could be written, 0 not, -1 not tried */
+    char note[96];         /* in words, why it is not ready */
     struct score_job in_hand[SCORE_IN_HAND_MAX];
     /* coordinator only */
     int64_t queue_counted_ms; /* when the counts below were read; 0: never */
@@ -68,7 +68,7 @@ struct score_data {
 
 struct scoreboard;
 
-/* Master: makes the memfd (descriptor close-on-exec) and maps it. Child: maps the inherited descriptor. NULL on error. */
+/* Master: makes the memfd (descriptor close-on-exec) and maps it. Child: maps the inherited one. NULL on error. */
 struct scoreboard *scoreboard_create(struct error *e) MUST_CHECK;
 struct scoreboard *scoreboard_attach(int fd, int slot, struct error *e) MUST_CHECK;
 int scoreboard_fd(const struct scoreboard *b);

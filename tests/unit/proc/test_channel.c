@@ -70,7 +70,7 @@ ParameterizedTestParameters(channel, comes_back_as_it_was_sent)
 
 ParameterizedTest(int *kind, channel, comes_back_as_it_was_sent)
 {
-    struct channel_msg in = example((enum channel_kind)*kind), out;
+    struct channel_msg in = example((enum channel_kind) * kind), out;
     uint8_t buf[CHANNEL_MAX_BYTES];
     int n = channel_encode(&in, buf, sizeof buf);
 
@@ -88,7 +88,7 @@ ParameterizedTestParameters(channel, cut_short_or_too_long_is_an_error)
 
 ParameterizedTest(int *kind, channel, cut_short_or_too_long_is_an_error)
 {
-    struct channel_msg in = example((enum channel_kind)*kind), out;
+    struct channel_msg in = example((enum channel_kind) * kind), out;
     uint8_t buf[CHANNEL_MAX_BYTES];
     int n = channel_encode(&in, buf, sizeof buf);
 

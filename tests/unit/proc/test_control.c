@@ -100,10 +100,11 @@ Test(control, json_survives_the_way_there_and_back)
 
 Test(control, text_that_is_no_utf8_is_read_with_question_marks)
 {
+    static const uint8_t bytes[] = {0xa3, 'a', 0xff, 'b'};
     struct unpack u;
     json_t *j;
 
-    unpack_init(&u, (const uint8_t *)"\xa3" "a\xff" "b", 4);
+    unpack_init(&u, bytes, sizeof bytes);
     j = control_json_read(&u);
     cr_assert_str_eq(json_string_value(j), "a?b");
     json_decref(j);
