@@ -1,4 +1,6 @@
 # Compiler flags, the outside libraries, and docmill_library().
+# Asserts stay on: CMake would turn them off with optimisation.
+string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELWITHDEBINFO "${CMAKE_C_FLAGS_RELWITHDEBINFO}")
 add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
                     -Wformat=2 -fno-common -fstack-protector-strong)
 if(DOCMILL_WERROR)

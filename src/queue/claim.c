@@ -13,6 +13,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -83,6 +84,16 @@ static void read_job(const void *ctx, const PGresult *r, int row, struct queue_j
     j->parsed_plain = pg_get_bool(r, row, c++);
     j->pages = (int)pg_get_int(r, row, c++);
     read_page_starts(ctx, r, row, c++, j);
+    j->fair_key = pg_get_int(r, row, c++);
+}
+
+static int by_claim_order(const void *a, const void *b)
+{
+    const struct queue_job *x = a, *y = b;
+
+    if (x->lane != y->lane)
+        return x->lane < y->lane ? -1 : 1;
+    return x->fair_key < y->fair_key ? -1 : x->fair_key > y->fair_key;
 }
 
 int queue_claim(struct pg *p, const void *ctx, const struct queue_owner *o, const struct queue_filter *f, int want,
@@ -110,6 +121,8 @@ int queue_claim(struct pg *p, const void *ctx, const struct queue_owner *o, cons
     *jobs = talloc_zero_array(ctx, struct queue_job, (unsigned)(n > 0 ? n : 1));
     for (int i = 0; i < n; i++)
         read_job(*jobs, r, i, &(*jobs)[i]);
+    if (n > 1)
+        qsort(*jobs, (size_t)n, sizeof **jobs, by_claim_order);
     PQclear(r);
     talloc_free(tmp);
     return n;

@@ -6,7 +6,8 @@
 #include "queue/sql.h"
 
 /* $1 want, $2 node, $3 child, $4 stage deadline ms, $5 $6 lanes, $7 statuses
- * The lock order is the index order; MATERIALIZED keeps the planner from running the subquery twice. */
+ * The lock order is the index order; MATERIALIZED keeps the planner from running the subquery twice. The few rows
+ * claimed are put in order by the caller, so that nothing here sorts. */
 const char sql_claim[] =
     "WITH c AS MATERIALIZED (\n"
     "  SELECT id, lane, fair_key FROM upload_jobs\n"
@@ -26,9 +27,8 @@ const char sql_claim[] =
     "  FROM c WHERE lane = 2 HAVING max(fair_key) IS NOT NULL)\n"
     "SELECT u.id, u.document_id, u.user_id, u.lease, u.generation, u.lane, u.status, u.attempt, u.crashes, u.chunker,\n"
     "  u.space, u.suspect, d.bytes, d.sha256, d.filename, d.content_type, d.parsed_sha256, d.parsed_bytes, d.parsed_plain,\n"
-    "  d.pages, array_to_string(d.page_starts, ',')\n"
-    "FROM u JOIN documents d ON d.user_id = u.user_id AND d.document_id = u.document_id, (SELECT count(*) FROM k) done\n"
-    "ORDER BY u.lane, u.fair_key";
+    "  d.pages, array_to_string(d.page_starts, ','), u.fair_key\n"
+    "FROM u JOIN documents d ON d.user_id = u.user_id AND d.document_id = u.document_id, (SELECT count(*) FROM k) done";
 
 /* $1 ids, $2 leases: claimed by us, not begun */
 const char sql_hand_back[] =

@@ -34,7 +34,7 @@ struct queue_owner {
 
 struct queue_job {
     struct uuid id, document_id, user_id;
-    int64_t lease;
+    int64_t lease, fair_key;
     int32_t generation;
     int16_t lane, status, attempt, crashes, chunker, space;
     bool suspect; /* was in hand with others when a worker crashed: work on it alone */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -50,6 +51,25 @@ static int find_document(const struct attempt *a, const struct uuid *id)
 
 /* ---- fence ---- */
 
+static int by_job_id(const void *a, const void *b)
+{
+    const struct queue_work *const *x = a, *const *y = b;
+
+    return memcmp((*x)->job->id.b, (*y)->job->id.b, sizeof (*x)->job->id.b);
+}
+
+/* The works that take part, in the order in which their jobs are locked. */
+static int in_lock_order(const struct attempt *a, const struct queue_work **sorted)
+{
+    int n = 0;
+
+    for (int i = 0; i < a->n; i++)
+        if (a->in[i])
+            sorted[n++] = &a->work[i];
+    qsort(sorted, (size_t)n, sizeof *sorted, by_job_id);
+    return n;
+}
+
 static int fence(struct attempt *a)
 {
     struct pg_array *ids = pg_array_new(a->ctx, PG_UUID);
@@ -57,14 +77,14 @@ static int fence(struct attempt *a)
     struct pg_array *statuses = pg_array_new(a->ctx, PG_INT2);
     struct pg_params params;
     bool *alive = talloc_zero_array(a->ctx, bool, (unsigned)a->n);
+    const struct queue_work **sorted = talloc_array(a->ctx, const struct queue_work *, (unsigned)a->n);
+    int n = in_lock_order(a, sorted);
     PGresult *r;
 
-    for (int i = 0; i < a->n; i++) {
-        if (!a->in[i])
-            continue;
-        pg_array_uuid(ids, &a->work[i].job->id);
-        pg_array_int8(leases, a->work[i].job->lease);
-        pg_array_int2(statuses, a->work[i].from_status);
+    for (int i = 0; i < n; i++) {
+        pg_array_uuid(ids, &sorted[i]->job->id);
+        pg_array_int8(leases, sorted[i]->job->lease);
+        pg_array_int2(statuses, sorted[i]->from_status);
     }
     pg_params_init(&params, a->ctx);
     pg_add_array(&params, ids);

@@ -15,11 +15,12 @@ char *sql_for_space(const void *ctx, const char *sql, int space)
     return talloc_asprintf(ctx, "%.*s%d%s", (int)(mark - sql), sql, space, mark + 1);
 }
 
-/* $1 ids, $2 leases, $3 from statuses. Locks the jobs that are still ours, in one order everywhere. */
+/* $1 ids, $2 leases, $3 from statuses, sorted by id: the jobs that are still ours are locked one by one in that order,
+ * which is everybody's. */
 const char sql_fence[] =
-    "SELECT j.id FROM upload_jobs j JOIN unnest($1, $2, $3) AS t(id, lease, status)\n"
-    "  ON j.id = t.id AND j.lease = t.lease AND j.status = t.status\n"
-    "WHERE j.state = 2 ORDER BY j.id FOR NO KEY UPDATE OF j";
+    "SELECT j.id FROM unnest($1, $2, $3) AS t(id, lease, status), LATERAL (\n"
+    "  SELECT k.id FROM upload_jobs k\n"
+    "  WHERE k.id = t.id AND k.lease = t.lease AND k.status = t.status AND k.state = 2 FOR NO KEY UPDATE) j";
 
 /* $1 users, $2 hashes, $3 documents: the first of a user with a content keeps it. Sorted, so that two transactions
  * wait for each other in one order. */
