@@ -1,9 +1,9 @@
 /*
  * block.h - normalised Markdown as a row of blocks
  *
- * A block is what the chunker keeps together: a heading, a paragraph, a list with all that is in it, a table, a fence, a
- * piece of indented code. Blocks cover the text without gaps: blank lines belong to the block before them, those at
- * the very beginning to the first. Each line is classified once.
+ * A block is what the chunker keeps together: a heading, a paragraph, a list with all that is in it, a table, a
+ * fence, a piece of indented code. Blocks cover the text without gaps: blank lines belong to the block before them,
+ * those at the very beginning to the first. Each line is classified once.
  *
  * Diagnostics: none. Private to src/text.
  */

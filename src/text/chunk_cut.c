@@ -1,11 +1,11 @@
 /*
  * chunk_cut.c - see chunk_cut.h
  *
- * A boundary of a better kind wins over a later one of a lesser kind, but not when it leaves the chunk nearly empty: it
- * must lie behind the first quarter of the window. Of lists, tables and fences any line will do, since what they say
- * lies in the line, and between words any place. A kind is searched only when the better ones failed, and a failed search of a window
- * means that none of the next chunk's can fail in the same way before it, so the number of searches of any byte is
- * bounded by the number of kinds.
+ * A boundary of a better kind wins over a later one of a lesser kind, but not when it leaves the chunk nearly empty:
+ * it must lie behind the first quarter of the window. Of lists, tables and fences any line will do, since what they
+ * say lies in the line, and between words any place. A kind is searched only when the better ones failed, and what a
+ * search passes over in vain holds no boundary of that kind for the next chunk either, so the number of searches of
+ * any byte is bounded by the number of kinds.
  */
 #include <string.h>
 

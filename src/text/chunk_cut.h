@@ -20,13 +20,13 @@ struct cut_walk {
 
 void cut_walk_begin(struct cut_walk *w, const char *text, const struct block *b);
 /*
- * The best cut in (pos, limit], limit < block.end: a paragraph's or item's begin, else a line's (outside a fence, then
- * inside), else a sentence's, else a word's, else between two characters. Returns pos when limit == pos.
+ * The best cut in (pos, limit], limit < block.end: a paragraph's or item's begin, else a line's (outside a fence,
+ * then inside), else a sentence's, else a word's, else between two characters. Returns pos when limit == pos.
  */
 size_t cut_choose(struct cut_walk *w, size_t pos, size_t limit);
 /*
- * The begin of an overlap that ends at `end`, not before lo, of at most `budget` tokens: a sentence's begin if there is
- * one in its first half, else a line's, else a word's. Returns end when there is none.
+ * The begin of an overlap that ends at `end`, not before lo, of at most `budget` tokens: a sentence's begin if there
+ * is one in its first half, else a line's, else a word's. Returns end when there is none.
  */
 size_t cut_overlap(const char *text, size_t lo, size_t end, size_t budget);
 /* True when there is nothing but white space in text[from, to). */

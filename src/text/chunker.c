@@ -1,10 +1,10 @@
 /*
  * chunker.c - packs blocks into chunks
  *
- * One pass over the blocks of block.c. The chunk being built is text[begin, pos): `begin` to `own` is its overlap, and
- * `scan` holds the exact count of all of it. A block is added whole when it fits; else the chunk is given out and the
- * block begins the next one; a block that does not fit there either is split by chunk_cut.c. Each step ends in one of
- * three moves, add_until(), give_out() and begin_chunk(), and nothing else touches the chunk.
+ * One pass over the blocks of block.c. The chunk being built is text[begin, pos): `begin` to `own` is its overlap,
+ * and `scan` holds the exact count of all of it. A block is added whole when it fits; else the chunk is given out and
+ * the block begins the next one; a block that does not fit there either is split by chunk_cut.c. Each step ends in
+ * one of three moves, add_until(), give_out() and begin_chunk(), and nothing else touches the chunk.
  *
  * Nothing is allocated and no byte is scanned more than a small number of times, whatever the text.
  *
@@ -105,8 +105,8 @@ static bool add_until(struct packer *p, size_t to)
 
 /*
  * Like add_until() to the end of a block whose last visible character begins at `visible`. What does not fit is not
- * added, and *fits is how far the budget goes; what remains of the block behind it has that visible character, so that
- * no chunk is left with white space only.
+ * added, and *fits is how far the budget goes; what remains of the block behind it has that visible character, so
+ * that no chunk is left with white space only.
  */
 static bool add_rest(struct packer *p, size_t end, size_t visible, size_t *fits)
 {

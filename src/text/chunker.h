@@ -1,20 +1,22 @@
 /*
  * chunker.h - markdown-simple@1
  *
- * Cuts normalised text into chunks. Chunks cover the text in order without gaps: chunk i is text[start - overlap .. end),
- * where `overlap` bytes at its front repeat the end of chunk i-1, so concatenating every chunk less its overlap gives the
- * text back, byte for byte. Deterministic: the same text, options and version give the same chunks anywhere.
+ * Cuts normalised text into chunks. Chunks cover the text in order without gaps: chunk i is text[start - overlap ..
+ * end), where `overlap` bytes at its front repeat the end of chunk i-1, so concatenating every chunk less its overlap
+ * gives the text back, byte for byte. Deterministic: the same text, options and version give the same chunks
+ * anywhere.
  *
- *   Headings  Every heading begins a chunk, but headings with nothing between them stay together, so that a heading never
- *             ends a chunk whose budget has room for some of what follows. '#' in a fence is no heading (mdline.h).
+ *   Headings  Every heading begins a chunk, but headings with nothing between them stay together as far as the budget
+ *             goes. A heading ends a chunk only before another heading, at the end of the text, or where headings
+ *             leave no room for the beginning of what follows. '#' in a fence is no heading (mdline.h).
  *   Budget    A chunk, with its overlap, never exceeds max_tokens (tokens.h).
- *   Blocks    Paragraphs, lists, tables, fences and indented code (block.h) are packed in order and split only when they
- *             exceed the budget alone, or together with the headings that they stand directly under.
- *   Splits    Fall at a paragraph's or list item's begin, else a line's, else a sentence's, else a word's, else between
- *             two characters; a fence within a list is split last.
- *   Overlap   Only between chunks of one section, never over a heading: at most overlap_tokens and half of chunk i-1's own
- *             bytes, beginning at a sentence, else a line, else a word. None where that leaves nothing, and less where
- *             more would split the block that follows.
+ *   Blocks    Paragraphs, lists, tables, fences and indented code (block.h) are packed in order and split only when
+ *             they exceed the budget alone, or together with the headings that they stand directly under.
+ *   Splits    Fall at a paragraph's or list item's begin, else a line's, else a sentence's, else a word's, else
+ *             between two characters; a fence within a list is split last.
+ *   Overlap   Only between chunks of one section, never over a heading: at most overlap_tokens and half of chunk
+ *             i-1's own bytes, beginning at a sentence, else a line, else a word. None where that leaves nothing, and
+ *             less where more would split the block that follows.
  *
  * Text that is not normalised is cut as safely, but may give chunks of white space only.
  *
@@ -45,8 +47,8 @@ struct chunk {
     int tokens;          /* of the text with the overlap; <= max_tokens */
     int page;            /* from 1, of `start` */
     /*
-     * "Manual > Install > Debian": the headings over the chunk's text, its own included, without their markup; cut to at
-     * most 1000 bytes between characters; "" before the first heading. Valid during the callback only.
+     * "Manual > Install > Debian": the headings over the chunk's text, its own included, without their markup; cut
+     * to at most 1000 bytes between characters; "" before the first heading. Valid during the callback only.
      */
     const char *heading_path;
 };

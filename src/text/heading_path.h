@@ -1,8 +1,8 @@
 /*
  * heading_path.h - "Manual > Install > Debian": the headings that the text at hand stands under
  *
- * Holds places in the text, not copies: the text must outlive it. A title loses its closing '#'s, a trailing {#anchor},
- * ** and ` marks, and of links and images all but the words.
+ * Holds places in the text, not copies: the text must outlive it. A title loses its closing '#'s, a trailing
+ * {#anchor}, ** and ` marks, and of links and images all but the words.
  *
  * Diagnostics: none. Private to src/text.
  */

@@ -1,16 +1,16 @@
 /*
  * mdline.h - what kind of Markdown line this is
  *
- * One classifier for normalise and chunker, so that both agree on what is in a fence. It looks at one line and at a few
- * words of state, never ahead, so its time is linear. It is less than CommonMark where CommonMark needs to look ahead
- * or to parse containers:
+ * One classifier for normalise and chunker, so that both agree on what is in a fence. It looks at one line and at a
+ * few words of state, never ahead, so its time is linear. It is less than CommonMark where CommonMark needs to look
+ * ahead or to parse containers:
  *   - a list lasts until a line without indentation follows a blank line (or a heading, fence or table stands there);
  *     within a list nothing is indented code, and a fence may open and close at any indentation;
  *   - outside a list a line indented by 4 columns or more is code, also within a paragraph;
  *   - a block quote is text: headings and fences in it are not seen;
  *   - a fence that is never closed reaches to the end;
- *   - two or more '#' directly before a letter, digit or non-ASCII character are a heading whose space was forgotten; one
- *     '#' is not (#tag, #include, #12).
+ *   - two or more '#' directly before a letter, digit or non-ASCII character are a heading whose space was forgotten;
+ *     one '#' is not (#tag, #include, #12).
  *
  * Diagnostics: none. Depends on nothing.
  */

@@ -1,8 +1,8 @@
 /*
  * normalise.c - lines, blank lines and pages
  *
- * Each line is written to the end of the output, cleaned of characters (normalise_chars.c), trimmed, and rewritten there
- * (normalise_line.c). A page break waits until a line with text comes, so that a page begins with text.
+ * Each line is written to the end of the output, cleaned of characters (normalise_chars.c), trimmed and rewritten
+ * there (normalise_line.c). A page break waits until a line with text comes, so that a page begins with text.
  *
  * Diagnostics
  *   -ENOMEM, -EFBIG   as normalise.h says; nothing else can fail

@@ -4,23 +4,25 @@
  * Idempotent, deterministic, linear in time. First the characters, in code and out of it:
  *   - ill-formed UTF-8 becomes U+FFFD, a sequence at a time (as WHATWG does);
  *   - CR, CR LF, VT, NEL, U+2028 and U+2029 end a line as LF does; a form feed ends the line and begins a page;
- *   - control characters and format characters without width go: C0 but for tab, DEL, C1, soft hyphen, U+200B, U+2060,
- *     U+FEFF, bidirectional marks, tag characters but in an emoji flag;
- *   - ZWJ and ZWNJ, which carry meaning in Persian, Indic scripts and emoji, stay between two non-ASCII letters, marks or
- *     emoji, one at a place, and go elsewhere;
+ *   - control characters and format characters without width go: C0 but for tab, DEL, C1, soft hyphen, U+200B,
+ *     U+2060, U+FEFF, bidirectional marks, tag characters but in an emoji flag;
+ *   - ZWJ and ZWNJ, which carry meaning in Persian, Indic scripts and emoji, stay between two non-ASCII letters,
+ *     marks or emoji, one at a place, and go elsewhere;
  *   - Unicode's other spaces become U+0020. Nothing else that is not ASCII is ever changed or dropped.
  * Then the lines:
- *   - blanks at a line's end go, blank lines at the beginning and end of the text too; elsewhere at most one in a row;
- *     one final newline;
- *   - outside code a run of spaces and tabs becomes one space. Code is fenced, indented, or `inline` within a line (see
- *     mdline.h); tabs stay in it; no run in it is longer than NORMALISE_MAX_BLANKS;
- *   - headings: no indentation, one space after the '#'s; a paragraph of one line that is underlined by three or more = or
- *     - becomes a heading with '#' or '##', but in front matter (from a first line "---" to the next); bullets * and + become -, one space after a marker;
- *   - indentation stays in lists, where it says how deep, and before a fence; elsewhere one of less than four columns goes.
+ *   - blanks at a line's end go, blank lines at the beginning and end of the text too; elsewhere at most one in a
+ *     row; one final newline;
+ *   - outside code a run of spaces and tabs becomes one space. Code is fenced, indented, or `inline` within a line
+ *     (see mdline.h); tabs stay in it; no run in it is longer than NORMALISE_MAX_BLANKS;
+ *   - headings: no indentation, one space after the '#'s. A paragraph of one line becomes a heading with '#' or '##'
+ *     when '=' or '-', three or more, underline it, but not in front matter (from a first line "---" to the next);
+ *   - bullets '*' and '+' become '-', one space after a marker;
+ *   - indentation stays in lists, where it says how deep, and before a fence; elsewhere one of less than four columns
+ *     goes.
  * NORMALISE_PLAIN knows no heading, bullet or code: characters as above, spaces collapse, indentation goes.
  *
- * Pages come back as byte offsets into the output, of the first line of each; a page without text begins where the next
- * one does. A form feed after which nothing comes ends the last page and begins none.
+ * Pages come back as byte offsets into the output, of the first line of each; a page without text begins where the
+ * next one does. A form feed after which nothing comes ends the last page and begins none.
  *
  * Pure; depends on base.
  */

@@ -1,7 +1,7 @@
 /*
  * normalise_chars.c - which characters stay
  *
- * Most text is runs of plain ASCII, copied eight bytes at a time; the rest is decoded. What a joiner's neighbours are is
+ * Most text is runs of plain ASCII, copied eight bytes at a time; the rest is decoded. What stands after a joiner is
  * only known when the next character that stays has come, so a joiner waits for it.
  */
 #include <string.h>

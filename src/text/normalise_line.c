@@ -1,8 +1,8 @@
 /*
  * normalise_line.c - the form of a line
  *
- * Works in place: only a heading whose space was forgotten grows, by one byte. What a line is does not change by being
- * rewritten (mdline.h would classify the result the same), which makes normalise idempotent.
+ * Works in place: only a heading whose space was forgotten grows, by one byte. What a line is does not change by
+ * being rewritten (mdline.h would classify the result the same), which makes normalise idempotent.
  */
 #include <string.h>
 

@@ -31,7 +31,10 @@ void normalise_chars_begin(struct char_writer *w, char *to, size_t room);
  * LINE_END_ROOM the same line goes on when called again with more room.
  */
 enum line_end normalise_chars(struct char_writer *w, const char *in, size_t n, size_t *at);
-/* Rewrites a line without trailing blanks, not empty, in place; returns its new length, at most n + 1. *kind is what it is. */
+/*
+ * Rewrites a line without trailing blanks, not empty, in place; returns its new length, at most n + 1. *kind is what
+ * the line is.
+ */
 size_t normalise_markdown_line(struct md_state *st, char *s, size_t n, enum md_kind *kind);
 size_t normalise_plain_line(char *s, size_t n);
 

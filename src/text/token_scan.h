@@ -1,9 +1,9 @@
 /*
  * token_scan.h - counting tokens piece by piece
  *
- * The chunker grows a chunk block by block and must know its exact count each time without counting from its start again.
- * A scan remembers the run it stopped in, so that feeding a text in any pieces gives tokens_count() of the whole.
- * Private to src/text.
+ * The chunker grows a chunk block by block and must know its exact count each time without counting from its start
+ * again. A scan remembers the run it stopped in, so that feeding a text in any pieces gives tokens_count() of the
+ * whole. Private to src/text.
  */
 #ifndef TEXT_TOKEN_SCAN_H
 #define TEXT_TOKEN_SCAN_H

@@ -1,12 +1,12 @@
 /*
  * tokens.c - TOKENS_APPROX: the stated estimator of tokens.h
  *
- * A byte has a class, equal classes in a row are a run, and what the next byte of a run costs depends only on where in
- * the run it is. So the count is a small automaton: a state says how far into which run, and an entry gives the next
- * state and the cost. Per byte that is two loads and an addition without a branch to mispredict, which is what made a
- * loop over runs several times slower on text rich in markup. Bytes of a character after its first are free, so a
- * character is paid at its first byte and nothing is decoded. Costs are the same read backwards, which measures an
- * overlap from its end.
+ * A byte has a class, equal classes in a row are a run, and what the next byte of a run costs depends only on where
+ * in the run it is. So the count is a small automaton: a state says how far into which run, and an entry gives the
+ * next state and the cost. Per byte that is two loads and an addition without a branch to mispredict, which is what
+ * made a loop over runs several times slower on text rich in markup. Bytes of a character after its first are free,
+ * so a character is paid at its first byte and nothing is decoded. Costs are the same read backwards, which measures
+ * an overlap from its end.
  *
  * Diagnostics: none; any bytes may come. Depends on nothing.
  */
