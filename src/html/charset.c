@@ -19,13 +19,13 @@
 #define NAME_BYTES      40
 #define REPLACEMENT     "\xef\xbf\xbd"
 
-/* Length of the valid UTF-8 sequence at s, 0 if it is none. NUL is none: libxml2 would take it for the end. */
+/* Length of the valid UTF-8 sequence at s, 0 if it is none. */
 static size_t sequence(const unsigned char *s, size_t n)
 {
     size_t len;
 
     if (s[0] < 0x80)
-        return s[0] != 0;
+        return 1;
     if (s[0] < 0xc2 || s[0] > 0xf4)
         return 0;
     len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
@@ -136,6 +136,16 @@ static bool starts(const char *in, size_t n, const char *with, size_t k)
     return n >= k && memcmp(in, with, k) == 0;
 }
 
+/* NUL means the end to libxml2 and nothing to a reader: a blank. */
+static int result(struct buffer *made, const char **out, size_t *out_n)
+{
+    for (char *p = made->p, *end = made->p + made->n; p != NULL && (p = memchr(p, 0, (size_t)(end - p))) != NULL;)
+        *p = ' ';
+    *out = made->p == NULL ? "" : made->p;
+    *out_n = made->n;
+    return made->failed ? -1 : 0;
+}
+
 int charset_to_utf8(const char *in, size_t n, struct buffer *made, const char **out, size_t *out_n)
 {
     char name[NAME_BYTES];
@@ -147,9 +157,12 @@ int charset_to_utf8(const char *in, size_t n, struct buffer *made, const char **
     } else if (starts(in, n, "\xef\xbb\xbf", 3)) {
         repair(in + 3, n - 3, made);
     } else if (valid_prefix(in, n) == n) {
-        *out = in;
-        *out_n = n;
-        return 0;
+        if (memchr(in, 0, n) == NULL) {
+            *out = in;
+            *out_n = n;
+            return 0;
+        }
+        buffer_add(made, in, n);
     } else {
         declared(in, n, name);
         if (strncasecmp(name, "utf-8", 5) == 0 || strncasecmp(name, "utf8", 4) == 0)
@@ -158,7 +171,5 @@ int charset_to_utf8(const char *in, size_t n, struct buffer *made, const char **
             if (!convert("CP1252", in, n, made))
                 repair(in, n, made); /* a system without gconv modules */
     }
-    *out = made->p == NULL ? "" : made->p;
-    *out_n = made->n;
-    return made->failed ? -1 : 0;
+    return result(made, out, out_n);
 }

@@ -16,9 +16,15 @@ struct entry {
 
 static void put(unsigned char **buf, size_t *n, const void *p, size_t len)
 {
-    *buf = realloc(*buf, *n + len + 1);
-    if (*buf == NULL)
-        abort();
+    /* Room is the next power of two above the length, so that it needs no record. */
+    size_t room = *n == 0 ? 0 : (size_t)2 << (63 - __builtin_clzl(*n));
+    size_t want = *n + len + 1 > 64 ? (size_t)2 << (63 - __builtin_clzl(*n + len + 1)) : 128;
+
+    if (want > room) {
+        *buf = realloc(*buf, want);
+        if (*buf == NULL)
+            abort();
+    }
     if (len > 0)
         memcpy(*buf + *n, p, len);
     *n += len;
