@@ -12,11 +12,11 @@
  *                           U+0500..U+05FF (Armenian, Hebrew) and U+0800..U+2FFF (Indic, Thai, typographic marks);
  *                           3 from U+10000
  * It is deterministic, a prefix never has more than the whole, and a cut between runs changes the sum by at most one.
- * Against cl100k_base it gives 1.1 to 1.4 times the count for prose of Latin script and source code, 1.5 to 2 times
- * for Cyrillic, Thai and Hindi, 0.8 to 1.2 times for Chinese, Japanese and Korean, and as little as half for
- * base64, random letters and scripts rare on the Web; leave room for that below a model's limit. The exact
- * cl100k_base counter takes its place behind the same calls. Text that is not UTF-8 is counted safely but means
- * nothing.
+ * Measured against cl100k_base it gives 1.1 to 1.6 times the count for prose of Latin script and for source code, 1.5
+ * to 2 times for Cyrillic, Hebrew, Hindi and Thai, 0.8 to 1.2 times for Greek, Chinese, Japanese and Korean, and as
+ * little as half for base64, random letters and scripts rare on the Web: leave room for that below a model's limit.
+ * The exact cl100k_base counter takes its place behind the same calls. Text that is not UTF-8 is counted safely but
+ * means nothing.
  */
 #ifndef TEXT_TOKENS_H
 #define TEXT_TOKENS_H
