@@ -37,8 +37,10 @@ static int take_lock(struct pg *p, FILE *out, struct error *e)
 
     pg_params_init(&q, ctx);
     pg_add_int4(&q, LOCK_CLASS_MIGRATE);
-    r = pg_exec(p, "SELECT pg_try_advisory_xact_lock($1, 0), set_config('statement_timeout', '0', true),"
-                   " set_config('lock_timeout', '0', true)", &q, 0, e);
+    r = pg_exec(p,
+                "SELECT pg_try_advisory_xact_lock($1, 0), set_config('statement_timeout', '0', true),"
+                " set_config('lock_timeout', '0', true)",
+                &q, 0, e);
     got = r != NULL && pg_get_bool(r, 0, 0);
     code = r == NULL ? e->code : 0;
     PQclear(r);
@@ -79,7 +81,8 @@ static int run_text(struct pg *p, const struct migration *m, const char *sql, st
         snprintf(e->message, sizeof e->message, "migration %d (%s): %.440s", m->version, m->name, why.message);
         return code;
     }
-    return pg_run(p, "SELECT set_config('role', 'none', true), set_config('search_path', 'upload_pipeline, public', true)",
+    return pg_run(p,
+                  "SELECT set_config('role', 'none', true), set_config('search_path', 'upload_pipeline, public', true)",
                   NULL, 0, e);
 }
 
@@ -223,7 +226,7 @@ int migrate_set_status(struct pg *p, const struct migration_set *set, FILE *out,
             return e->code;
         for (int i = 0; i < PQntuples(r); i++) {
             int64_t v = pg_get_int(r, i, 0);
-            const char *note = v < 1 || v > set->n                                                    ? "unknown here"
+            const char *note = v < 1 || v > set->n                                            ? "unknown here"
                                : strcmp(pg_get_text(r, i, 2), set->list[v - 1].checksum) != 0 ? "other text"
                                                                                               : "applied";
             fprintf(out, "%4" PRId64 "  %-12s  %-24s  %s\n", v, note, pg_get_text(r, i, 3), pg_get_text(r, i, 1));
@@ -248,14 +251,17 @@ int migrate_set_check(struct pg *p, const struct migration_set *set, int oldest,
         return code;
     *version = have.version;
     if (have.version < oldest) {
-        code = have.version == 0
-                   ? reason_error(e, REASON_not_ready, ENOENT, "the database has no docmill schema")
-                   : reason_error(e, REASON_not_ready, ESTALE, "the database's schema is version %d, this binary "
-                                  "needs %d", have.version, oldest);
+        code = have.version == 0 ? reason_error(e, REASON_not_ready, ENOENT, "the database has no docmill schema")
+                                 : reason_error(e, REASON_not_ready, ESTALE,
+                                                "the database's schema is version %d, this binary "
+                                                "needs %d",
+                                                have.version, oldest);
         error_hint(e, "Run `docmilld migrate up`.");
     } else if (have.min_binary > set->n) {
-        code = reason_error(e, REASON_not_ready, ENOTSUP, "the database's schema is version %d and needs a docmill "
-                            "that knows migration %d; this one knows %d", have.version, have.min_binary, set->n);
+        code = reason_error(e, REASON_not_ready, ENOTSUP,
+                            "the database's schema is version %d and needs a docmill "
+                            "that knows migration %d; this one knows %d",
+                            have.version, have.min_binary, set->n);
         error_hint(e, "Install the newer docmill on this node too.");
     }
     return code;

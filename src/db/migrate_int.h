@@ -31,8 +31,8 @@ struct migrate_state {
 /* migrate_table.c: schema_migrations. Reading compares every checksum that the set knows. */
 int migrate_table_ensure(struct pg *p, struct error *e) MUST_CHECK;
 int migrate_table_exists(struct pg *p, bool *exists, struct error *e) MUST_CHECK;
-int migrate_table_read(struct pg *p, const struct migration_set *set, struct migrate_state *out, struct error *e)
-    MUST_CHECK;
+int migrate_table_read(struct pg *p, const struct migration_set *set, struct migrate_state *out,
+                       struct error *e) MUST_CHECK;
 int migrate_table_add(struct pg *p, const struct migration *m, struct error *e) MUST_CHECK;
 int migrate_table_remove(struct pg *p, int version, struct error *e) MUST_CHECK;
 /* 0 if every table is empty, lookup tables left aside; conflict, naming one that is not. Locks them all. */
@@ -43,7 +43,7 @@ int migrate_set_up(struct pg *p, const struct migration_set *set, FILE *out, str
 int migrate_set_down(struct pg *p, const struct migration_set *set, int to_version, bool drop_data, FILE *out,
                      struct error *e) MUST_CHECK;
 int migrate_set_status(struct pg *p, const struct migration_set *set, FILE *out, struct error *e) MUST_CHECK;
-int migrate_set_check(struct pg *p, const struct migration_set *set, int oldest, int *version, struct error *e)
-    MUST_CHECK;
+int migrate_set_check(struct pg *p, const struct migration_set *set, int oldest, int *version,
+                      struct error *e) MUST_CHECK;
 
 #endif

@@ -54,9 +54,10 @@ static int compare(const struct migration_set *set, int row, int version, const 
                             row + 1);
     if (version > set->n || strcmp(checksum, set->list[version - 1].checksum) == 0)
         return 0;
-    code = reason_error(e, REASON_conflict, EINVAL, "migration %d (%s) was applied with another text (checksum %.12s, "
-                        "here %.12s)", version, set->list[version - 1].name, checksum,
-                        set->list[version - 1].checksum);
+    code = reason_error(e, REASON_conflict, EINVAL,
+                        "migration %d (%s) was applied with another text (checksum %.12s, "
+                        "here %.12s)",
+                        version, set->list[version - 1].name, checksum, set->list[version - 1].checksum);
     error_hint(e, "A migration is never edited once it was applied: put the change into a new one, or use the binary "
                   "that made this database.");
     return code;
@@ -64,8 +65,10 @@ static int compare(const struct migration_set *set, int row, int version, const 
 
 int migrate_table_read(struct pg *p, const struct migration_set *set, struct migrate_state *out, struct error *e)
 {
-    PGresult *r = pg_exec(p, "SELECT version, checksum, min_binary FROM upload_pipeline.schema_migrations "
-                          "ORDER BY version", NULL, 0, e);
+    PGresult *r = pg_exec(p,
+                          "SELECT version, checksum, min_binary FROM upload_pipeline.schema_migrations "
+                          "ORDER BY version",
+                          NULL, 0, e);
     int code = 0;
 
     *out = (struct migrate_state){0, 0};

@@ -49,16 +49,16 @@ struct pg_options {
 
 /* Makes the object, does not connect. Never NULL (panics when out of memory). */
 struct pg *pg_new(const void *talloc_parent, const struct pg_options *o);
-void pg_close(struct pg *p);  /* drops the connection, keeps the object */
+void pg_close(struct pg *p); /* drops the connection, keeps the object */
 void pg_free(struct pg **p);
 
 int pg_connect(struct pg *p, struct error *e) MUST_CHECK; /* waits; 0 if connected (already) */
 bool pg_connected(const struct pg *p);
-uint64_t pg_epoch(const struct pg *p);          /* number of connects so far */
-/* Whether a transaction pooler is in between, as seen at connect. Then the settings below go with every transaction, and
- * what belongs to a session does not work: LISTEN, session advisory locks, SET. */
+uint64_t pg_epoch(const struct pg *p); /* number of connects so far */
+/* Whether a transaction pooler is in between, as seen at connect. Then role, search path and limits go with every
+ * transaction, and what belongs to a session does not work: LISTEN, session advisory locks, SET. */
 bool pg_pooled(const struct pg *p);
-const char *pg_sqlstate(const struct pg *p);    /* of the last failed statement, five characters, "" if none */
+const char *pg_sqlstate(const struct pg *p); /* of the last failed statement, five characters, "" if none */
 
 /* ---- parameters ---- */
 
@@ -80,11 +80,11 @@ void pg_add_int4(struct pg_params *p, int32_t v);
 void pg_add_int2(struct pg_params *p, int16_t v);
 void pg_add_bool(struct pg_params *p, bool v);
 void pg_add_float8(struct pg_params *p, double v);
-void pg_add_text(struct pg_params *p, const char *s);            /* NULL: SQL NULL; copied */
+void pg_add_text(struct pg_params *p, const char *s);             /* NULL: SQL NULL; copied */
 void pg_add_text_n(struct pg_params *p, const char *s, size_t n); /* not copied */
 void pg_add_jsonb(struct pg_params *p, const char *json);
 void pg_add_uuid(struct pg_params *p, const struct uuid *u);
-void pg_add_bytea(struct pg_params *p, const void *b, size_t n);  /* not copied */
+void pg_add_bytea(struct pg_params *p, const void *b, size_t n);                       /* not copied */
 void pg_add_vector(struct pg_params *p, const struct pg *pg, const float *v, int dim); /* pgvector, binary */
 
 /* A one-dimensional binary array, grown element by element, then added as a parameter. Freed with its talloc ctx. For
@@ -103,8 +103,17 @@ void pg_add_array(struct pg_params *p, const struct pg_array *a);
 
 /* Type numbers that are fixed in PostgreSQL's catalogue. */
 enum {
-    PG_BOOL = 16, PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_INT4 = 23, PG_TEXT = 25, PG_FLOAT4 = 700,
-    PG_FLOAT8 = 701, PG_TIMESTAMPTZ = 1184, PG_UUID = 2950, PG_JSONB = 3802,
+    PG_BOOL = 16,
+    PG_BYTEA = 17,
+    PG_INT8 = 20,
+    PG_INT2 = 21,
+    PG_INT4 = 23,
+    PG_TEXT = 25,
+    PG_FLOAT4 = 700,
+    PG_FLOAT8 = 701,
+    PG_TIMESTAMPTZ = 1184,
+    PG_UUID = 2950,
+    PG_JSONB = 3802,
     PG_UUID_ARRAY = 2951,
 };
 Oid pg_vector_type(const struct pg *p); /* pgvector's own, read at connect; 0 if the extension is absent */
@@ -119,8 +128,8 @@ Oid pg_vector_type(const struct pg *p); /* pgvector's own, read at connect; 0 if
 PGresult *pg_exec(struct pg *p, const char *sql, const struct pg_params *params, int64_t deadline_ms,
                   struct error *e) MUST_CHECK;
 /* The same for statements without a result. */
-int pg_run(struct pg *p, const char *sql, const struct pg_params *params, int64_t deadline_ms, struct error *e)
-    MUST_CHECK;
+int pg_run(struct pg *p, const char *sql, const struct pg_params *params, int64_t deadline_ms,
+           struct error *e) MUST_CHECK;
 int pg_begin(struct pg *p, struct error *e) MUST_CHECK;
 /* 0; or an error, and then *unknown says whether the commit may have happened after all. */
 int pg_commit(struct pg *p, bool *unknown, struct error *e) MUST_CHECK;
@@ -143,23 +152,24 @@ int pg_submit(struct pg *p, const char *sql, const struct pg_params *params, int
 int pg_submit_as(struct pg *p, const char *claims_json, const char *sql, const struct pg_params *params,
                  int64_t deadline_ms, pg_callback cb, void *arg, struct error *e) MUST_CHECK;
 bool pg_busy(const struct pg *p);
-int pg_fd(const struct pg *p);         /* -1: none now; may change at every pg_process */
-short pg_events(const struct pg *p);   /* POLLIN | POLLOUT */
-int64_t pg_wakeup_ms(const struct pg *p); /* monotonic time at which pg_process must be called anyway; -1: none */
+int pg_fd(const struct pg *p);                /* -1: none now; may change at every pg_process */
+short pg_events(const struct pg *p);          /* POLLIN | POLLOUT */
+int64_t pg_wakeup_ms(const struct pg *p);     /* monotonic time at which pg_process must be called anyway; -1: none */
 void pg_process(struct pg *p, short revents); /* moves on; may call the callback; also expires deadlines */
 /* Next NOTIFY that arrived (channel and payload copied and cut to size), false if none. Call after pg_process. A new
  * epoch listens to nothing: LISTEN again, then look once at what may have been missed. */
 bool pg_notification(struct pg *p, char channel[64], char payload[256]);
 
 /* ---- reading results (binary) ----
- * A column of another type than its reader, or a cell that is not there, is our bug: panic. numeric has no reader: cast.
+ * A column of another type than its reader, or a cell that is not there, is our bug: panic. numeric has no reader:
+ * cast.
  */
 
-int64_t pg_get_int(const PGresult *r, int row, int col); /* int2, int4, int8, oid; 0 for NULL */
+int64_t pg_get_int(const PGresult *r, int row, int col);  /* int2, int4, int8, oid; 0 for NULL */
 double pg_get_float(const PGresult *r, int row, int col); /* float4, float8 */
 bool pg_get_bool(const PGresult *r, int row, int col);
 void pg_get_uuid(const PGresult *r, int row, int col, struct uuid *out); /* zeros for NULL */
-const char *pg_get_text(const PGresult *r, int row, int col); /* NUL-terminated, NULL for NULL */
+const char *pg_get_text(const PGresult *r, int row, int col);            /* NUL-terminated, NULL for NULL */
 const uint8_t *pg_get_bytes(const PGresult *r, int row, int col, size_t *n);
 int64_t pg_get_time_ms(const PGresult *r, int row, int col); /* timestamptz as Unix milliseconds */
 bool pg_is_null(const PGresult *r, int row, int col);

@@ -111,9 +111,9 @@ static Oid array_type(Oid element)
 {
     static const struct {
         Oid element, array;
-    } types[] = {{PG_BOOL, 1000},  {PG_BYTEA, 1001}, {PG_INT2, 1005},   {PG_INT4, 1007},        {PG_TEXT, 1009},
-                 {PG_INT8, 1016},  {PG_FLOAT4, 1021}, {PG_FLOAT8, 1022}, {PG_TIMESTAMPTZ, 1185}, {PG_UUID, 2951},
-                 {PG_JSONB, 3807}};
+    } types[] = {{PG_BOOL, 1000},        {PG_BYTEA, 1001}, {PG_INT2, 1005},   {PG_INT4, 1007},
+                 {PG_TEXT, 1009},        {PG_INT8, 1016},  {PG_FLOAT4, 1021}, {PG_FLOAT8, 1022},
+                 {PG_TIMESTAMPTZ, 1185}, {PG_UUID, 2951},  {PG_JSONB, 3807}};
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (types[i].element == element)

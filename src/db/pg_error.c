@@ -20,16 +20,16 @@ static const struct {
     enum reason reason;
     int code;
 } sqlstates[] = {
-    {"40001", REASON_db_conflict, EAGAIN}, /* serialization_failure */
-    {"40P01", REASON_db_conflict, EAGAIN}, /* deadlock_detected */
-    {"55P03", REASON_db_conflict, EAGAIN}, /* lock_not_available */
-    {"57014", REASON_db_timeout, ETIMEDOUT}, /* query_canceled: statement_timeout, or an operator */
-    {"57P", REASON_db_unavailable, ECONNABORTED}, /* shutdown, starting up, terminated */
+    {"40001", REASON_db_conflict, EAGAIN},          /* serialization_failure */
+    {"40P01", REASON_db_conflict, EAGAIN},          /* deadlock_detected */
+    {"55P03", REASON_db_conflict, EAGAIN},          /* lock_not_available */
+    {"57014", REASON_db_timeout, ETIMEDOUT},        /* query_canceled: statement_timeout, or an operator */
+    {"57P", REASON_db_unavailable, ECONNABORTED},   /* shutdown, starting up, terminated */
     {"25P03", REASON_db_unavailable, ECONNABORTED}, /* idle_in_transaction_session_timeout */
-    {"25006", REASON_db_unavailable, EROFS}, /* read_only_sql_transaction: a standby answers */
-    {"08", REASON_db_unavailable, ECONNABORTED}, /* connection exceptions, as a pooler reports them */
-    {"53", REASON_db_unavailable, ENOSPC},  /* disk full, out of memory, too many connections */
-    {"58", REASON_db_unavailable, EIO},  /* the server's own input or output failed */
+    {"25006", REASON_db_unavailable, EROFS},        /* read_only_sql_transaction: a standby answers */
+    {"08", REASON_db_unavailable, ECONNABORTED},    /* connection exceptions, as a pooler reports them */
+    {"53", REASON_db_unavailable, ENOSPC},          /* disk full, out of memory, too many connections */
+    {"58", REASON_db_unavailable, EIO},             /* the server's own input or output failed */
 };
 
 void pg_scrub(const struct pg_target *t, char *text)

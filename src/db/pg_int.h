@@ -44,13 +44,13 @@ struct pg_statement {
     const char *claims;             /* NULL: none */
     int64_t deadline_ms;
     bool sent;
-    bool simple;        /* several statements: simple protocol, text results */
-    bool plain;         /* ends a transaction: no settings ahead of it */
-    bool pipeline;      /* [timeout, Sync,] [settings,] [claims,] statement, Sync */
-    int syncs;          /* pipeline: Syncs not yet answered */
-    int skip;           /* results of settings and claims still to come */
-    PGresult *result;   /* the last good one, or the first error */
-    pg_callback cb;     /* event driver; NULL: waiting driver */
+    bool simple;      /* several statements: simple protocol, text results */
+    bool plain;       /* ends a transaction: no settings ahead of it */
+    bool pipeline;    /* [timeout, Sync,] [settings,] [claims,] statement, Sync */
+    int syncs;        /* pipeline: Syncs not yet answered */
+    int skip;         /* results of settings and claims still to come */
+    PGresult *result; /* the last good one, or the first error */
+    pg_callback cb;   /* event driver; NULL: waiting driver */
     void *arg;
 };
 
@@ -65,10 +65,10 @@ struct pg {
     Oid vector_type;
     char sqlstate[6];
 
-    bool pooled;  /* a transaction pooler is between: the session is not ours */
+    bool pooled;        /* a transaction pooler is between: the session is not ours */
     bool checks_client; /* the server can see that its client has gone */
-    bool dying;   /* the server said that it ends this connection */
-    bool in_tx;   /* by the server's last word */
+    bool dying;         /* the server said that it ends this connection */
+    bool in_tx;         /* by the server's last word */
     bool tx_lost; /* the connection broke inside a transaction, and the caller has not begun or rolled back since */
     int64_t session_timeout_ms; /* the statement_timeout that the session has */
     int64_t tx_timeout_ms;      /* and the one of this transaction; 0: the session's */
@@ -110,17 +110,17 @@ void pg_setup_poll(struct pg *p);      /* SETUP -> READY */
 void pg_connect_failed(struct pg *p, const struct error *e, bool again);
 
 /* pg_conn.c */
-void pg_drop(struct pg *p);            /* closes the connection at once; remembers a lost transaction */
+void pg_drop(struct pg *p);               /* closes the connection at once; remembers a lost transaction */
 int pg_step(struct pg *p, short revents); /* 1: finished */
 void pg_wish_connection(struct pg *p, int64_t until_ms);
 
 /* pg_stmt.c */
-int pg_stmt_new(struct pg *p, const char *claims, const char *sql, const struct pg_params *params,
-                int64_t deadline_ms, struct error *e) MUST_CHECK;
+int pg_stmt_new(struct pg *p, const char *claims, const char *sql, const struct pg_params *params, int64_t deadline_ms,
+                struct error *e) MUST_CHECK;
 void pg_stmt_send(struct pg *p);
 void pg_stmt_poll(struct pg *p);
-void pg_stmt_keep(struct pg *p); /* copies what belongs to the caller, since it is sent only later */
-void pg_idle_read(struct pg *p); /* READY: notifications, or the end of the connection */
+void pg_stmt_keep(struct pg *p);                   /* copies what belongs to the caller, since it is sent only later */
+void pg_idle_read(struct pg *p);                   /* READY: notifications, or the end of the connection */
 void pg_fail(struct pg *p, const struct error *e); /* ends the wish with an error */
 int64_t pg_session_timeout_ms(int64_t wait_ms);    /* the server's limit for a wait of the caller */
 

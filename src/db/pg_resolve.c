@@ -22,8 +22,8 @@
 #include <string.h>
 #include <talloc.h>
 
-#define MAX_HOSTS    16
-#define POLL_CAP_MS  16
+#define MAX_HOSTS   16
+#define POLL_CAP_MS 16
 
 /* Its own talloc root: see above. */
 struct pg_resolver {

@@ -48,8 +48,8 @@ static bool may_be_several(const char *sql)
     return semicolon != NULL && semicolon[1 + strspn(semicolon + 1, " \t\r\n;")] != '\0';
 }
 
-int pg_stmt_new(struct pg *p, const char *claims, const char *sql, const struct pg_params *params,
-                int64_t deadline_ms, struct error *e)
+int pg_stmt_new(struct pg *p, const char *claims, const char *sql, const struct pg_params *params, int64_t deadline_ms,
+                struct error *e)
 {
     int64_t now = clock_ms(), connect_until = now + p->o.connect_timeout_ms;
     struct pg_statement *s;
@@ -62,6 +62,8 @@ int pg_stmt_new(struct pg *p, const char *claims, const char *sql, const struct 
                             "the connection broke inside a transaction, which is lost");
     if (deadline_ms == 0)
         deadline_ms = now + p->o.statement_timeout_ms;
+    if (deadline_ms <= now) /* sent, it could only cost the connection */
+        return reason_error(e, REASON_db_timeout, ETIMEDOUT, "the deadline passed before the statement was sent");
     s = pg_must(talloc_zero(p, struct pg_statement));
     s->sql = sql;
     s->params = params;
@@ -114,13 +116,13 @@ static bool send_timeout(struct pg *p, struct pg_statement *s, int64_t wanted_ms
 static const char *settings_text(struct pg *p, struct pg_statement *s, int64_t wanted_ms)
 {
     char *role = p->o.role == NULL ? NULL : pg_must(PQescapeLiteral(p->conn, p->o.role, strlen(p->o.role)));
-    char *sql = talloc_asprintf(s, "SELECT set_config('search_path', 'upload_pipeline, public', true),"
-                                " set_config('statement_timeout', '%" PRId64 "', true)%s%s%s%s", wanted_ms,
-                                p->checks_client
-                                    ? ", set_config('client_connection_check_interval', '" PG_CLIENT_CHECK_MS "', true)"
-                                    : "",
-                                role == NULL ? "" : ", set_config('role', ", role == NULL ? "" : role,
-                                role == NULL ? "" : ", true)");
+    char *sql = talloc_asprintf(
+        s,
+        "SELECT set_config('search_path', 'upload_pipeline, public', true),"
+        " set_config('statement_timeout', '%" PRId64 "', true)%s%s%s%s",
+        wanted_ms,
+        p->checks_client ? ", set_config('client_connection_check_interval', '" PG_CLIENT_CHECK_MS "', true)" : "",
+        role == NULL ? "" : ", set_config('role', ", role == NULL ? "" : role, role == NULL ? "" : ", true)");
 
     PQfreemem(role);
     p->tx_timeout_ms = wanted_ms;
@@ -142,8 +144,8 @@ static bool send_all(struct pg *p, struct pg_statement *s)
     bool timeout = settings == NULL && wants_timeout(p, s, wanted_ms);
 
     if (s->simple)
-        return PQsendQuery(p->conn, settings == NULL ? s->sql
-                                                     : pg_must(talloc_asprintf(s, "%s; %s", settings, s->sql))) == 1;
+        return PQsendQuery(p->conn,
+                           settings == NULL ? s->sql : pg_must(talloc_asprintf(s, "%s; %s", settings, s->sql))) == 1;
     s->pipeline = timeout || settings != NULL || s->claims != NULL;
     if (!s->pipeline)
         return send_one(p, s->sql, s->params);

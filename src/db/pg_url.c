@@ -122,8 +122,9 @@ static int check_tls(struct pg_target *t, bool local, struct error *e)
         return 0;
     code = reason_error(e, REASON_db_unavailable, EINVAL,
                         "the database URL asks for sslmode=%s on a host that is not this machine", mode);
-    error_hint(e, "Use sslmode=verify-full with sslrootcert=FILE (the server's certificate authority), or leave sslmode "
-                  "out: verify-full is the default.");
+    error_hint(e,
+               "Use sslmode=verify-full with sslrootcert=FILE (the server's certificate authority), or leave sslmode "
+               "out: verify-full is the default.");
     return code;
 }
 

@@ -23,8 +23,8 @@ void wire_put_f64(uint8_t *out, double v);
 size_t wire_vector_size(int dim);
 void wire_put_vector(uint8_t *out, const float *v, int dim);
 
-int wire_get_int(const uint8_t *b, size_t n, int64_t *out) MUST_CHECK;   /* of 2, 4 or 8 bytes */
-int wire_get_float(const uint8_t *b, size_t n, double *out) MUST_CHECK;  /* of 4 or 8 bytes */
+int wire_get_int(const uint8_t *b, size_t n, int64_t *out) MUST_CHECK;  /* of 2, 4 or 8 bytes */
+int wire_get_float(const uint8_t *b, size_t n, double *out) MUST_CHECK; /* of 4 or 8 bytes */
 int wire_get_bool(const uint8_t *b, size_t n, bool *out) MUST_CHECK;
 int wire_get_time_ms(const uint8_t *b, size_t n, int64_t *out) MUST_CHECK; /* infinity: INT64_MAX, INT64_MIN */
 

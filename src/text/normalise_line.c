@@ -9,7 +9,7 @@
 #include "text/normalise.h"
 #include "text/normalise_line.h"
 
-/* Longer runs of backticks begin no inline code. Only the last run of a length is searched for in vain: linear time. */
+/* Longer runs of backticks begin no inline code: each length is searched in vain once a line at most. */
 #define MAX_BACKTICKS 8
 
 struct rewrite {
@@ -17,6 +17,7 @@ struct rewrite {
     size_t n;
     size_t from; /* read up to here */
     size_t to;   /* written up to here, to <= from */
+    unsigned no_close; /* bit k: no closing run of k backticks in what is left of the line */
 };
 
 static void copy(struct rewrite *r, size_t count)
@@ -70,7 +71,7 @@ static size_t code_end(struct rewrite *r, size_t len)
     size_t i = r->from + len, run;
     const char *p;
 
-    if (len > MAX_BACKTICKS)
+    if (len > MAX_BACKTICKS || (r->no_close & 1u << len) != 0)
         return 0;
     while ((p = memchr(r->s + i, '`', r->n - i)) != NULL) {
         i = (size_t)(p - r->s);
@@ -79,6 +80,7 @@ static size_t code_end(struct rewrite *r, size_t len)
         if (run == len)
             return i;
     }
+    r->no_close |= 1u << len;
     return 0;
 }
 

@@ -192,9 +192,18 @@ static void close_parts(struct api *a)
     helper_free(&a->helper);
     dbpool_free(&a->db);
     stores_free(&a->stores);
-    sd_event_source_disable_unref(a->tick_source);
-    sd_event_source_disable_unref(a->channel_source);
-    sd_event_unref(a->event);
+    a->tick_source = sd_event_source_disable_unref(a->tick_source);
+    a->channel_source = sd_event_source_disable_unref(a->channel_source);
+    a->event = sd_event_unref(a->event);
+}
+
+static void api_free(struct api *a)
+{
+    close_parts(a);
+    if (a->child.score != NULL)
+        scoreboard_free(&a->child.score);
+    talloc_free(a->child.conf);
+    talloc_free(a);
 }
 
 static int api_run(struct api *a)
@@ -225,14 +234,13 @@ int api_main(void)
     }
     if (rc != 0) {
         child_say_fatal(&a->child, &e);
-        close_parts(a);
-        talloc_free(a);
+        api_free(a);
         return EXIT_FATAL;
     }
     rc = api_run(a);
     close_parts(a);
     if (rc == 0)
         child_say_bye(&a->child);
-    talloc_free(a);
+    api_free(a);
     return rc;
 }

@@ -117,7 +117,8 @@ Test(pg_event, claims_hold_for_one_statement_only)
     struct error e = {0};
 
     cr_assert_eq(pg_submit_as(p, "{\"sub\": \"me\"}", "SELECT current_setting('request.jwt.claims')::jsonb ->> 'sub'",
-                              NULL, 0, take, &a, &e), 0);
+                              NULL, 0, take, &a, &e),
+                 0);
     loop(p, &a.calls, 1, 3000);
     cr_assert_str_eq(a.text, "me", "%s", a.e.message);
     submit(p, "SELECT '<' || current_setting('request.jwt.claims', true) || '>'", &b);

@@ -231,7 +231,8 @@ Test(pg_faults, no_message_shows_the_password)
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
         p = db_test_pg_timeouts(urls[i], 300, 300);
         cr_assert_neq(pg_connect(p, &e), 0);
-        cr_assert(strstr(e.message, password) == NULL && strstr(e.hint, password) == NULL, "%s | %s", e.message, e.hint);
+        cr_assert(strstr(e.message, password) == NULL && strstr(e.hint, password) == NULL, "%s | %s", e.message,
+                  e.hint);
         cr_assert_neq(e.message[0], '\0');
         pg_free(&p);
     }

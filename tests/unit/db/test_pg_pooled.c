@@ -16,7 +16,9 @@ TestSuite(pg_pooled, .timeout = 60);
 static struct pg *open_pooled(struct proxy **x)
 {
     struct pg *admin = db_test_pg(NULL);
-    struct pg_options o = {.application = "docmill test", .role = "dm_pooled_role", .connect_timeout_ms = 5000,
+    struct pg_options o = {.application = "docmill test",
+                           .role = "dm_pooled_role",
+                           .connect_timeout_ms = 5000,
                            .statement_timeout_ms = 5000};
 
     db_test_run(admin, "DO $$ BEGIN CREATE ROLE dm_pooled_role; EXCEPTION WHEN duplicate_object OR unique_violation "
@@ -83,9 +85,13 @@ Test(pg_pooled, nothing_is_left_in_the_session)
     struct error e = {0};
 
     expect_text(p, "SELECT " SETTINGS, 0, EXPECTED);
-    cr_assert_eq(pg_run(p, "SELECT 1; COMMIT; CREATE TEMP TABLE seen AS SELECT current_setting('statement_timeout') AS t,"
-                           " current_user AS u", NULL, 0, &e), 0, "%s", e.message);
-    cr_assert_eq(db_test_int(p, "SELECT 1; ROLLBACK; RESET ROLE; SELECT (t = '0' AND u <> 'dm_pooled_role')::int FROM seen"), 1);
+    cr_assert_eq(pg_run(p,
+                        "SELECT 1; COMMIT; CREATE TEMP TABLE seen AS SELECT current_setting('statement_timeout') AS t,"
+                        " current_user AS u",
+                        NULL, 0, &e),
+                 0, "%s", e.message);
+    cr_assert_eq(
+        db_test_int(p, "SELECT 1; ROLLBACK; RESET ROLE; SELECT (t = '0' AND u <> 'dm_pooled_role')::int FROM seen"), 1);
     pg_free(&p);
     proxy_stop(&x);
 }

@@ -52,7 +52,8 @@ Test(pg_url, tls_is_verified_for_every_host_that_is_not_this_machine)
         } else if (*rules[i].sslmode == '\0') {
             cr_assert(t != NULL && mode == NULL, "%s: %s", rules[i].url, e.message);
         } else {
-            cr_assert(t != NULL && mode != NULL && strcmp(mode, rules[i].sslmode) == 0, "%s: %s", rules[i].url, e.message);
+            cr_assert(t != NULL && mode != NULL && strcmp(mode, rules[i].sslmode) == 0, "%s: %s", rules[i].url,
+                      e.message);
         }
         talloc_free(t);
     }

@@ -106,8 +106,10 @@ Test(pg_values, arrays_of_every_type_go_through_unnest)
     pg_add_array(&q, tx);
     pg_add_array(&q, by);
     pg_add_array(&q, js);
-    r = pg_exec(p, "SELECT a, b, c, d, e, f, g, (g ->> 'i')::int FROM unnest($1, $2, $3, $4, $5, $6, $7)"
-                   " AS t(a, b, c, d, e, f, g)", &q, 0, &e);
+    r = pg_exec(p,
+                "SELECT a, b, c, d, e, f, g, (g ->> 'i')::int FROM unnest($1, $2, $3, $4, $5, $6, $7)"
+                " AS t(a, b, c, d, e, f, g)",
+                &q, 0, &e);
     cr_assert_not_null(r, "%s", e.message);
     cr_assert_eq(PQntuples(r), 300);
     for (int i = 0; i < 300; i++) {
@@ -122,7 +124,7 @@ Test(pg_values, arrays_of_every_type_go_through_unnest)
         else
             cr_assert_str_eq(pg_get_text(r, i, 4), text);
         cr_assert_arr_eq(pg_get_bytes(r, i, 5, &n), "\0x", (size_t)(i % 3));
-        cr_assert_eq(n, i % 3);
+        cr_assert_eq(n, (size_t)(i % 3));
         snprintf(text, sizeof text, "{\"i\": %d}", i);
         cr_assert_str_eq(pg_get_text(r, i, 6), text);
         cr_assert_eq(pg_get_int(r, i, 7), i);
@@ -174,12 +176,14 @@ Test(pg_values, vectors_alone_and_in_arrays)
     }
     pg_params_init(&q, p);
     pg_add_array(&q, a);
-    cr_assert_eq(pg_run(p, "INSERT INTO t SELECT ord - 1, v FROM unnest($1::vector[]) WITH ORDINALITY AS u(v, ord)", &q,
-                        0, &e), 0, "%s", e.message);
+    cr_assert_eq(
+        pg_run(p, "INSERT INTO t SELECT ord - 1, v FROM unnest($1::vector[]) WITH ORDINALITY AS u(v, ord)", &q, 0, &e),
+        0, "%s", e.message);
     pg_params_init(&q, p);
     pg_add_vector(&q, p, v, DIM); /* the last row */
     pg_add_float8(&q, (double)v[DIM - 1]);
-    r = pg_exec(p, "SELECT ord, v = $1, (v::real[])[1536] = $2::float4, v <-> $1 FROM t ORDER BY v <-> $1 LIMIT 1", &q, 0, &e);
+    r = pg_exec(p, "SELECT ord, v = $1, (v::real[])[1536] = $2::float4, v <-> $1 FROM t ORDER BY v <-> $1 LIMIT 1", &q,
+                0, &e);
     cr_assert_not_null(r, "%s", e.message);
     cr_assert_eq(pg_get_int(r, 0, 0), ROWS - 1);
     cr_assert(pg_get_bool(r, 0, 1));
@@ -193,9 +197,12 @@ Test(pg_values, times_are_unix_milliseconds)
 {
     struct pg *p = db_test_pg(NULL);
     struct error e = {0};
-    PGresult *r = pg_exec(p, "SELECT '2024-02-29 12:00:00.123999+00'::timestamptz, '1969-12-31 23:59:59.9999+00'::timestamptz,"
-                             " 'infinity'::timestamptz, '-infinity'::timestamptz, NULL::timestamptz,"
-                             " '1999-12-31 23:59:59.9995+00'::timestamptz", NULL, 0, &e);
+    PGresult *r =
+        pg_exec(p,
+                "SELECT '2024-02-29 12:00:00.123999+00'::timestamptz, '1969-12-31 23:59:59.9999+00'::timestamptz,"
+                " 'infinity'::timestamptz, '-infinity'::timestamptz, NULL::timestamptz,"
+                " '1999-12-31 23:59:59.9995+00'::timestamptz",
+                NULL, 0, &e);
 
     cr_assert_not_null(r, "%s", e.message);
     cr_assert_eq(pg_get_time_ms(r, 0, 0), 1709208000123);
@@ -208,7 +215,8 @@ Test(pg_values, times_are_unix_milliseconds)
     pg_free(&p);
 }
 
-/* How a child ends that reads column 0 of row 0 as a number. (criterion's .signal leaks, which would hide our leaks.) */
+/* How a child ends that reads column 0 of row 0 as a number. (criterion's .signal leaks, which would hide our leaks.)
+ */
 static int signal_of_reading(const char *sql)
 {
     struct pg *p = db_test_pg(NULL);

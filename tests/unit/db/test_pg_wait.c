@@ -25,8 +25,11 @@ static char *text_of(struct pg *p, const char *sql)
 
 Test(pg_wait, a_session_has_its_settings)
 {
-    struct pg_options o = {.url = db_test_url(), .application = "docmill worker", .role = "dm_test_role",
-                           .connect_timeout_ms = 5000, .statement_timeout_ms = 10000};
+    struct pg_options o = {.url = db_test_url(),
+                           .application = "docmill worker",
+                           .role = "dm_test_role",
+                           .connect_timeout_ms = 5000,
+                           .statement_timeout_ms = 10000};
     struct pg *admin = db_test_pg(NULL), *p = pg_new(NULL, &o);
 
     db_test_run(admin, "DO $$ BEGIN CREATE ROLE dm_test_role; EXCEPTION WHEN duplicate_object OR unique_violation "
@@ -44,8 +47,8 @@ Test(pg_wait, a_session_has_its_settings)
 
 Test(pg_wait, an_unknown_role_is_an_error_at_once)
 {
-    struct pg_options o = {.url = db_test_url(), .role = "dm_no_such_role", .connect_timeout_ms = 5000,
-                           .statement_timeout_ms = 5000};
+    struct pg_options o = {
+        .url = db_test_url(), .role = "dm_no_such_role", .connect_timeout_ms = 5000, .statement_timeout_ms = 5000};
     struct pg *p = pg_new(NULL, &o);
     struct error e = {0};
     int64_t began = clock_ms();
@@ -135,8 +138,8 @@ static void beat(void *arg)
 Test(pg_wait, the_tick_hook_is_called_while_waiting)
 {
     struct beat b = {0};
-    struct pg_options o = {.url = db_test_url(), .connect_timeout_ms = 5000, .statement_timeout_ms = 5000,
-                           .tick = beat, .tick_arg = &b};
+    struct pg_options o = {
+        .url = db_test_url(), .connect_timeout_ms = 5000, .statement_timeout_ms = 5000, .tick = beat, .tick_arg = &b};
     struct pg *p = pg_new(NULL, &o);
 
     db_test_int(p, "SELECT 1 FROM pg_sleep(1)");
@@ -161,8 +164,11 @@ static void intrude(void *arg)
 Test(pg_wait, the_tick_hook_cannot_use_the_connection)
 {
     struct intruder i = {0};
-    struct pg_options o = {.url = db_test_url(), .connect_timeout_ms = 5000, .statement_timeout_ms = 5000,
-                           .tick = intrude, .tick_arg = &i};
+    struct pg_options o = {.url = db_test_url(),
+                           .connect_timeout_ms = 5000,
+                           .statement_timeout_ms = 5000,
+                           .tick = intrude,
+                           .tick_arg = &i};
     struct pg *p = i.p = pg_new(NULL, &o);
 
     db_test_int(p, "SELECT 1 FROM pg_sleep(0.3)");
@@ -252,8 +258,9 @@ Test(pg_wait, several_statements_at_once_are_one_transaction)
     PGresult *r;
 
     cr_assert_neq(pg_run(p, "CREATE TEMP TABLE t (i int); INSERT INTO t VALUES (1); SELECT 1/0", NULL, 0, &e), 0);
-    r = pg_exec(p, "CREATE TEMP TABLE t (i int); INSERT INTO t VALUES (3); SELECT i, 1.5::float8, true, NULL, 'a;b' FROM t;",
-                NULL, 0, &e);
+    r = pg_exec(
+        p, "CREATE TEMP TABLE t (i int); INSERT INTO t VALUES (3); SELECT i, 1.5::float8, true, NULL, 'a;b' FROM t;",
+        NULL, 0, &e);
     cr_assert_not_null(r, "%s", e.message);
     cr_assert_eq(pg_get_int(r, 0, 0), 3);
     cr_assert_eq(pg_get_float(r, 0, 1), 1.5);
@@ -261,5 +268,18 @@ Test(pg_wait, several_statements_at_once_are_one_transaction)
     cr_assert(pg_is_null(r, 0, 3));
     cr_assert_str_eq(pg_get_text(r, 0, 4), "a;b");
     PQclear(r);
+    pg_free(&p);
+}
+
+Test(pg_wait, a_deadline_that_has_passed_sends_nothing_and_keeps_the_connection)
+{
+    struct pg *p = db_test_pg(NULL);
+    struct error e = {0};
+
+    db_test_run(p, "CREATE TEMP TABLE t (i int)");
+    cr_assert_neq(pg_run(p, "INSERT INTO t VALUES (1)", NULL, clock_ms() - 1, &e), 0);
+    cr_assert_str_eq(e.reason, "db_timeout");
+    cr_assert_eq(db_test_int(p, "SELECT count(*) FROM t"), 0);
+    cr_assert_eq(pg_epoch(p), 1);
     pg_free(&p);
 }

@@ -93,7 +93,8 @@ static void listen_now(struct proxy *x)
     x->listener = socket(x->tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     snprintf(u.sun_path, sizeof u.sun_path, "%s", x->path);
     setsockopt(x->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (x->tcp ? bind(x->listener, (struct sockaddr *)&t, sizeof t) : bind(x->listener, (struct sockaddr *)&u, sizeof u))
+    if (x->tcp ? bind(x->listener, (struct sockaddr *)&t, sizeof t)
+               : bind(x->listener, (struct sockaddr *)&u, sizeof u))
         abort();
     if (listen(x->listener, 16) != 0)
         abort();
