@@ -17,6 +17,7 @@ import pytest
 
 from harness import account, settings
 from harness.account import gone, wait_for
+from harness.daemon import free_port
 from harness.programs import build_dir
 
 HELPERS = ("helper_master", "helper_child")
@@ -345,6 +346,19 @@ def test_a_second_term_ends_within_two_seconds(master):
     assert m.ends(5) < 3
 
 
+def test_who_comes_while_it_drains_is_refused_not_left_waiting(master):
+    port = free_port()
+    m = master(COORDINATOR, pool("good-api", "api", 2), pool("stubborn"), keys={"api.listen": f"127.0.0.1:{port}"})
+    m.wait_phase("good-api", "ready")
+    m.wait_phase("stubborn", "ready")
+    socket.create_connection(("127.0.0.1", port)).close()
+    m.signal(signal.SIGTERM)
+    wait_for(lambda: all(c["pid"] == 0 for c in m.children("good-api")), 5)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    assert m.child("stubborn")["pid"], "and it still drains"
+
+
 def test_quit_kills_at_once(master):
     m = master(COORDINATOR, pool("stubborn"), pool("good"))
     m.wait_phase("stubborn", "ready")
@@ -368,15 +382,15 @@ def test_hup_keeps_everything(master):
 
 
 def test_children_die_with_a_killed_master_and_a_new_one_starts_at_once(master):
-    m = master(COORDINATOR, pool("stubborn", size=2))
-    m.wait_phase("stubborn", "ready")
+    m = master(COORDINATOR, pool("frozen", size=2))  # does not look at its channel: only the death signal reaches it
+    m.wait_phase("frozen", "ready")
     below = account.descendants(m.process.pid)
     assert len(below) == 3
     m.process.kill()
     m.process.wait(5)
     wait_for(lambda: all(gone(p) for p in below), 2, "children to die with their master")
     m.start()
-    m.wait_phase("stubborn", "ready")
+    m.wait_phase("frozen", "ready")
 
 
 # ---- hints ----
@@ -385,6 +399,15 @@ def test_children_die_with_a_killed_master_and_a_new_one_starts_at_once(master):
 def test_wake_reaches_idle_workers(master):
     m = master(COORDINATOR, pool("waker", "api"), pool("good", size=2))
     wait_for(lambda: all(c["claims"] > 3 for c in m.children("good")), 5)
+
+
+def test_a_drain_is_kept_as_a_promise_when_the_channel_is_full(master):
+    m = master(COORDINATOR, pool("sleeper"), pool("burst-api", "api"))
+    child = m.wait_phase("sleeper", "ready")
+    time.sleep(0.5)
+    m.signal(signal.SIGTERM)
+    assert 0.5 < m.ends(8) < 6
+    assert next(d for d in m.deaths() if d["pid"] == child["pid"])["exit"] == 0, "it heard of it in the end"
 
 
 # ---- the control socket against people ----

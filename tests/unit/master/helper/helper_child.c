@@ -13,6 +13,8 @@
  *   garbage...   sends bytes that are no message
  *   holder...    holds two jobs, and dies (when killed) in the middle of writing its slot
  *   waker...     api: sends WAKE every 50 ms
+ *   burst...     api: sends 3000 WAKEs at once
+ *   sleeper...   READY, then hears nothing for 2 s
  *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED
  *   lazy...      a coordinator that never answers
  *   taken...     a coordinator whose node name is taken
@@ -128,7 +130,7 @@ static void misbehave_early(void)
 
 static void misbehave(void)
 {
-    const struct channel_msg drain = {.kind = CHANNEL_DRAIN};
+    const struct channel_msg drain = {.kind = CHANNEL_DRAIN}, wake = {.kind = CHANNEL_WAKE};
     struct score_data *d;
 
     if (is("crash")) {
@@ -149,6 +151,11 @@ static void misbehave(void)
         while (true)
             pause();
     }
+    if (is("sleeper"))
+        poll(NULL, 0, 2000);
+    for (int i = 0; is("burst") && i < 3000; i++)
+        while (channel_send(self.channel, &wake) == -EAGAIN)
+            poll(NULL, 0, 1);
     while (is("frozen"))
         pause();
 }
