@@ -17,7 +17,7 @@
 
 #define REQUEST_TIMEOUT_MS 40000 /* above the server's own deadline for a statement */
 #define CONNECT_TIMEOUT_MS 5000
-#define ANSWER_MAX_BYTES   (256 * 1024 * 1024)
+#define ANSWER_MAX_BYTES   268435456UL /* 256 MB */
 
 size_t client_receive(char *p, size_t size, size_t n, void *arg)
 {

@@ -131,6 +131,8 @@ static void show_queue(const json_t *queue)
     }
     show_counts("queue", json_object_get(queue, "by_state"));
     show_counts("documents", json_object_get(queue, "by_status"));
+    if (ctl_int(queue, "oldest_queued_ms") <= 0)
+        return;
     span(ctl_int(queue, "oldest_queued_ms"), age);
     printf("oldest    %s in the queue\n", age);
 }

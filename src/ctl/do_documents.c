@@ -45,7 +45,7 @@ int do_document(struct ctl *c)
         {"job_id", "job"},
         {"status", "status"},
         {"state", "state"},
-        {"progress", "progress, %"},
+        {"progress", "progress %"},
         {"content_type", "type"},
         {"bytes", "bytes"},
         {"pages", "pages"},
@@ -55,7 +55,7 @@ int do_document(struct ctl *c)
         {"error_message", ""},
         {"error_hint", "hint"},
         {"sha256", "sha256"},
-        {"created_at", "uploaded"},
+        {"created_at", "received"},
         {"updated_at", "changed"},
     };
     json_t *d = NULL;

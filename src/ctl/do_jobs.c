@@ -8,6 +8,7 @@
 #include "ctl/lists.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -46,6 +47,22 @@ int do_jobs(struct ctl *c)
     return list_show(c, path, "jobs", columns, (int)(sizeof columns / sizeof columns[0]), add_row);
 }
 
+/* "parsed 4 ms, chunking 1 ms": the stages that one transaction passed; those that took no time are left out. */
+static char *hops_text(struct ctl *c, const json_t *hops)
+{
+    char *text = talloc_strdup(c->mem, "");
+    json_t *hop;
+    size_t i;
+
+    json_array_foreach(hops, i, hop)
+    {
+        if (ctl_int(hop, "ms") > 0)
+            text = talloc_asprintf_append(text, "%s%s %" PRId64 " ms", text[0] != '\0' ? ", " : "",
+                                          ctl_string(hop, "status"), (int64_t)ctl_int(hop, "ms"));
+    }
+    return text;
+}
+
 /* "uploaded > parse_queued", or the state if only that changed. */
 static void add_event(struct ctl *c, struct table *t, const json_t *v)
 {
@@ -59,14 +76,15 @@ static void add_event(struct ctl *c, struct table *t, const json_t *v)
     table_cell(t, moved && from[0] != '\0' ? talloc_asprintf(c->mem, "%s > %s", from, to) : to);
     table_cell(t, ctl_string(v, "to_state"));
     table_cell_number(t, ctl_int(v, "attempt"));
-    table_cell(t, ctl_string(v, "reason"));
+    table_cell(t,
+               ctl_string(v, "reason")[0] != '\0' ? ctl_string(v, "reason") : hops_text(c, json_object_get(v, "hops")));
 }
 
 static void show_events(struct ctl *c, const json_t *events)
 {
     static const struct table_column columns[] = {
         {"TIME (UTC)", TABLE_LEFT, false}, {"BY", TABLE_LEFT, false},   {"STATUS", TABLE_LEFT, true},
-        {"STATE", TABLE_LEFT, false},      {"TRY", TABLE_RIGHT, false}, {"REASON", TABLE_LEFT, true},
+        {"STATE", TABLE_LEFT, false},      {"TRY", TABLE_RIGHT, false}, {"HOW", TABLE_LEFT, true},
     };
     struct table *t = table_new(c->mem, columns, (int)(sizeof columns / sizeof columns[0]));
     json_t *v;
@@ -86,7 +104,7 @@ int do_job(struct ctl *c)
 {
     static const struct show_field fields[] = {
         {"filename", "file"},     {"job_id", "job"},        {"document_id", "document"},
-        {"status", "status"},     {"state", "state"},       {"progress", "progress, %"},
+        {"status", "status"},     {"state", "state"},       {"progress", "progress %"},
         {"attempt", "attempt"},   {"crashes", "crashes"},   {"lane", "lane"},
         {"run_at", "not before"}, {"deadline", "deadline"}, {"error_reason", "error"},
         {"error_message", ""},    {"error_hint", "hint"},   {"correlation_id", "correlation"},

@@ -17,21 +17,23 @@
 #define PIPE_WIDTH    100
 #define TEXT_WIDTH    100 /* lines longer than this are hard to read on any terminal */
 
-static void show_hit(const struct ctl *c, size_t i, const json_t *hit)
+static void show_hit(struct ctl *c, size_t i, const json_t *hit)
 {
-    bool bold = c->width > 0;
+    const char *bold = c->width > 0 ? "\033[1m" : "";
+    const char *plain = c->width > 0 ? "\033[0m" : "";
+    const char *heading = ctl_string(hit, "heading_path");
     int width = c->width == 0 ? PIPE_WIDTH : c->width < TEXT_WIDTH ? c->width : TEXT_WIDTH;
 
-    printf("%zu. %s", i + 1, bold ? "\033[1m" : "");
-    text_print(stdout, ctl_string(hit, "filename"), 0);
-    fputs(bold ? "\033[0m" : "", stdout);
-    if (ctl_string(hit, "heading_path")[0] != '\0') {
-        fputs("  ", stdout);
-        text_print(stdout, ctl_string(hit, "heading_path"), 0);
+    printf("%zu. %s", i + 1, bold);
+    text_print(stdout, ctl_string(hit, "filename"), c->width > 0 ? width - 4 : 0);
+    printf("%s\n   ", plain);
+    if (heading[0] != '\0') {
+        text_print(stdout, heading, c->width > 0 ? width - 3 : 0);
+        fputs("\n   ", stdout);
     }
     if (ctl_int(hit, "page") > 0)
-        printf("  p. %" PRId64, (int64_t)ctl_int(hit, "page"));
-    printf("  (score %.3f, document %s)\n", json_number_value(json_object_get(hit, "score")),
+        printf("page %" PRId64 ", ", (int64_t)ctl_int(hit, "page"));
+    printf("score %.3f, document %s\n", json_number_value(json_object_get(hit, "score")),
            ctl_string(hit, "document_id"));
     text_wrap(stdout, ctl_string(hit, "text"), 3, width, PASSAGE_LINES);
     putchar('\n');

@@ -245,7 +245,7 @@ static void print_cell(FILE *out, const struct table_column *c, const char *text
 
 void table_print(const struct table *t, FILE *out, int width)
 {
-    int widths[TABLE_MAX_COLUMNS];
+    int widths[TABLE_MAX_COLUMNS] = {0};
 
     for (int i = 0; i < t->n_columns; i++)
         widths[i] = text_width(t->columns[i].title);

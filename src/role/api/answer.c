@@ -107,6 +107,22 @@ static json_t *json_value_of(const PGresult *r, int row, int col)
     return j != NULL ? j : json_null();
 }
 
+static json_t *hops_value_of(const PGresult *r, int row, int col)
+{
+    json_t *pairs = json_value_of(r, row, col);
+    json_t *list = json_array();
+    json_t *pair;
+    size_t i;
+
+    json_array_foreach(pairs, i, pair)
+    {
+        json_t *status = answer_status(json_integer_value(json_array_get(pair, 0)));
+        json_array_append_new(list, json_pack("{s:o, s:O}", "status", status, "ms", json_array_get(pair, 1)));
+    }
+    json_decref(pairs);
+    return list;
+}
+
 static json_t *value_of(const PGresult *r, int row, int col, enum answer_kind kind)
 {
     struct uuid u;
@@ -142,6 +158,8 @@ static json_t *value_of(const PGresult *r, int row, int col, enum answer_kind ki
         return hex_value_of(r, row, col);
     case AS_JSON:
         return json_value_of(r, row, col);
+    case AS_HOPS:
+        return hops_value_of(r, row, col);
     case AS_NOTHING:
         break;
     }

@@ -26,6 +26,7 @@ enum answer_kind {
     AS_ACTOR,
     AS_HEX,
     AS_JSON,
+    AS_HOPS,    /* [[status, ms], ...] as [{"status", "ms"}, ...] */
     AS_NOTHING, /* read by the handler itself */
 };
 

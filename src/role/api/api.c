@@ -22,6 +22,7 @@
 #include "core/reason.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <talloc.h>
@@ -50,14 +51,30 @@ static const char *note_of(const struct api *a, bool database, int storage)
     return storage == 0 ? "the blob store does not work" : "";
 }
 
+/* Resident less shared pages; 0 if it cannot be read. */
+static int64_t private_bytes(void)
+{
+    long long pages[3] = {0};
+    FILE *f = fopen("/proc/self/statm", "re");
+    int n;
+
+    if (f == NULL)
+        return 0;
+    n = fscanf(f, "%lld %lld %lld", &pages[0], &pages[1], &pages[2]);
+    fclose(f);
+    return n == 3 ? (pages[1] - pages[2]) * sysconf(_SC_PAGESIZE) : 0;
+}
+
 static void process_score(struct api *a)
 {
+    int64_t memory = private_bytes();
     const char *why = "";
     bool database = dbpool_ok(a->db);
     int storage = stores_state(a->stores, &why);
     struct score_data *d = score_begin(a->child.score);
 
     d->beat_ms = clock_ms();
+    d->private_bytes = memory;
     d->db_ok = database;
     d->storage_ok = storage;
     snprintf(d->note, sizeof d->note, "%s", note_of(a, database, storage));

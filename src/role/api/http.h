@@ -15,7 +15,7 @@
 #include "api/api.h"
 
 #define HTTP_MIN_BYTES_PER_S 1024
-#define HTTP_DISCARD_MAX     (1024 * 1024) /* bytes of a refused body that are read for the sake of the connection */
+#define HTTP_DISCARD_MAX     1048576L /* bytes of a refused body that are read for the sake of the connection */
 
 struct http *http_new(struct api *api, struct error *e) MUST_CHECK;
 /* Takes no more connections; idle ones are closed. */

@@ -53,7 +53,7 @@ static const struct answer_column more_columns[] = {{"correlation_id", AS_UUID},
 static const struct answer_column event_columns[] = {
     {"id", AS_INT},           {"at", AS_TIME},        {"from_status", AS_STATUS}, {"to_status", AS_STATUS},
     {"from_state", AS_STATE}, {"to_state", AS_STATE}, {"lease", AS_INT},          {"attempt", AS_INT},
-    {"actor", AS_ACTOR},      {"reason", AS_TEXT},    {"hops", AS_JSON},
+    {"actor", AS_ACTOR},      {"reason", AS_TEXT},    {"hops", AS_HOPS},
 };
 
 #define N(array)   ((int)(sizeof(array) / sizeof(array)[0]))
@@ -136,14 +136,18 @@ int jobs_get(struct request *r, struct error *e)
     return request_wait_db(r, get_rows, NULL, e);
 }
 
+/* The function's own words say in which state the job is: "job is done already (SQLSTATE DM003)". */
 void job_sqlstate(const char *sqlstate, struct error *e)
 {
-    struct error had = *e;
+    const struct error had = *e;
+    size_t n;
 
     if (strcmp(sqlstate, "DM003") != 0)
         return;
-    reason_error(e, REASON_conflict, EBUSY, NULL);
-    error_hint(e, "%s", had.hint[0] != '\0' ? had.hint : "GET the job to see where it is.");
+    n = strcspn(had.message, "(");
+    while (n > 0 && had.message[n - 1] == ' ')
+        n--;
+    reason_error(e, REASON_conflict, EBUSY, "The %.*s.", (int)n, had.message);
 }
 
 int job_moved(struct request *r, const PGresult *res, struct error *e)

@@ -14,8 +14,8 @@
 #include <systemd/sd-event.h>
 
 #define LINGER_MS        3000
-#define LINGER_MAX_BYTES (64 * 1024 * 1024)
-#define LINGER_MAX       128 /* at once; more are closed the hard way */
+#define LINGER_MAX_BYTES 67108864L /* 64 MB */
+#define LINGER_MAX       128       /* at once; more are closed the hard way */
 
 struct lingerers;
 

@@ -82,7 +82,7 @@ static int parse_id(const char *id, size_t len, struct uuid *out, struct error *
     if (len == UUID_TEXT_LEN)
         memcpy(text, id, len);
     if (uuid_parse(text, out) != 0) {
-        reason_error(e, REASON_bad_request, EINVAL, "The id in the path is not a UUID.");
+        reason_error(e, REASON_bad_request, EINVAL, "The id is not a UUID.");
         error_hint(e, "Ids are as the upload answered them: 36 characters, hex digits and hyphens.");
         return -EINVAL;
     }
