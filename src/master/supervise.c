@@ -89,6 +89,15 @@ static void relay_wake(struct master *m, const struct channel_msg *msg)
     m->next_wake = (m->next_wake + 1) % m->n_slots;
 }
 
+/* Work that came to this node: the coordinator tells the other nodes. */
+static void tell_coordinator(struct master *m, const struct channel_msg *msg)
+{
+    struct child_slot *c = coordinator_slot(m);
+
+    if (c != NULL)
+        (void)channel_send(c->channel, msg);
+}
+
 static void record_ready(struct child_slot *s)
 {
     struct master *m = s->master;
@@ -114,6 +123,8 @@ static void record_message(struct child_slot *s, const struct channel_msg *msg)
     case CHANNEL_WAKE:
         if (role_of(m, s) != POOL_WORKER)
             relay_wake(m, msg);
+        if (role_of(m, s) == POOL_API)
+            tell_coordinator(m, msg);
         return;
     case CHANNEL_BYE:
         s->asked = true;

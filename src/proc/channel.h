@@ -6,7 +6,8 @@
  * Nobody blocks on the channel: a full socket is -EAGAIN, and what is sent is a hint or is sent again.
  *
  *   child -> master   READY          pool slot is connected and can take work
- *                     WAKE           there is work for workers (lane), from api and coordinator
+ *                     WAKE           there is work for workers (lane), from api (then the coordinator hears it too)
+ *                                    or from the coordinator
  *                     BYE            drained, will exit now
  *                     FATAL          cannot go on, with the reason (start-up failures)
  *                     RELEASED       coordinator: the dead child's jobs were released (serial, jobs)

@@ -396,9 +396,16 @@ def test_children_die_with_a_killed_master_and_a_new_one_starts_at_once(master):
 # ---- hints ----
 
 
-def test_wake_reaches_idle_workers(master):
+def test_wake_reaches_idle_workers_and_the_coordinator(master):
     m = master(COORDINATOR, pool("waker", "api"), pool("good", size=2))
     wait_for(lambda: all(c["claims"] > 3 for c in m.children("good")), 5)
+    wait_for(lambda: m.child("coordinator")["claims"] > 3, 5)
+
+
+def test_the_coordinators_own_wake_does_not_come_back_to_it(master):
+    m = master(pool("waker-coordinator", "coordinator"), pool("good"))
+    wait_for(lambda: m.child("good")["claims"] > 5, 5)
+    assert m.child("waker-coordinator")["claims"] == 0
 
 
 def test_a_drain_is_kept_as_a_promise_when_the_channel_is_full(master):
