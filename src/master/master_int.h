@@ -93,6 +93,7 @@ struct master {
     struct policy_limits limits;
     struct stop_plan stop;
     bool ready;       /* READY=1 was said */
+    bool stopping;    /* STOPPING=1 was said */
     bool coordinated; /* a coordinator has been ready: this node's name and its schema are ours to use */
     bool refused;     /* the last coordinator said that they are not */
     bool failed;      /* the daemon ends because it cannot do its work */

@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,6 +114,11 @@ static void process_notify(struct master *m)
     if (strcmp(text, m->status_text) != 0) {
         memcpy(m->status_text, text, sizeof text);
         sd_notifyf(0, "STATUS=%s", text);
+    }
+    if (m->stop.mode != STOP_NONE && !m->stopping) {
+        m->stopping = true;
+        sd_notifyf(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64,
+                   (m->stop.all_by_ms - clock_ms() + STOP_GIVE_UP_MS) * 1000);
     }
     if (m->ready || m->stop.mode != STOP_NONE)
         return;
@@ -227,7 +233,6 @@ int master_run(const struct master_options *o)
                  LOG_I(m->n_slots), "listen", m->listen_address, NULL);
         supervise_process(m); /* the first children; from here on, events lead */
         r = sd_event_loop(m->event);
-        sd_notify(0, "STOPPING=1");
         log_info("master", "stopped", "deaths", LOG_I(m->totals.deaths), NULL);
         if (m->failed)
             r = -ECANCELED;

@@ -37,7 +37,7 @@ def helpers():
 class Master:
     """One helper_master in a directory of its own."""
 
-    def __init__(self, helpers, programs, pools, keys=None):
+    def __init__(self, helpers, programs, pools, keys=None, notify=False):
         self.helpers, self.programs = helpers, programs
         self.dir = tempfile.mkdtemp(prefix="dm-sv-", dir="/tmp")
         os.chmod(self.dir, 0o755)
@@ -51,11 +51,18 @@ class Master:
         account.give_to_account(self.dir)
         os.chmod(self.dir + "/conf", 0o600)
         self.process = None
+        self.notify = None
+        if notify:
+            self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.notify.bind(self.dir + "/notify")
+            self.notify.settimeout(10)
+            os.chmod(self.dir + "/notify", 0o666)
         self.start()
 
     def _environment(self):
         log = f"log_path={self.sanitizer_dir}/report"
-        return {"ASAN_OPTIONS": f"{log}:detect_leaks=1", "LSAN_OPTIONS": log, "UBSAN_OPTIONS": log}
+        more = {"NOTIFY_SOCKET": self.dir + "/notify"} if self.notify else {}
+        return {"ASAN_OPTIONS": f"{log}:detect_leaks=1", "LSAN_OPTIONS": log, "UBSAN_OPTIONS": log, **more}
 
     def start(self):
         with open(self.dir + "/log", "ab") as log:
@@ -153,8 +160,8 @@ COORDINATOR = pool("coordinator", "coordinator")
 def master(helpers, programs):
     made = []
 
-    def make(*pools, keys=None):
-        made.append(Master(helpers, programs, list(pools), keys))
+    def make(*pools, keys=None, notify=False):
+        made.append(Master(helpers, programs, list(pools), keys, notify))
         return made[-1]
 
     yield make
@@ -391,6 +398,36 @@ def test_children_die_with_a_killed_master_and_a_new_one_starts_at_once(master):
     wait_for(lambda: all(gone(p) for p in below), 2, "children to die with their master")
     m.start()
     m.wait_phase("frozen", "ready")
+
+
+# ---- systemd ----
+
+
+def heard(m, wanted):
+    """Reads what systemd is told until wanted comes; everything so far."""
+    said = []
+    while not any(wanted in text for text in said):
+        said.append(m.notify.recv(4096).decode())
+    return said
+
+
+def test_systemd_hears_ready_when_every_pool_can_serve(master):
+    m = master(COORDINATOR, pool("good", size=2), notify=True)
+    said = heard(m, "READY=1")
+    assert said[-1] == "READY=1"
+    assert "STATUS=running: ready are coordinator 1/1, good " in said[-2], said
+    m.signal(signal.SIGTERM)
+    stopping = heard(m, "STOPPING=1")[-1]
+    assert "EXTEND_TIMEOUT_USEC=" in stopping
+    assert m.ends(5) < 2
+
+
+def test_systemd_hears_ready_late_and_why_when_a_pool_cannot(master):
+    m = master(COORDINATOR, pool("fatal"), keys={"supervise.ready_timeout": "2s"}, notify=True)
+    said = heard(m, "READY=1")
+    assert any(text == "STATUS=degraded: ready are coordinator 1/1, fatal 0/1" for text in said), said
+    assert m.status()["uptime_ms"] >= 2000
+    assert not m.health()["ready"]["ok"]
 
 
 # ---- hints ----
