@@ -16,7 +16,7 @@
  *   (A) check_write    no write of an old lease takes effect; none after a cancel
  *   (B) write_move     at most one committed completion of a job; only moves that the state table allows
  *   (C) check_visible  a reader sees the whole of one complete generation, or nothing, and never an older one again
- *   (D) check_attempt  an attempt is charged only for work that was begun, or for a lease that ended without evidence
+ *   (D) check_attempt  an attempt is charged only for work that was begun, or for a deadline that passed
  *   (E) let_go         a worker never lets go of a job that is still its own
  *   (F) Monitor, ltl   whatever happened, every job is finally at an end and no lock is left; nothing goes in circles
  *
@@ -492,21 +492,27 @@ end_server:
 
 /* ---- coordinator and leader ---- */
 
-#define R_DEAD_CHILD 1 /* its master says so, with the scoreboard as evidence of what was begun */
-#define R_BLIND      2 /* a dead node, or a deadline that passed: no evidence */
+#define R_DEAD_CHILD 1 /* its master says so; the scoreboard is the evidence of what was begun, and of whose fault it was */
+#define R_DEAD_NODE  2 /* or one cut off and taken for dead: never a document's fault */
+#define R_EXPIRED    3 /* the deadline passed: the attempt stays charged, and nobody asks whether it was begun */
+
+#ifdef BUG_NO_REFUND
+#define REFUNDS       0
+#define MAY_CHARGE(j) 1
+#else
+#define REFUNDS       1
+#define MAY_CHARGE(j) (job[j].begun_lease == job[j].lease)
+#endif
 
 /* Reads, decides, and only then writes: the row may have moved on in between. */
 inline rescue_write(j_)
 {
     if
-    :: kind == R_DEAD_CHILD && job[j_].begun_lease != job[j_].lease ->
-#ifndef BUG_NO_REFUND
-        job[j_].attempt--
-#else
-        skip
-#endif
-    :: kind == R_BLIND && job[j_].begun_lease != job[j_].lease -> job[j_].blind++
-    :: else
+    :: kind == R_DEAD_CHILD && REFUNDS -> job[j_].attempt-- /* not begun, or not the document's fault */
+    :: kind == R_DEAD_CHILD && MAY_CHARGE(j_)
+    :: kind == R_DEAD_NODE -> job[j_].attempt--
+    :: kind == R_EXPIRED && job[j_].begun_lease != job[j_].lease -> job[j_].blind++
+    :: kind == R_EXPIRED && job[j_].begun_lease == job[j_].lease
     fi;
 #ifndef BUG_RESCUE_KEEPS_LEASE
     job[j_].lease++;
@@ -540,7 +546,8 @@ inline rescue_read(j_)
     target = j_ + 1;
     if
     :: !OWNER_LIVES(j_) -> kind = R_DEAD_CHILD
-    :: kind = R_BLIND
+    :: !OWNER_LIVES(j_) || IN_HAND(j_) -> kind = R_DEAD_NODE
+    :: kind = R_EXPIRED
     fi
 }
 
