@@ -21,7 +21,7 @@ static const struct verb verbs[] = {
      "Wait until documents are finished: those named, or all of yours.",
      "  ID             a document's or a job's id; without one: every document of yours\n"
      "  --timeout TIME give up after this (90, 90s, 5m, 1h); exit code 6\n"
-     "Exit code 1: a document that was waited for has failed.\n",
+     "Exit code 1: a document that was waited for has failed or, if it was named, was cancelled.\n",
      "  docmillctl wait --timeout 10m\n"
      "  docmillctl wait a698c713-e458-5325-b103-a62a7882830a\n"},
     {"search", "TEXT... [-n|--limit N]", "api", do_search,

@@ -1,0 +1,286 @@
+"""test_ctl.py - docmillctl against a running daemon: what it prints, and its exit codes"""
+
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import fcntl
+import termios
+import time
+
+import psycopg
+import pytest
+
+from harness import account
+from harness.cluster import Cluster
+from harness.daemon import Daemon
+
+TEXT = "# Sailing\n\nA yacht needs wind, a rudder and a crew.\n\n## Knots\n\nA bowline makes a fixed loop.\n"
+OK, FAILED, USAGE, UNREACHABLE, REFUSED, SERVER, TIMEOUT = range(7)
+
+
+@pytest.fixture(scope="module")
+def shared(programs, cluster):
+    database = cluster.create_database()
+    one = Daemon(programs, database, {"limits.max_upload": "1MB"})
+    try:
+        one.migrate()
+        one.start()
+        yield one
+    finally:
+        one.close()
+        database.drop()
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A factory of files that the daemon's account can read."""
+    os.chmod(tmp_path, 0o755)
+    for parent in list(tmp_path.parents)[:3]:
+        if parent.stat().st_uid == os.geteuid() and str(parent) not in ("/", "/tmp"):
+            os.chmod(parent, 0o755)
+
+    def make(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        os.chmod(path, 0o644)
+        return str(path)
+
+    return make
+
+
+def ctl(one, *arguments, **more):
+    return one.ctl(*arguments, check=False, as_json=False, **more)
+
+
+def on_terminal(one, *arguments, columns=80, limit=60):
+    """Runs docmillctl on a terminal; (exit code, everything it showed)."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = account.popen([f"{one.programs}/docmillctl", "--run-dir", one.run_dir, *arguments],
+                            stdout=follower, stderr=follower)
+    os.close(follower)
+    shown, end = b"", time.monotonic() + limit
+    while time.monotonic() < end:
+        if select.select([leader], [], [], 0.1)[0]:
+            try:
+                shown += os.read(leader, 65536)
+                continue
+            except OSError:
+                break
+        if process.poll() is not None:
+            break
+    os.close(leader)
+    return process.wait(10), shown.decode()
+
+
+# --- the whole way
+
+
+def test_upload_wait_search(shared, files):
+    up = ctl(shared, "upload", files("sailing.md", TEXT))
+    assert up.returncode == OK, up.stderr
+    verdict, document, path = up.stdout.split()
+    assert verdict == "accepted" and path.endswith("sailing.md")
+    assert ctl(shared, "wait", document, "--timeout", "60s").returncode == OK
+    found = ctl(shared, "search", "fixed", "loop", "-n", "1")
+    assert found.returncode == OK and "sailing.md" in found.stdout and "Knots" in found.stdout
+    assert "A bowline makes a fixed loop." in found.stdout and document in found.stdout
+    again = ctl(shared, "upload", files("copy.md", TEXT))
+    assert again.returncode == OK and again.stdout.startswith("known     " + document)
+    shown = ctl(shared, "document", document)
+    assert re.search(r"^status +complete$", shown.stdout, re.M) and "sailing.md" in shown.stdout
+    job = ctl(shared, "job", document)
+    assert re.search(r"worker +uploaded > complete +done", job.stdout), job.stdout
+    listed = ctl(shared, "documents")
+    assert listed.stdout.startswith("DOCUMENT") and document in listed.stdout
+
+
+def test_many_files_in_parallel(shared, files):
+    paths = [files(f"{i}.txt", f"file number {i}\n") for i in range(40)]
+    done = ctl(shared, "upload", "--jobs", "8", "--lane", "bulk", *paths)
+    assert done.returncode == OK and done.stdout.count("accepted") == 40, done.stderr
+    assert ctl(shared, "wait", "--timeout", "90").returncode == OK
+    names = {d["filename"] for d in shared.ctl("documents", "-n", "1000")}
+    assert {f"{i}.txt" for i in range(40)} <= names
+
+
+def test_json_everywhere(shared, files):
+    (up,) = shared.ctl("upload", files("j.md", "# J\n\njson words\n"))
+    assert up["created"] is True and up["file"].endswith("j.md")
+    shared.ctl("wait", up["document_id"])
+    assert shared.ctl("document", up["document_id"])["status"] == "complete"
+    assert shared.ctl("job", up["job_id"])["events"][-1]["to_status"] == "complete"
+    assert shared.ctl("search", "json", "words")[0]["document_id"] == up["document_id"]
+    assert shared.ctl("jobs", "--state", "done")[0]["state"] == "done"
+    assert shared.ctl("health")["ok"] is True and shared.ctl("status")["pools"]
+    assert set(shared.ctl("version")) == {"docmillctl", "docmilld"}
+    failed = shared.ctl("job", "00000000-0000-0000-0000-000000000001", check=False)
+    assert failed.returncode == REFUSED and failed.stdout == ""
+    assert json.loads(failed.stderr)["reason"] == "not_found"
+
+
+def test_retry_cancel_delete(shared, files):
+    (up,) = shared.ctl("upload", files("r.md", "# R\n\nremove me\n"))
+    shared.ctl("wait", up["document_id"])
+    refused = ctl(shared, "retry", up["document_id"])
+    assert refused.returncode == REFUSED and "job is done" in refused.stderr, refused.stderr
+    assert ctl(shared, "cancel", up["job_id"]).returncode == REFUSED
+    assert ctl(shared, "delete", up["document_id"]).stdout == f"deleted {up['document_id']}\n"
+    assert ctl(shared, "document", up["document_id"]).returncode == REFUSED
+
+
+# --- refusals
+
+
+def test_a_bad_file_does_not_stop_the_others(shared, files):
+    done = ctl(shared, "upload", files("empty.txt", b""), files("good.md", "# Good\n"), files("bin.dat", b"\0\1\2\3" * 50))
+    assert done.returncode == REFUSED
+    assert done.stdout.startswith("accepted") and "good.md" in done.stdout
+    assert "empty.txt: The file is empty." in done.stderr and "bin.dat" in done.stderr and "hint:" in done.stderr
+    assert "1 of 3 files uploaded" in done.stderr
+
+
+def test_a_file_over_the_limit(shared, files):
+    done = ctl(shared, "upload", files("large.txt", b"a" * 30 * 1024 * 1024))
+    assert done.returncode == REFUSED and "larger than 1048576 bytes" in done.stderr, done.stderr
+
+
+def test_files_that_are_none(shared, tmp_path):
+    done = ctl(shared, "upload", "/nonexistent.md")
+    assert done.returncode == USAGE and "/nonexistent.md: No such file or directory" in done.stderr
+    done = ctl(shared, "upload", "/tmp")
+    assert done.returncode == USAGE and "is a directory" in done.stderr and "hint:" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["nope"], ["upload"], ["upload", "--jobs", "0", "x"], ["upload", "--lane", "fast", "x"], ["search"],
+    ["jobs", "--state", "nonsense"], ["wait", "--timeout", "soon"], ["document"], ["document", "a", "b"],
+    ["status", "--nope"], ["documents", "-n"], ["--run-dir"],
+])
+def test_wrong_command_lines(shared, arguments):
+    done = account.run([f"{shared.programs}/docmillctl", *arguments], check=False)
+    assert done.returncode == USAGE and done.stderr.startswith("docmillctl: ") and done.stdout == ""
+
+
+def test_help_teaches(shared):
+    top = account.run([f"{shared.programs}/docmillctl", "--help"]).stdout
+    for code in range(7):
+        assert re.search(rf"^  {code}  \w", top, re.M), "exit codes are documented"
+    for verb in re.findall(r"^  ([a-z]+)  +[A-Z]", top, re.M):
+        for form in (["help", verb], [verb, "--help"]):
+            text = account.run([f"{shared.programs}/docmillctl", *form]).stdout
+            assert text.startswith(f"usage: docmillctl {verb}") and f"  docmillctl {verb}" in text.split("Example")[1]
+
+
+# --- no daemon
+
+
+def test_no_daemon(shared, files):
+    for arguments in (["status"], ["health"], ["jobs"], ["upload", files("x.md", "x\n")], ["wait"], ["stop"]):
+        done = account.run([f"{shared.programs}/docmillctl", "--run-dir", "/nonexistent", *arguments], check=False)
+        assert done.returncode == UNREACHABLE, (arguments, done)
+        assert "/nonexistent/" in done.stderr and "hint:" in done.stderr and "start" in done.stderr
+    done = account.run([f"{shared.programs}/docmillctl", "--run-dir", "/nonexistent", "version"])
+    assert "does not run" in done.stdout
+
+
+def test_run_dir_comes_from_the_environment_or_the_configuration(shared):
+    program = f"{shared.programs}/docmillctl"
+    assert account.run([program, "health"], env={"DOCMILL_RUN_DIR": shared.run_dir}).returncode == OK
+    assert account.run([program, "-c", shared.conf, "health"]).returncode == OK
+    assert account.run([program, "health", "--config=" + shared.conf]).returncode == OK
+    missing = account.run([program, "-c", "/nonexistent.conf", "health"], check=False)
+    assert missing.returncode == USAGE and "/nonexistent.conf" in missing.stderr
+
+
+def test_stop_and_unhealthy(daemon):
+    one = daemon()
+    assert "alive     ok" in ctl(one, "health").stdout
+    stopped = ctl(one, "stop")
+    assert stopped.returncode == OK and stopped.stdout == "stopped\n"
+    assert one.process.wait(10) == 0
+    one.process = None
+    assert ctl(one, "health").returncode == UNREACHABLE
+
+
+# --- waiting
+
+
+def test_wait_says_when_a_document_has_failed(daemon, files):
+    one = daemon()
+    done = ctl(one, "upload", files("cut.pdf", b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntruncated"))
+    assert done.returncode == OK, done.stderr
+    document = done.stdout.split()[1]
+    waited = ctl(one, "wait", document, "--timeout", "60")
+    assert waited.returncode == FAILED and "jobs --state deadletter" in waited.stderr
+    assert ctl(one, "wait", "--timeout", "60").returncode == FAILED
+    listed = ctl(one, "jobs", "--state", "deadletter")
+    assert "failed_parse" in listed.stdout and "parse_" in listed.stdout
+    assert "error" in ctl(one, "document", document).stdout
+
+
+def test_wait_gives_up(daemon, files):
+    one = daemon(pools=[{"name": "coordinator", "role": "coordinator", "min": 1, "max": 1},
+                        {"name": "api", "role": "api", "min": 1, "max": 1}])
+    assert ctl(one, "upload", files("w.md", "# W\n")).returncode == OK
+    began = time.monotonic()
+    done = ctl(one, "wait", "--timeout", "1500ms")
+    assert done.returncode == TIMEOUT and "1 of 1 are not finished" in done.stderr
+    assert 1.4 < time.monotonic() - began < 6
+
+
+def test_wait_outlives_a_restart_of_the_database(daemon, files):
+    cluster = Cluster.create()
+    try:
+        one = daemon(database=cluster.create_database(), pools=[
+            {"name": "coordinator", "role": "coordinator", "min": 1, "max": 1},
+            {"name": "api", "role": "api", "min": 1, "max": 1}])
+        (up,) = one.ctl("upload", files("w.md", "# W\n"))
+        waiting = account.popen([f"{one.programs}/docmillctl", "--run-dir", one.run_dir, "wait", "--timeout", "60"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(1)
+        cluster.stop(immediate=True)
+        time.sleep(2)
+        assert waiting.poll() is None, "it goes on waiting"
+        cluster.start()
+        account.wait_for(lambda: ctl(one, "cancel", up["job_id"]).returncode == OK, 20, "the service to come back")
+        assert waiting.wait(20) == FAILED or waiting.returncode == OK
+        one.close()
+    finally:
+        cluster.remove()
+
+
+# --- on a terminal
+
+
+def test_a_table_fits_the_terminal(shared, files):
+    (up,) = shared.ctl("upload", files("a-very-long-name-" + "x" * 150 + ".md", "# long name\n"))
+    shared.ctl("wait", up["document_id"])
+    code, shown = on_terminal(shared, "documents", "-n", "3", columns=90)
+    lines = shown.replace("\r\n", "\n").strip("\n").split("\n")
+    assert code == OK and lines[0].startswith("DOCUMENT")
+    assert max(len(line) for line in lines) <= 90 and "\u2026" in shown
+    piped = ctl(shared, "documents", "-n", "3").stdout
+    assert "x" * 150 in piped, "nothing is cut in a pipe"
+
+
+def test_the_progress_bar(shared, files):
+    paths = [files(f"bar-{i}.txt", f"bar file {i}\n") for i in range(5)]
+    assert ctl(shared, "upload", *paths).returncode == OK
+    code, shown = on_terminal(shared, "wait", "--timeout", "60")
+    assert code == OK and re.search(r"\[#{30}\] (\d+)/\1 finished", shown), shown
+    lines = ctl(shared, "wait")
+    assert lines.returncode == OK and "\033" not in lines.stderr and " finished" in lines.stderr
+
+
+def test_nothing_in_a_document_steers_the_terminal(shared, files):
+    (up,) = shared.ctl("upload", files("esc\u202egnp.md", "# evil\n\nescape \u009b31m sequence words\n"))
+    shared.ctl("wait", up["document_id"])
+    code, shown = on_terminal(shared, "search", "escape", "sequence", "words", "-n", "1")
+    assert code == OK
+    assert set(re.findall(r"\033\[[0-9;]*[a-zA-Z]", shown)) <= {"\033[1m", "\033[0m"}
+    assert "\u009b" not in shown and "\u202e" not in shown
