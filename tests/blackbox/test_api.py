@@ -589,6 +589,42 @@ def test_a_statement_that_does_not_end(daemon, db):
     assert one.http("GET", "/v1/stats").status == 200
 
 
+def test_several_children_share_the_sockets_and_one_may_die(daemon):
+    one = daemon(pools=[{"name": "coordinator", "role": "coordinator", "min": 1, "max": 1},
+                        {"name": "api", "role": "api", "min": 3, "max": 3}])
+    make_space(one)
+    children = [c["pid"] for c in one.status()["children"] if c["role"] == "api"]
+    assert len(children) == 3
+    results, stop = [], threading.Event()
+
+    def ask(n):
+        i = 0
+        while not stop.is_set():
+            i += 1
+            try:
+                answer = one.upload(f"client {n} file {i % 20}\n", "a.txt", unix=n % 2 == 0)
+                results.append((time.monotonic(), answer.status))
+            except (OSError, http.client.HTTPException):
+                results.append((time.monotonic(), 0))
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(6)]
+    for t in threads:
+        t.start()
+    wait_for(lambda: len(results) > 100, 20, "answers")
+    killed = time.monotonic()
+    os.kill(children[0], 9)
+    wait_for(lambda: len(results) > 400, 20, "answers after the kill")
+    wait_for(lambda: one.status()["ready"], 10, "the child to be replaced")
+    stop.set()
+    for t in threads:
+        t.join()
+    assert {status for _, status in results} <= {0, 200, 202}
+    assert sum(status == 0 for _, status in results) <= 6, "only what was in the dead child's hands is lost"
+    assert all(status for at, status in results if at < killed or at > killed + 5)
+    served = [c["requests"] for c in one.status()["children"] if c["role"] == "api"]
+    assert one.sql("SELECT count(*) FROM upload_pipeline.documents") == [(120,)], served
+
+
 # --- the database goes away
 
 
@@ -629,6 +665,35 @@ def test_database_restart_between_requests_is_not_seen(daemon, own_cluster):
     assert one.http("GET", "/v1/stats").status == 200
     own_cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s", (database.name,))
     assert [one.http("GET", "/v1/stats").status for _ in range(8)] == [200] * 8
+
+
+def test_a_connection_cut_under_a_statement_is_not_seen(daemon, db):
+    """What may be repeated is sent once more; what may not is told as unavailable, and nothing else suffers."""
+    one = daemon(pools=NO_WORKERS)
+    make_space(one)
+    job = one.upload(TEXT, "a.md").json["job_id"]
+    answers = {}
+
+    def ask(method, path):
+        answers[path] = one.http(method, path)
+
+    paths = [("GET", "/v1/stats"), ("GET", f"/v1/jobs/{job}"), ("POST", f"/v1/jobs/{job}/cancel")]
+    threads = [threading.Thread(target=ask, args=p) for p in paths]
+    with psycopg.connect(db.cluster.url(db.name)) as lock:
+        lock.execute("LOCK TABLE upload_pipeline.upload_jobs IN ACCESS EXCLUSIVE MODE")
+        for t in threads:
+            t.start()
+        waiting = ("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+                   " AND application_name = 'docmill api' AND wait_event_type = 'Lock'")
+        wait_for(lambda: db.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+                                " AND application_name = 'docmill api'", (db.name,)) == [(3,)], 10, "three statements")
+        assert db.sql(waiting, (db.name,)) == [(3,)]
+        wait_for(lambda: paths[2][1] in answers, 10, "the cancel to be given up")
+    for t in threads:
+        t.join()
+    assert answers[paths[2][1]].reason == "db_unavailable"
+    assert [answers[p].status for _, p in paths[:2]] == [200, 200], answers
+    assert one.http("GET", f"/v1/jobs/{job}").json["state"] == "queued"
 
 
 # --- drain

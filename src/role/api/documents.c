@@ -22,8 +22,7 @@
 /* The page first, by its index, then what belongs to it. The policy alone names the user: named here again, the planner
  * would take the two for independent, expect one row, and read and sort all of a user's rows for one page. */
 static const char list_sql[] =
-    "SELECT " DOCUMENT_COLUMNS
-    " FROM (SELECT * FROM upload_pipeline.documents p WHERE (p.created_at, p.document_id) < "
+    "SELECT " DOCUMENT_COLUMNS " FROM (SELECT * FROM upload_pipeline.documents p WHERE (p.created_at, p.document_id) < "
     "('epoch'::timestamptz + $1::int8 * interval '1 microsecond', $2::uuid) "
     "ORDER BY p.created_at DESC, p.document_id DESC LIMIT $3) d "
     "LEFT JOIN upload_pipeline.upload_jobs j ON j.id = d.job_id "

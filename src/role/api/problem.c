@@ -1,6 +1,7 @@
 /* problem.c - see problem.h */
 #include "api/problem.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,11 +26,19 @@ struct problem problem_of(const struct error *e)
     return (struct problem){.reason = r, .status = reason_http(r), .retry_after_s = retry_after(r, reason_http(r))};
 }
 
+/* What services behind us say may name hosts, paths and roles: that is for the operator. */
+static bool for_the_operator(enum reason r)
+{
+    const char *name = reason_name(r);
+
+    return reason_class(r) == ERR_INTERNAL || strncmp(name, "db_", 3) == 0 || strncmp(name, "blob_", 5) == 0;
+}
+
 json_t *problem_json(const struct error *e, const char *correlation)
 {
     struct problem p = problem_of(e);
     const char *name = reason_name(p.reason);
-    const char *detail = reason_class(p.reason) == ERR_INTERNAL ? reason_sentence(p.reason) : e->message;
+    const char *detail = for_the_operator(p.reason) ? reason_sentence(p.reason) : e->message;
     char type[80];
     json_t *j = json_object();
 

@@ -2,7 +2,8 @@
  * problem.h - a struct error as an HTTP answer: problem+json of RFC 7807
  *
  * The mapping is the table in core/reason.h and nothing else. A reason that is never an answer (http 0) or not in the
- * table is our bug: it is answered as `internal`. What an internal error says is for the log, not for the client.
+ * table is our bug: it is answered as `internal`. What an internal error, the database or the blob store says is for
+ * the log, not for the client.
  *
  * Pure. Depends on base, core.
  */

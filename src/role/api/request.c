@@ -63,9 +63,10 @@ void request_answer_error(struct request *r, const struct error *e)
 
     TALLOC_FREE(r->work); /* before the answer: who reads it finds nothing left over */
     uuid_format(&r->correlation, correlation);
-    if (reason_class(p.reason) == ERR_INTERNAL)
-        log_error("api", "request failed", "method", r->method, "path", r->query.path, "reason", e->reason, "error",
-                  e->message, "correlation", correlation, NULL);
+    if (p.status >= 500 && p.reason != REASON_overloaded && p.reason != REASON_draining)
+        log_event(reason_class(p.reason) == ERR_INTERNAL ? LOG_LVL_ERROR : LOG_LVL_DEBUG, "api", "request failed",
+                  "method", r->method, "path", r->query.path, "reason", e->reason, "error", e->message, "correlation",
+                  correlation, NULL);
     r->answer.status = p.status;
     r->answer.retry_after_s = p.retry_after_s;
     set_body(r, problem_json(e, correlation), "application/problem+json");

@@ -69,6 +69,9 @@ Test(problem, internal_errors_tell_the_client_nothing)
 
     cr_assert_str_eq(text_of(j, "detail"), reason_sentence(REASON_db_error));
     json_decref(j);
+    j = build(REASON_db_unavailable, "connection to server on socket /x failed: role \"secret\"", NULL);
+    cr_assert_str_eq(text_of(j, "detail"), reason_sentence(REASON_db_unavailable));
+    json_decref(j);
     j = build(REASON_lease_lost, "not for clients", NULL);
     cr_assert_str_eq(text_of(j, "type"), "urn:docmill:internal");
     cr_assert_str_eq(text_of(j, "detail"), reason_sentence(REASON_internal));
