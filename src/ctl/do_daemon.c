@@ -104,21 +104,28 @@ static void show_children(struct ctl *c, const json_t *children)
     table_print(t, stdout, c->width);
 }
 
-static void show_counts(const char *label, const json_t *counts)
+/* One line of counts that are not zero; `nothing` stands for none, NULL leaves the line out. */
+static void show_counts(const char *label, const json_t *counts, const char *nothing)
 {
     const char *key;
     json_t *v;
     bool any = false;
 
-    printf("%-10s", label);
     json_object_foreach((json_t *)counts, key, v)
     {
         if (json_integer_value(v) == 0)
             continue;
-        printf("%s%s %" PRId64, any ? ", " : "", key, (int64_t)json_integer_value(v));
+        if (any)
+            fputs(", ", stdout);
+        else
+            printf("%-10s", label);
+        printf("%s %" PRId64, key, (int64_t)json_integer_value(v));
         any = true;
     }
-    puts(any ? "" : "nothing");
+    if (any)
+        putchar('\n');
+    else if (nothing != NULL)
+        printf("%-10s%s\n", label, nothing);
 }
 
 static void show_queue(const json_t *queue)
@@ -129,8 +136,8 @@ static void show_queue(const json_t *queue)
         puts("queue     not counted yet (is the coordinator connected?)");
         return;
     }
-    show_counts("queue", json_object_get(queue, "by_state"));
-    show_counts("documents", json_object_get(queue, "by_status"));
+    show_counts("queue", json_object_get(queue, "by_state"), "empty");
+    show_counts("documents", json_object_get(queue, "by_status"), NULL);
     if (ctl_int(queue, "oldest_queued_ms") <= 0)
         return;
     span(ctl_int(queue, "oldest_queued_ms"), age);

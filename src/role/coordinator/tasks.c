@@ -186,7 +186,7 @@ static void got_schema(struct coordinator *c, const PGresult *r)
     struct score_data *s;
     int version = (int)pg_get_int(r, 0, 1);
 
-    if ((int)pg_get_int(r, 0, 0) != c->backend_pid || !pg_get_bool(r, 0, 2)) {
+    if (pg_pooled(c->pg) || (int)pg_get_int(r, 0, 0) != c->backend_pid || !pg_get_bool(r, 0, 2)) {
         set_fatal(c, REASON_conflict, EPROTO, "the database connection changes its session: it is a transaction pooler",
                   "set database.direct_url to the server itself");
         return;
