@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from harness import account, settings
+from harness import account, control, settings
 from harness.account import gone, wait_for
 from harness.daemon import free_port
 from harness.programs import build_dir
@@ -37,11 +37,12 @@ def helpers():
 class Master:
     """One helper_master in a directory of its own."""
 
-    def __init__(self, helpers, programs, pools, keys=None, notify=False):
-        self.helpers, self.programs = helpers, programs
+    def __init__(self, helpers, pools, keys=None, notify=False):
+        self.helpers = helpers
         self.dir = tempfile.mkdtemp(prefix="dm-sv-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.run_dir = self.dir + "/r"
+        self.socket = self.run_dir + "/control.sock"
         self.sanitizer_dir = account.make_private_dir(self.dir + "/san")
         os.mkdir(self.run_dir)
         keys = {"node.name": "supervised", "run_dir": self.run_dir, "database.url": "postgresql:///none",
@@ -69,23 +70,20 @@ class Master:
             self.process = account.popen([self.helpers + "/helper_master", self.dir + "/conf",
                                           self.helpers + "/helper_child"], env=self._environment(), stdout=log,
                                          stderr=subprocess.STDOUT)
-        self.socket = self.run_dir + "/control.sock"
-        wait_for(self.answers, 10, "the master to answer", dump=self.log)
+        wait_for(self.answers, 20, "the master to answer", dump=self.log)
 
     def answers(self):
         assert self.process.poll() is None, self.log()
-        return self.ctl("version", check=False).returncode == 0
-
-    def ctl(self, *arguments, check=True):
-        done = account.run([self.programs + "/docmillctl", "--run-dir", self.run_dir, *arguments, "--json"],
-                           env=self._environment(), check=check)
-        return json.loads(done.stdout) if check else done
+        try:
+            return control.call(self.socket, "version")["pid"] == self.process.pid
+        except OSError:
+            return False
 
     def status(self):
-        return self.ctl("status")
+        return control.call(self.socket, "status")
 
     def health(self):
-        return json.loads(self.ctl("health", check=False).stdout)
+        return control.call(self.socket, "health")
 
     def children(self, pool):
         return [c for c in self.status()["children"] if c["pool"] == pool]
@@ -157,11 +155,11 @@ COORDINATOR = pool("coordinator", "coordinator")
 
 
 @pytest.fixture
-def master(helpers, programs):
+def master(helpers):
     made = []
 
     def make(*pools, keys=None, notify=False):
-        made.append(Master(helpers, programs, list(pools), keys, notify))
+        made.append(Master(helpers, list(pools), keys, notify))
         return made[-1]
 
     yield make
@@ -376,7 +374,7 @@ def test_quit_kills_at_once(master):
 def test_the_stop_verb_drains(master):
     m = master(COORDINATOR, pool("good"))
     m.wait_phase("good", "ready")
-    assert call(m.socket, "stop", {})["state"] == "draining"
+    assert control.call(m.socket, "stop")["state"] == "draining"
     assert m.ends(5) < 2
 
 
@@ -461,13 +459,8 @@ def frame(body):
     return struct.pack(">I", len(body)) + body
 
 
-def text(s):
-    return bytes([0xa0 | len(s)]) + s.encode()
-
-
 def request(verb, args=None, version=1):
-    packed = b"".join(text(k) + text(v) for k, v in (args or {}).items())
-    return frame(bytes([0x94, version, 7]) + text(verb) + bytes([0x80 | len(args or {})]) + packed)
+    return frame(control.pack([version, 7, verb, args or {}]))
 
 
 def connect(path):
@@ -490,56 +483,8 @@ def receive(s):
     return exactly(struct.unpack(">I", exactly(4))[0])
 
 
-def unpack(b):
-    """Enough of msgpack for what the daemon sends."""
-    def value(i):
-        c = b[i]
-        if c <= 0x7f:
-            return c, i + 1
-        if c >= 0xe0:
-            return c - 256, i + 1
-        if 0xa0 <= c <= 0xbf:
-            return b[i + 1:i + 1 + (c & 31)].decode(), i + 1 + (c & 31)
-        if c == 0xd9:
-            return b[i + 2:i + 2 + b[i + 1]].decode(), i + 2 + b[i + 1]
-        if c in (0xda,):
-            n = int.from_bytes(b[i + 1:i + 3], "big")
-            return b[i + 3:i + 3 + n].decode(), i + 3 + n
-        if c in (0xc0, 0xc2, 0xc3):
-            return {0xc0: None, 0xc2: False, 0xc3: True}[c], i + 1
-        if 0xcc <= c <= 0xcf:
-            n = 1 << (c - 0xcc)
-            return int.from_bytes(b[i + 1:i + 1 + n], "big"), i + 1 + n
-        if 0xd0 <= c <= 0xd3:
-            n = 1 << (c - 0xd0)
-            return int.from_bytes(b[i + 1:i + 1 + n], "big", signed=True), i + 1 + n
-        if c == 0xdc:
-            n, i, out = int.from_bytes(b[i + 1:i + 3], "big"), i + 3, []
-            for _ in range(n):
-                v, i = value(i)
-                out.append(v)
-            return out, i
-        if c == 0xde:
-            n, i, out = int.from_bytes(b[i + 1:i + 3], "big"), i + 3, {}
-            for _ in range(n):
-                k, i = value(i)
-                out[k], i = value(i)
-            return out, i
-        raise AssertionError(f"byte {c:#x}")
-
-    return value(0)[0]
-
-
-def call(path, verb, args):
-    with connect(path) as s:
-        s.sendall(request(verb, args))
-        version, number, ok, body = unpack(receive(s))
-        assert (version, number, ok) == (1, 7, True), body
-        return body
-
-
 def refusal(s):
-    _, _, ok, body = unpack(receive(s))
+    _, _, ok, body = control.unpack(receive(s))
     assert ok is False
     return body["reason"], body["message"]
 
@@ -555,7 +500,7 @@ def test_requests_may_follow_each_other_on_one_connection(quiet):
     with connect(quiet.socket) as s:
         for _ in range(3):
             s.sendall(request("version"))
-            assert unpack(receive(s))[3]["pid"] == quiet.process.pid
+            assert control.unpack(receive(s))[3]["pid"] == quiet.process.pid
         s.sendall(request("version") * 2)
         receive(s)
         receive(s)
@@ -579,7 +524,7 @@ def test_an_unknown_verb_and_a_bad_argument_are_named(quiet):
     frame(b"\xdd\xff\xff\xff\xff"),
     frame(b"\x91" * 1000),
     request("status", version=9),
-    frame(bytes([0x94, 1, 7]) + text("status") + b"\x90"),
+    frame(control.pack([1, 7, "status", []])),
     frame(request("status")[4:] + b"\x80"),
 ], ids=["giant", "huge", "empty", "unknown-type", "huge-array", "deep", "version", "args-no-map", "left-over"])
 def test_a_hostile_frame_is_refused_and_the_connection_closed(quiet, bytes_sent):
@@ -596,7 +541,7 @@ def test_a_request_in_single_bytes_is_answered(quiet):
         for byte in request("version"):
             s.sendall(bytes([byte]))
             time.sleep(0.01)
-        assert unpack(receive(s))[2] is True
+        assert control.unpack(receive(s))[2] is True
 
 
 def test_a_request_that_is_never_finished_is_cut_off(quiet):
@@ -619,7 +564,7 @@ def test_half_open_clients_delay_nobody(quiet):
         times = []
         for _ in range(20):
             began = time.monotonic()
-            call(quiet.socket, "status", {})
+            quiet.status()
             times.append(time.monotonic() - began)
         assert sorted(times)[10] < 0.05, times
         held = len(os.listdir(f"/proc/{quiet.process.pid}/fd"))

@@ -41,7 +41,7 @@ def assert_all_done(daemon, n):
     daemon.wait_all(120)
     rows = counts(daemon)
     assert len(rows) == n
-    assert all(state == 6 and chunks > 0 for _, state, _, chunks in rows), rows
+    assert not (bad := [r for r in rows if r[1] != 6 or r[3] == 0]), bad
 
 
 def holder(daemon):
@@ -57,7 +57,9 @@ def own_cluster():
 
 
 def test_kill_9_of_busy_workers_loses_nothing(daemon):
-    d = daemon(pools=POOLS)
+    # Each unexplained kill is an attempt of the one document that was alone in hand, and this test hits the same again
+    # and again: what is shown here is the supervisor's part.
+    d = daemon(keys={"queue.max_attempts": 100}, pools=POOLS)
     upload_many(d, 40)
     killed = 0
     while killed < 12 and (busy := wait_for(lambda: holder(d) or done(d), 30)) is not True:
@@ -75,7 +77,7 @@ def done(d):
 
 
 def test_a_worker_and_the_coordinator_killed_together_lose_nothing(daemon):
-    d = daemon(pools=POOLS)
+    d = daemon(keys={"queue.max_attempts": 100}, pools=POOLS)
     upload_many(d, 30)
     for _ in range(3):
         busy = wait_for(lambda: holder(d) or done(d), 30)

@@ -14,7 +14,7 @@ class Refused(AssertionError):
     pass
 
 
-def _pack(value):
+def pack(value):
     if value is None:
         return b"\xc0"
     if isinstance(value, bool):
@@ -27,9 +27,9 @@ def _pack(value):
         assert len(raw) < 32
         return bytes([0xA0 | len(raw)]) + raw
     if isinstance(value, list):
-        return bytes([0x90 | len(value)]) + b"".join(_pack(v) for v in value)
+        return bytes([0x90 | len(value)]) + b"".join(pack(v) for v in value)
     assert isinstance(value, dict)
-    return bytes([0x80 | len(value)]) + b"".join(_pack(k) + _pack(v) for k, v in value.items())
+    return bytes([0x80 | len(value)]) + b"".join(pack(k) + pack(v) for k, v in value.items())
 
 
 class _Reader:
@@ -82,6 +82,14 @@ class _Reader:
         raise AssertionError(f"unknown msgpack tag {tag:#x}")
 
 
+def unpack(raw):
+    """The one value that raw holds; a left-over byte is a fault."""
+    reader = _Reader(raw)
+    value = reader.value()
+    assert reader.at == len(raw), "left-over bytes"
+    return value
+
+
 def _read(connection, n):
     raw = b""
     while len(raw) < n:
@@ -103,11 +111,9 @@ class Control:
 
     def call(self, verb, **args):
         self.id = self.id % 100 + 1
-        frame = _pack([VERSION, self.id, verb, args])
+        frame = pack([VERSION, self.id, verb, args])
         self.socket.sendall(struct.pack(">I", len(frame)) + frame)
-        reader = _Reader(_read(self.socket, struct.unpack(">I", _read(self.socket, 4))[0]))
-        version, number, ok, body = reader.value()
-        assert reader.at == len(reader.raw), "left-over bytes in a reply"
+        version, number, ok, body = unpack(_read(self.socket, struct.unpack(">I", _read(self.socket, 4))[0]))
         assert (version, number) == (VERSION, self.id)
         if not ok:
             raise Refused(f"{body['reason']}: {body['message']}")
