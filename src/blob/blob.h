@@ -53,8 +53,8 @@ int blob_view(struct blob_store *s, const struct uuid *user, const uint8_t sha25
 void blob_unview(struct blob_view *v);
 
 /* 0 also when there was no such blob. */
-int blob_delete(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e)
-    MUST_CHECK;
+int blob_delete(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES],
+                struct error *e) MUST_CHECK;
 /* Writes, syncs and removes a small blob: is the store usable? */
 int blob_probe(struct blob_store *s, struct error *e) MUST_CHECK;
 /* Removes abandoned half-written files older than age_ms (by the store's own clock); returns how many. */

@@ -49,8 +49,8 @@ struct fs_writer {
 
 struct fs_path {
     char user[UUID_TEXT_LEN + 1];
-    char dir[UUID_TEXT_LEN + 4];                    /* user/aa */
-    char file[UUID_TEXT_LEN + 5 + SHA256_HEX_LEN];  /* user/aa/sha256 */
+    char dir[UUID_TEXT_LEN + 4];                   /* user/aa */
+    char file[UUID_TEXT_LEN + 5 + SHA256_HEX_LEN]; /* user/aa/sha256 */
 };
 
 static void path_of(struct fs_path *p, const struct uuid *user, const uint8_t sha256[SHA256_BYTES])

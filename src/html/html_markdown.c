@@ -23,18 +23,18 @@ static const struct {
     enum kind kind;
 } elements[] = {
     /* sorted, for bsearch; what is not here is inline */
-    {"address", BLOCK},  {"article", BLOCK},    {"aside", BLOCK},    {"blockquote", QUOTE}, {"body", BLOCK},
-    {"br", BREAK},       {"caption", BLOCK},    {"center", BLOCK},   {"code", CODE},        {"dd", BLOCK},
-    {"details", BLOCK},  {"dialog", BLOCK},     {"dir", UL},         {"div", BLOCK},        {"dl", BLOCK},
-    {"dt", BLOCK},       {"fieldset", BLOCK},   {"figcaption", BLOCK}, {"figure", BLOCK},   {"footer", BLOCK},
-    {"form", BLOCK},     {"h1", HEADING},       {"h2", HEADING},     {"h3", HEADING},       {"h4", HEADING},
-    {"h5", HEADING},     {"h6", HEADING},       {"header", BLOCK},   {"hr", BLOCK},         {"iframe", SKIP},
-    {"img", IMAGE},      {"kbd", CODE},         {"legend", BLOCK},   {"li", ITEM},          {"listing", PRE},
-    {"main", BLOCK},     {"menu", UL},          {"nav", BLOCK},      {"noframes", BLOCK},   {"noscript", SKIP},
-    {"ol", OL},          {"option", BLOCK},     {"p", BLOCK},        {"pre", PRE},          {"samp", CODE},
-    {"script", SKIP},    {"search", BLOCK},     {"section", BLOCK},  {"style", SKIP},       {"summary", BLOCK},
-    {"svg", SKIP},       {"table", TABLE},      {"td", CELL},        {"template", SKIP},    {"textarea", BLOCK},
-    {"th", CELL},        {"title", TITLE},      {"tr", ROW},         {"tt", CODE},          {"ul", UL},
+    {"address", BLOCK}, {"article", BLOCK},  {"aside", BLOCK},      {"blockquote", QUOTE}, {"body", BLOCK},
+    {"br", BREAK},      {"caption", BLOCK},  {"center", BLOCK},     {"code", CODE},        {"dd", BLOCK},
+    {"details", BLOCK}, {"dialog", BLOCK},   {"dir", UL},           {"div", BLOCK},        {"dl", BLOCK},
+    {"dt", BLOCK},      {"fieldset", BLOCK}, {"figcaption", BLOCK}, {"figure", BLOCK},     {"footer", BLOCK},
+    {"form", BLOCK},    {"h1", HEADING},     {"h2", HEADING},       {"h3", HEADING},       {"h4", HEADING},
+    {"h5", HEADING},    {"h6", HEADING},     {"header", BLOCK},     {"hr", BLOCK},         {"iframe", SKIP},
+    {"img", IMAGE},     {"kbd", CODE},       {"legend", BLOCK},     {"li", ITEM},          {"listing", PRE},
+    {"main", BLOCK},    {"menu", UL},        {"nav", BLOCK},        {"noframes", BLOCK},   {"noscript", SKIP},
+    {"ol", OL},         {"option", BLOCK},   {"p", BLOCK},          {"pre", PRE},          {"samp", CODE},
+    {"script", SKIP},   {"search", BLOCK},   {"section", BLOCK},    {"style", SKIP},       {"summary", BLOCK},
+    {"svg", SKIP},      {"table", TABLE},    {"td", CELL},          {"template", SKIP},    {"textarea", BLOCK},
+    {"th", CELL},       {"title", TITLE},    {"tr", ROW},           {"tt", CODE},          {"ul", UL},
     {"xmp", PRE},
 };
 
@@ -42,10 +42,10 @@ static const struct {
 
 struct open_element {
     enum kind kind;
-    bool container;       /* it opened one in the writer */
-    bool term;            /* dt, dd: what follows a term that was never closed stands beside it, not in it */
-    bool counted;         /* in the page's depth */
-    long number;          /* OL: of the next item */
+    bool container;        /* it opened one in the writer */
+    bool term;             /* dt, dd: what follows a term that was never closed stands beside it, not in it */
+    bool counted;          /* in the page's depth */
+    long number;           /* OL: of the next item */
     struct md_table outer; /* TABLE: the writer's state around it */
 };
 
@@ -81,7 +81,8 @@ static enum kind kind_of(const xmlChar *name)
 {
     const void *row = bsearch(name, elements, sizeof elements / sizeof *elements, sizeof *elements, by_name);
 
-    return row == NULL ? INLINE : elements[(size_t)((const char *)row - (const char *)elements) / sizeof *elements].kind;
+    return row == NULL ? INLINE
+                       : elements[(size_t)((const char *)row - (const char *)elements) / sizeof *elements].kind;
 }
 
 static const char *attribute(const xmlChar **attributes, const char *name)

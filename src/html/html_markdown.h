@@ -19,9 +19,9 @@
 enum html_result {
     HTML_OK,
     HTML_NO_MEMORY,
-    HTML_TOO_DEEP, /* more than max_depth open elements */
+    HTML_TOO_DEEP,    /* more than max_depth open elements */
     HTML_NOT_WRITTEN, /* the writer returned other than 0 */
-    HTML_BROKEN    /* libxml2 gave up */
+    HTML_BROKEN       /* libxml2 gave up */
 };
 
 /* Takes a piece of the output; other than 0 stops the conversion. */

@@ -120,8 +120,8 @@ static void put_heading(struct md *m, int level, const char *p, size_t n)
 static void settle_title(struct md *m)
 {
     int kept = m->n_containers;
-    bool same = m->heading > 0 && m->line.n == m->title.n && m->line.n > 0 &&
-                memcmp(m->line.p, m->title.p, m->line.n) == 0;
+    bool same =
+        m->heading > 0 && m->line.n == m->title.n && m->line.n > 0 && memcmp(m->line.p, m->title.p, m->line.n) == 0;
 
     if (m->title.n > 0 && !same) {
         m->n_containers = 0;
@@ -158,8 +158,7 @@ static size_t escape_at(const char *p, size_t n)
         return 0;
     while (digits < n && digits < 10 && p[digits] >= '0' && p[digits] <= '9')
         digits++;
-    if (digits > 0 && digits < n && (p[digits] == '.' || p[digits] == ')') &&
-        (digits + 1 == n || p[digits + 1] == ' '))
+    if (digits > 0 && digits < n && (p[digits] == '.' || p[digits] == ')') && (digits + 1 == n || p[digits + 1] == ' '))
         return digits;
     return n;
 }

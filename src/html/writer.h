@@ -18,9 +18,9 @@
 #define MD_CONTAINERS_MAX 24
 
 struct md_container {
-    uint8_t quote;          /* else a list item */
-    uint8_t width;          /* of the item's marker */
-    bool marker_pending;    /* nothing of the item was written yet */
+    uint8_t quote;       /* else a list item */
+    uint8_t width;       /* of the item's marker */
+    bool marker_pending; /* nothing of the item was written yet */
     char marker[16];
 };
 
@@ -68,7 +68,7 @@ void md_close_pre(struct md *m);
 bool md_open_quote(struct md *m);
 bool md_open_item(struct md *m, long number); /* 0: a bullet */
 void md_close_container(struct md *m);
-void md_close_list(struct md *m); /* the next item begins another list */
+void md_close_list(struct md *m);      /* the next item begins another list */
 void md_table_is_layout(struct md *m); /* a block begins in a cell */
 void md_end_cell(struct md *m);
 void md_end_row(struct md *m);

@@ -25,12 +25,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SLICE_MS       100
-#define READ_BYTES     65536
-#define STATUS_FD      3 /* SANDBOX_STATUS_FD */
-#define FIRST_SAFE_FD  10 /* above every number that the child's descriptors take */
-#define CPU_SPARE_S    1
-#define FIXED_ARGS     5
+#define SLICE_MS      100
+#define READ_BYTES    65536
+#define STATUS_FD     3  /* SANDBOX_STATUS_FD */
+#define FIRST_SAFE_FD 10 /* above every number that the child's descriptors take */
+#define CPU_SPARE_S   1
+#define FIXED_ARGS    5
 
 enum { OUT, ERR, STATUS, N_PIPES };
 
@@ -46,8 +46,8 @@ struct child {
     size_t said_n;
     char status[400];
     size_t status_n;
-    bool exited, ended;  /* ended: o->end is decided, the child has to go */
-    int rc;              /* our own failure */
+    bool exited, ended; /* ended: o->end is decided, the child has to go */
+    int rc;             /* our own failure */
 };
 
 static void close_fd(int *fd)
@@ -166,8 +166,8 @@ static void process_output(struct child *c, size_t from)
         end_as(c, CHILD_OUTPUT_CAP);
     if (c->s->max_pages == 0)
         return;
-    for (const char *p = o->out + from, *end = o->out + o->out_len;
-         (p = memchr(p, '\f', (size_t)(end - p))) != NULL; p++)
+    for (const char *p = o->out + from, *end = o->out + o->out_len; (p = memchr(p, '\f', (size_t)(end - p))) != NULL;
+         p++)
         o->pages++;
     if (o->pages > c->s->max_pages)
         end_as(c, CHILD_PAGE_CAP);

@@ -32,9 +32,9 @@ struct child_spec {
 };
 
 enum child_end {
-    CHILD_EXITED,   /* status is its exit status */
-    CHILD_SIGNALED, /* status is the signal, which we did not send */
-    CHILD_REFUSED,  /* nothing was executed: refusal and said */
+    CHILD_EXITED,     /* status is its exit status */
+    CHILD_SIGNALED,   /* status is the signal, which we did not send */
+    CHILD_REFUSED,    /* nothing was executed: refusal and said */
     CHILD_NO_SANDBOX, /* docmill-sandbox itself cannot be started: status is the errno */
     CHILD_TIMEOUT,
     CHILD_CANCELLED,
@@ -45,10 +45,10 @@ enum child_end {
 struct child_outcome {
     enum child_end end;
     int status;
-    int refusal;    /* enum sandbox_refusal */
-    char *out;      /* malloc'ed; the caller's */
+    int refusal; /* enum sandbox_refusal */
+    char *out;   /* malloc'ed; the caller's */
     size_t out_len;
-    int pages;      /* form feeds seen */
+    int pages;                         /* form feeds seen */
     char said[CHILD_STDERR_BYTES + 1]; /* end of standard error, or the refusal's sentence */
     int64_t took_ms, cpu_ms, max_rss_bytes;
 };

@@ -3,9 +3,9 @@
  *
  * builtin@1: signed feature hashing of lower-cased words (weight 1 + log of their count, less for very short words; no
  * list of stop words, no language) and of the character 3- to 5-grams of each different word (a quarter of its weight),
- * into `dimension` buckets by a 64-bit hash, sign by another bit; unit length. Sums are integers, so the same text gives
- * the same bits on every machine. Finds by words, not by meaning. Text without a letter or digit hashes its bytes'
- * trigrams, so that no vector is ever zero. An empty text is an error. builtin.c has the exact algorithm.
+ * into `dimension` buckets by a 64-bit hash, sign by another bit; unit length. Sums are integers, so the same text
+ * gives the same bits on every machine. Finds by words, not by meaning. Text without a letter or digit hashes its
+ * bytes' trigrams, so that no vector is ever zero. An empty text is an error. builtin.c has the exact algorithm.
  */
 #ifndef PROVIDER_EMBEDDER_H
 #define PROVIDER_EMBEDDER_H

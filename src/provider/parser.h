@@ -20,18 +20,19 @@
 
 struct parse_job {
     enum sniff_type type;
-    int fd;            /* the file, readable; its offset is not moved */
+    int fd; /* the file, readable; its offset is not moved */
     int64_t size;
     void (*tick)(void *arg); /* may be NULL */
     void *tick_arg;
-    bool (*cancelled)(void *arg); /* asked at every tick; true: the child is killed and -ECANCELED returned; may be NULL */
+    /* Asked at every tick; true: the child is killed and -ECANCELED returned. May be NULL. */
+    bool (*cancelled)(void *arg);
 };
 
 struct parse_result {
     char *text; /* mapped or allocated: free with parse_result_free */
     size_t len;
-    bool plain;      /* plain text rather than Markdown: see normalise.h */
-    int pages;       /* as the parser knows it; 0: the format has none */
+    bool plain; /* plain text rather than Markdown: see normalise.h */
+    int pages;  /* as the parser knows it; 0: the format has none */
     int64_t took_ms;
     void *private_;
 };

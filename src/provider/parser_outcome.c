@@ -47,7 +47,7 @@ static const struct verdict office_verdicts[] = {
     {ANY, "memory allocation failed", REASON_parse_memory},
     {ANY, "Unable to commit", REASON_parse_memory},
     {ANY, "Stack space overflow", REASON_parse_memory},
-    {2, NULL, REASON_parse_memory},  /* the run-time system: stack overflow */
+    {2, NULL, REASON_parse_memory},   /* the run-time system: stack overflow */
     {44, NULL, REASON_parse_corrupt}, /* XML */
     {63, NULL, REASON_parse_corrupt}, /* "couldn't unpack", and whatever a reader throws */
     {64, NULL, REASON_parse_corrupt}, /* parse error */

@@ -22,8 +22,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define HEAD_BYTES      65536
-#define PDF_MARK_WITHIN 1024 /* readers accept the mark this far into the file; we do when the name agrees or the file is no text */
+#define HEAD_BYTES 65536
+/* Readers accept the mark this far into the file; we do when the name agrees or the file is no text. */
+#define PDF_MARK_WITHIN 1024
 #define TAG_WITHIN      4096
 
 struct sniff_head {
@@ -33,10 +34,9 @@ struct sniff_head {
 
 static const struct {
     const char *mime, *endings;
-} types[SNIFF_MAX_] = {
-    [SNIFF_UNKNOWN] = {"application/octet-stream", ""},
+} types[SNIFF_MAX_] = {[SNIFF_UNKNOWN] = {"application/octet-stream", ""},
 #define X_ROW(NAME, mime, endings) [SNIFF_##NAME] = {mime, endings},
-    SNIFF_TYPES(X_ROW)
+                       SNIFF_TYPES(X_ROW)
 #undef X_ROW
 };
 
@@ -159,7 +159,8 @@ static enum sniff_type of_archive(const struct zip_summary *s, int verdict, enum
         return SNIFF_DOCX;
     if (s->has_container_xml && !s->has_content_xml) /* an EPUB whose `mimetype` does not come first: many are */
         return SNIFF_EPUB;
-    if (s->mimetype[0] == '\0' && verdict != ZIP_OK && (named == SNIFF_DOCX || named == SNIFF_ODT || named == SNIFF_EPUB))
+    if (s->mimetype[0] == '\0' && verdict != ZIP_OK &&
+        (named == SNIFF_DOCX || named == SNIFF_ODT || named == SNIFF_EPUB))
         return named;
     return SNIFF_UNKNOWN;
 }
@@ -192,8 +193,9 @@ static const char *magic_mime(const struct sniff_head *h, struct error *e)
 /* Kinds of text that are written to be read as they are; markup of other kinds is not text to a reader. */
 static bool mime_is_text(const char *mime)
 {
-    static const char *const also[] = {"application/json", "application/javascript", "application/x-ndjson",
-                                       "application/x-wine-extension-ini", "message/rfc822", "message/news"};
+    static const char *const also[] = {"application/json",     "application/javascript",
+                                       "application/x-ndjson", "application/x-wine-extension-ini",
+                                       "message/rfc822",       "message/news"};
 
     if (strcmp(mime, "text/rtf") == 0 || strcmp(mime, "text/calendar") == 0 || strcmp(mime, "text/vcard") == 0)
         return false;
@@ -252,7 +254,10 @@ int sniff_fd(int fd, int64_t size, const char *name, bool *mismatch, char detail
         if (rc < 0)
             return reason_error(e, REASON_blob_broken, rc, "cannot read the file: %s", strerror(-rc));
         enum sniff_type t = of_archive(&s, rc, named);
-        snprintf(detail, 128, "%s", t != SNIFF_UNKNOWN ? sniff_mime(t) : s.mimetype[0] ? s.mimetype : "application/zip");
+        snprintf(detail, 128, "%s",
+                 t != SNIFF_UNKNOWN ? sniff_mime(t)
+                 : s.mimetype[0]    ? s.mimetype
+                                    : "application/zip");
         return finish(t, named, mismatch);
     }
     mime = magic_mime(&h, e);

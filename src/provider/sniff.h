@@ -14,13 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SNIFF_TYPES(X)                                                                             \
-    X(PDF, "application/pdf", ".pdf")                                                              \
-    X(HTML, "text/html", ".html .htm .xhtml")                                                      \
-    X(MARKDOWN, "text/markdown", ".md .markdown .mkd")                                             \
-    X(TEXT, "text/plain", ".txt .text .log .rst .tex .org .asc")                                   \
-    X(DOCX, "application/vnd.openxmlformats-officedocument.wordprocessingml.document", ".docx")    \
-    X(ODT, "application/vnd.oasis.opendocument.text", ".odt")                                      \
+#define SNIFF_TYPES(X)                                                                                                 \
+    X(PDF, "application/pdf", ".pdf")                                                                                  \
+    X(HTML, "text/html", ".html .htm .xhtml")                                                                          \
+    X(MARKDOWN, "text/markdown", ".md .markdown .mkd")                                                                 \
+    X(TEXT, "text/plain", ".txt .text .log .rst .tex .org .asc")                                                       \
+    X(DOCX, "application/vnd.openxmlformats-officedocument.wordprocessingml.document", ".docx")                        \
+    X(ODT, "application/vnd.oasis.opendocument.text", ".odt")                                                          \
     X(EPUB, "application/epub+zip", ".epub")
 
 enum sniff_type {

@@ -101,8 +101,7 @@ static int64_t find_end(struct window *w)
         if (p == NULL)
             return errno != 0 ? -errno : -1;
         for (; at >= from; at--)
-            if (le32(p + (at - from)) == END_SIG &&
-                at + END_BYTES + (int64_t)le16(p + (at - from) + 20) <= w->size)
+            if (le32(p + (at - from)) == END_SIG && at + END_BYTES + (int64_t)le16(p + (at - from) + 20) <= w->size)
                 return at;
     }
     return -1;

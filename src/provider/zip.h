@@ -17,8 +17,8 @@
 
 struct zip_summary {
     int64_t entries;
-    int64_t unpacked; /* claimed bytes of all entries; saturates */
-    bool encrypted;   /* an entry needs a password */
+    int64_t unpacked;       /* claimed bytes of all entries; saturates */
+    bool encrypted;         /* an entry needs a password */
     bool has_document_xml;  /* word/document.xml */
     bool has_content_types; /* [Content_Types].xml */
     bool has_container_xml; /* META-INF/container.xml */

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <talloc.h>
 
-/* Every status that is not an end is claimable; the binary names the ones it knows, so that a newer one is left alone. */
+/* Every status that is not an end is claimable; the binary names those it knows, so that a newer one is left alone. */
 static void add_statuses(struct pg_params *params, const void *ctx, uint32_t stages)
 {
     struct pg_array *a = pg_array_new(ctx, PG_INT2);

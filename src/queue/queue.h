@@ -90,8 +90,8 @@ struct queue_hop {
 /* What one document wants stored. Plain data; pointers stay the caller's. */
 struct queue_work {
     const struct queue_job *job;
-    int16_t from_status;  /* as the database has it under this lease */
-    int16_t to_status;    /* equal: progress only */
+    int16_t from_status; /* as the database has it under this lease */
+    int16_t to_status;   /* equal: progress only */
     /* the parsed text, if this transaction makes it durable */
     bool set_parsed;
     bool parsed_plain;
@@ -148,8 +148,8 @@ struct queue_verdict queue_judge(const struct error *why, int status, int stage,
 int queue_fail(struct pg *p, const struct queue_job *j, int status, int stage, const struct error *why,
                const struct queue_policy *policy, struct queue_verdict *verdict, struct error *e) MUST_CHECK;
 int queue_hand_back(struct pg *p, const struct queue_job *const *jobs, int n, struct error *e) MUST_CHECK;
-int queue_reclaim(struct pg *p, const struct queue_owner *o, const struct uuid *held, int n_held, struct error *e)
-    MUST_CHECK;
+int queue_reclaim(struct pg *p, const struct queue_owner *o, const struct uuid *held, int n_held,
+                  struct error *e) MUST_CHECK;
 
 /* Which jobs a node's worker may name: dimension and model of a space. -ENOENT if unknown. */
 struct queue_space {

@@ -43,7 +43,8 @@ bool rescue_suspects(const struct rescue_evidence *v)
     return !v->sent_by_us && v->signal != 0 && own_fault(v) && v->n_begun != 1;
 }
 
-/* $1 node, $2 child, $3 begun or NULL, $4 blame, $5 max attempts, $6 crash budget, $7 retry ms, $8 evidence, $9 suspect.
+/* $1 node, $2 child, $3 begun or NULL, $4 blame, $5 max attempts, $6 crash budget, $7 retry ms, $8 evidence,
+ * $9 suspect.
  * Who is not blamed is queued at once; a crash waits before it is tried again; over a budget it is set aside. */
 const char rescue_release_sql[] =
     "WITH o AS MATERIALIZED (\n"
@@ -84,9 +85,9 @@ const char rescue_release_sql[] =
     "  FROM u LEFT JOIN upload_job_details c ON c.job_id = u.id)\n"
     "SELECT id, state FROM u";
 
-void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child,
-                           const struct uuid *begun, int n_begun, enum rescue_blame blame, bool suspect,
-                           int max_attempts, int crash_budget, int64_t retry_ms, const char *evidence_json)
+void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child, const struct uuid *begun,
+                           int n_begun, enum rescue_blame blame, bool suspect, int max_attempts, int crash_budget,
+                           int64_t retry_ms, const char *evidence_json)
 {
     pg_params_init(p, ctx);
     pg_add_int8(p, node);

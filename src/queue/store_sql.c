@@ -24,17 +24,15 @@ const char sql_fence[] =
 
 /* $1 users, $2 hashes, $3 documents: the first of a user with a content keeps it. Sorted, so that two transactions
  * wait for each other in one order. */
-const char sql_contents_take[] =
-    "INSERT INTO document_contents (user_id, parsed_sha256, document_id)\n"
-    "SELECT user_id, sha256, document_id\n"
-    "FROM unnest($1, $2, $3) WITH ORDINALITY AS t(user_id, sha256, document_id, n)\n"
-    "ORDER BY user_id, sha256, n ON CONFLICT DO NOTHING";
+const char sql_contents_take[] = "INSERT INTO document_contents (user_id, parsed_sha256, document_id)\n"
+                                 "SELECT user_id, sha256, document_id\n"
+                                 "FROM unnest($1, $2, $3) WITH ORDINALITY AS t(user_id, sha256, document_id, n)\n"
+                                 "ORDER BY user_id, sha256, n ON CONFLICT DO NOTHING";
 
 /* $1 users, $2 hashes -> (n from 1, document) of the owners */
-const char sql_contents_owner[] =
-    "SELECT t.n, c.document_id\n"
-    "FROM unnest($1, $2) WITH ORDINALITY AS t(user_id, sha256, n)\n"
-    "JOIN document_contents c ON c.user_id = t.user_id AND c.parsed_sha256 = t.sha256";
+const char sql_contents_owner[] = "SELECT t.n, c.document_id\n"
+                                  "FROM unnest($1, $2) WITH ORDINALITY AS t(user_id, sha256, n)\n"
+                                  "JOIN document_contents c ON c.user_id = t.user_id AND c.parsed_sha256 = t.sha256";
 
 /* $1 users, $2 documents, $3 generations; vectors go with the chunks */
 const char sql_clear_chunks[] =
@@ -50,10 +48,9 @@ const char sql_insert_chunks[] =
     "ON CONFLICT (user_id, document_id, generation, ord) DO NOTHING";
 
 /* @ is the space; $1 users, $2 documents, $3 generations, $4 ords, $5 vectors */
-const char sql_insert_vectors_at[] =
-    "INSERT INTO vectors_@ (user_id, document_id, generation, ord, embedding)\n"
-    "SELECT * FROM unnest($1, $2, $3, $4, $5::vector[])\n"
-    "ON CONFLICT (user_id, document_id, generation, ord) DO NOTHING";
+const char sql_insert_vectors_at[] = "INSERT INTO vectors_@ (user_id, document_id, generation, ord, embedding)\n"
+                                     "SELECT * FROM unnest($1, $2, $3, $4, $5::vector[])\n"
+                                     "ON CONFLICT (user_id, document_id, generation, ord) DO NOTHING";
 
 /* $1 users, $2 documents, $3 parsed hashes, $4 parsed bytes, $5 plain, $6 pages, $7 page starts as array text,
  * $8 duplicate_of */
@@ -64,8 +61,8 @@ const char sql_set_parsed[] =
     "  AS t(user_id, document_id, sha256, bytes, plain, pages, page_starts, duplicate_of)\n"
     "WHERE d.user_id = t.user_id AND d.document_id = t.document_id";
 
-/* @ is the space; $1 users, $2 documents, $3 generations, $4 expected. Only documents whose rows are all there are flipped;
- * the generation that was visible before goes on the list of stale ones. -> documents */
+/* @ is the space; $1 users, $2 documents, $3 generations, $4 expected. Only documents whose rows are all there are
+ * flipped; the generation that was visible before goes on the list of stale ones. -> documents */
 const char sql_flip_at[] =
     "WITH t AS MATERIALIZED (\n"
     "  SELECT t.* FROM unnest($1, $2, $3, $4) AS t(user_id, document_id, generation, expected)\n"

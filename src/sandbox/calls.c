@@ -1,9 +1,9 @@
 /*
  * calls.c - seccomp: the system calls a parser may make
  *
- * An allow-list; what is not on it fails with ENOSYS, so that the C library takes its older ways. Not on it, on purpose:
- * sockets, io_uring, ptrace and process_vm_*, signals to others, fork and vfork, mounts and namespaces, bpf, keys,
- * memfd_create (what it makes could be executed past landlock), and every call that changes a file.
+ * An allow-list; what is not on it fails with ENOSYS, so that the C library takes its older ways. Not on it, on
+ * purpose: sockets, io_uring, ptrace and process_vm_*, signals to others, fork and vfork, mounts and namespaces, bpf,
+ * keys, memfd_create (what it makes could be executed past landlock), and every call that changes a file.
  *
  * Some calls are allowed for some arguments only:
  *   open, openat  read-only, neither creating nor truncating (landlock of Debian 12 cannot forbid truncation)
@@ -45,8 +45,8 @@ static const int always[] = {
     SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(futex), SCMP_SYS(membarrier), SCMP_SYS(sched_yield),
     SCMP_SYS(sched_getaffinity), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
     SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getppid),
-    SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getrlimit),
-    SCMP_SYS(getrusage), SCMP_SYS(times), SCMP_SYS(getrandom),
+    SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getrlimit), SCMP_SYS(getrusage),
+    SCMP_SYS(times), SCMP_SYS(getrandom),
     /* time, and the machine's name and size */
     SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
     SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(uname), SCMP_SYS(sysinfo)};
@@ -81,8 +81,8 @@ static int allow_some(scmp_filter_ctx f)
     int rc = allow_fcntl(f);
 
     if (rc == 0)
-        rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
-                              SCMP_A1(SCMP_CMP_MASKED_EQ, OPEN_REFUSED, O_RDONLY));
+        rc =
+            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, OPEN_REFUSED, O_RDONLY));
     if (rc == 0)
         rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
                               SCMP_A2(SCMP_CMP_MASKED_EQ, OPEN_REFUSED, O_RDONLY));

@@ -20,18 +20,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define LL_LEAST_VERSION  2
-#define LL_VERSION_FLAG   1u
-#define LL_RULE_BENEATH   1
-#define LL_EXECUTE        (1ull << 0)
-#define LL_READ_FILE      (1ull << 2)
-#define LL_READ_DIR       (1ull << 3)
-#define LL_FS_2           ((1ull << 14) - 1) /* everything that version 2 knows */
-#define LL_FS_TRUNCATE    (1ull << 14)       /* version 3 */
-#define LL_FS_IOCTL_DEV   (1ull << 15)       /* version 5 */
-#define LL_NET_ALL        3ull               /* version 4: bind and connect TCP */
-#define LL_SCOPE_ALL      3ull               /* version 6: abstract sockets, signals */
-#define LOADER_PATH_MAX   256
+#define LL_LEAST_VERSION 2
+#define LL_VERSION_FLAG  1u
+#define LL_RULE_BENEATH  1
+#define LL_EXECUTE       (1ull << 0)
+#define LL_READ_FILE     (1ull << 2)
+#define LL_READ_DIR      (1ull << 3)
+#define LL_FS_2          ((1ull << 14) - 1) /* everything that version 2 knows */
+#define LL_FS_TRUNCATE   (1ull << 14)       /* version 3 */
+#define LL_FS_IOCTL_DEV  (1ull << 15)       /* version 5 */
+#define LL_NET_ALL       3ull               /* version 4: bind and connect TCP */
+#define LL_SCOPE_ALL     3ull               /* version 6: abstract sockets, signals */
+#define LOADER_PATH_MAX  256
 
 struct ll_ruleset {
     uint64_t fs, net, scoped;
@@ -43,8 +43,8 @@ struct ll_beneath {
 } __attribute__((packed));
 
 /* Where libraries are, on the layouts of Debian and Fedora; absent ones are skipped. */
-static const char *const library_paths[] = {"/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib",
-                                            "/lib64",   "/etc/ld.so.cache"};
+static const char *const library_paths[] = {"/usr/lib", "/usr/lib64", "/usr/local/lib",
+                                            "/lib",     "/lib64",     "/etc/ld.so.cache"};
 
 static int rule(int set, int fd, uint64_t allowed)
 {

@@ -17,9 +17,9 @@
 #include <sys/types.h>
 
 /* X(NAME, "name", threads, data directory that it may read) */
-#define SANDBOX_PROFILES(X)                                                                        \
-    X(PDF, "pdf", false, "/usr/share/poppler")                                                     \
-    X(HTML, "html", false, NULL)                                                                   \
+#define SANDBOX_PROFILES(X)                                                                                            \
+    X(PDF, "pdf", false, "/usr/share/poppler")                                                                         \
+    X(HTML, "html", false, NULL)                                                                                       \
     X(OFFICE, "office", true, "/usr/share/pandoc")
 
 struct sandbox_profile {

@@ -17,9 +17,9 @@ enum block_kind { BLOCK_TEXT, BLOCK_HEADING, BLOCK_LIST, BLOCK_TABLE, BLOCK_FENC
 struct block {
     enum block_kind kind;
     size_t start, end;
-    int level;                        /* of a heading */
-    size_t title_start, title_end;    /* of a heading: what follows the '#'s on the line */
-    struct md_state state;            /* before its first line: to classify its lines again when it is split */
+    int level;                     /* of a heading */
+    size_t title_start, title_end; /* of a heading: what follows the '#'s on the line */
+    struct md_state state;         /* before its first line: to classify its lines again when it is split */
 };
 
 struct block_scan {

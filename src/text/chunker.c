@@ -164,8 +164,8 @@ static void begin_before(struct packer *p, const struct block *b)
     size_t n = b->end - b->start, room;
 
     token_scan_begin(&alone);
-    room = token_scan_feed(&alone, p->text + b->start, n, p->max_tokens) < n ? p->max_tokens
-                                                                            : p->max_tokens - alone.count;
+    room =
+        token_scan_feed(&alone, p->text + b->start, n, p->max_tokens) < n ? p->max_tokens : p->max_tokens - alone.count;
     begin_chunk(p, room < p->overlap_tokens ? room : p->overlap_tokens);
 }
 
@@ -193,8 +193,7 @@ static int add_heading(struct packer *p, const struct block *b)
     size_t n = b->end - b->start;
     int rc = 0;
 
-    if (has_own(p) &&
-        (!p->headings_only || token_scan_feed(&scan, p->text + b->start, n, p->max_tokens) < n)) {
+    if (has_own(p) && (!p->headings_only || token_scan_feed(&scan, p->text + b->start, n, p->max_tokens) < n)) {
         rc = give_out(p);
         begin_chunk(p, 0);
     }
@@ -224,8 +223,8 @@ static int pack(struct packer *p)
     return rc == 0 && has_own(p) ? give_out(p) : rc;
 }
 
-int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_pages,
-               const struct chunk_options *o, chunk_fn fn, void *arg)
+int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_pages, const struct chunk_options *o,
+               chunk_fn fn, void *arg)
 {
     struct packer p;
 

@@ -41,11 +41,11 @@ struct chunk_options {
 };
 
 struct chunk {
-    int ord;             /* from 0 */
-    size_t start, end;   /* bytes in the text that are this chunk's own */
-    size_t overlap;      /* bytes before start that are repeated in it: its text is text[start - overlap, end) */
-    int tokens;          /* of the text with the overlap; <= max_tokens */
-    int page;            /* from 1, of `start` */
+    int ord;           /* from 0 */
+    size_t start, end; /* bytes in the text that are this chunk's own */
+    size_t overlap;    /* bytes before start that are repeated in it: its text is text[start - overlap, end) */
+    int tokens;        /* of the text with the overlap; <= max_tokens */
+    int page;          /* from 1, of `start` */
     /*
      * "Manual > Install > Debian": the headings over the chunk's text, its own included, without their markup; cut
      * to at most 1000 bytes between characters; "" before the first heading. Valid during the callback only.
@@ -57,7 +57,7 @@ struct chunk {
 typedef int (*chunk_fn)(void *arg, const struct chunk *c);
 
 /* 0, -EINVAL (bad options), or what fn returned. Allocates nothing. Text of len 0 gives no chunk. */
-int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_pages,
-               const struct chunk_options *o, chunk_fn fn, void *arg);
+int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_pages, const struct chunk_options *o,
+               chunk_fn fn, void *arg);
 
 #endif

@@ -22,7 +22,7 @@ struct heading_path {
         size_t len;
     } at[HEADING_LEVELS];
     int depth;
-    bool stale;                            /* text is to be made anew */
+    bool stale; /* text is to be made anew */
     char text[HEADING_PATH_MAX_BYTES + 1];
 };
 

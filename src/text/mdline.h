@@ -24,9 +24,9 @@ enum md_kind {
     MD_BLANK,
     MD_TEXT,
     MD_HEADING,
-    MD_ITEM,        /* first line of a list item; it may open a fence too: see md_state.fence_char */
-    MD_TABLE,       /* begins with '|' */
-    MD_CODE,        /* indented code */
+    MD_ITEM,  /* first line of a list item; it may open a fence too: see md_state.fence_char */
+    MD_TABLE, /* begins with '|' */
+    MD_CODE,  /* indented code */
     MD_FENCE_OPEN,
     MD_FENCE_BODY,
     MD_FENCE_CLOSE

@@ -15,8 +15,8 @@
 struct rewrite {
     char *s;
     size_t n;
-    size_t from; /* read up to here */
-    size_t to;   /* written up to here, to <= from */
+    size_t from;       /* read up to here */
+    size_t to;         /* written up to here, to <= from */
     unsigned no_close; /* bit k: no closing run of k backticks in what is left of the line */
 };
 

@@ -29,6 +29,7 @@ enum token_class {
     CLASSES
 };
 
+/* clang-format off */
 #define SPAN(a, z, c) [a ... z] = c
 
 static const uint8_t classes[256] = {
@@ -81,6 +82,7 @@ static const uint16_t table[STATES][CLASSES] = {
     BLANK_AFTER(9), BLANK_AFTER(10), BLANK_AFTER(11), BLANK_AFTER(12), BLANK_AFTER(13), BLANK_AFTER(14),
     BLANK_AFTER(15), BLANK_AFTER(16), [BLANK_17] = BLANKS(GO(BLANK_1 + 1, 1)),
 };
+/* clang-format on */
 
 static inline unsigned step(unsigned at, char c)
 {

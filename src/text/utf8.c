@@ -39,8 +39,7 @@ int utf8_decode(const char *s, size_t n, uint32_t *cp)
 
 bool utf8_is_space(uint32_t cp)
 {
-    return cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x202F || cp == 0x205F ||
-           cp == 0x3000;
+    return cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x202F || cp == 0x205F || cp == 0x3000;
 }
 
 bool utf8_is_line_end(uint32_t cp)
@@ -50,8 +49,8 @@ bool utf8_is_line_end(uint32_t cp)
 
 bool utf8_is_control(uint32_t cp)
 {
-    return (cp >= 0x7F && cp <= 0x9F) || cp == 0xAD || cp == 0x061C || cp == 0x200B || cp == 0x200E ||
-           cp == 0x200F || (cp >= 0x202A && cp <= 0x202E) || (cp >= 0x2060 && cp <= 0x206F) || cp == 0xFEFF ||
+    return (cp >= 0x7F && cp <= 0x9F) || cp == 0xAD || cp == 0x061C || cp == 0x200B || cp == 0x200E || cp == 0x200F ||
+           (cp >= 0x202A && cp <= 0x202E) || (cp >= 0x2060 && cp <= 0x206F) || cp == 0xFEFF ||
            (cp >= 0xFFF9 && cp <= 0xFFFB) || cp == 0xE0001;
 }
 

@@ -46,12 +46,12 @@ static inline size_t utf8_floor(const char *s, size_t n, size_t i)
     return utf8_is_continuation(s[i - back]) ? i : i - back;
 }
 
-bool utf8_is_space(uint32_t cp);      /* Unicode's space separators beyond U+0020 */
-bool utf8_is_line_end(uint32_t cp);   /* NEL, LS, PS */
-bool utf8_is_control(uint32_t cp);    /* C1, bidirectional and other format controls that have no width */
-bool utf8_is_tag(uint32_t cp);        /* U+E0020..E007F: letters of flag emoji, invisible elsewhere */
-bool utf8_is_joinable(uint32_t cp);   /* a non-ASCII letter, mark or emoji: what ZWJ and ZWNJ may stand between */
-bool utf8_is_extender(uint32_t cp);   /* belongs to the character before it: mark, joiner, variation, skin tone */
-bool utf8_is_unspaced(uint32_t cp);   /* of a script written without spaces between words */
+bool utf8_is_space(uint32_t cp);    /* Unicode's space separators beyond U+0020 */
+bool utf8_is_line_end(uint32_t cp); /* NEL, LS, PS */
+bool utf8_is_control(uint32_t cp);  /* C1, bidirectional and other format controls that have no width */
+bool utf8_is_tag(uint32_t cp);      /* U+E0020..E007F: letters of flag emoji, invisible elsewhere */
+bool utf8_is_joinable(uint32_t cp); /* a non-ASCII letter, mark or emoji: what ZWJ and ZWNJ may stand between */
+bool utf8_is_extender(uint32_t cp); /* belongs to the character before it: mark, joiner, variation, skin tone */
+bool utf8_is_unspaced(uint32_t cp); /* of a script written without spaces between words */
 
 #endif

@@ -22,21 +22,21 @@
 
 struct shape {
     const char *name;
-    const char *head;   /* once */
-    const char *unit;   /* repeated */
-    const char *tail;   /* once */
+    const char *head; /* once */
+    const char *unit; /* repeated */
+    const char *tail; /* once */
 };
 
-#define PROSE                                                                                                    \
-    "The queue holds what is to be done, and a worker takes from it in batches of at most one hundred. When the\n" \
+#define PROSE                                                                                                          \
+    "The queue holds what is to be done, and a worker takes from it in batches of at most one hundred. When the\n"     \
     "worker dies, its lease ends; another one goes on. See `queue  claim` and **lease** for what that means.\n\n"
 
 static const struct shape shapes[] = {
     {"manual", "# Manual\n\n",
      "## Section  of 12  parts\n\n" PROSE PROSE "*  one item\n*  another item, with `code`\n\n   - nested\n\n"
      "```c\nint main(void)\n{\n\treturn  0; /* # not a heading */\n}\n```\n\n"
-     "| name | value  |\n|---|---|\n| alpha | 12.5 |\n| beta | 7 |\n\n" PROSE
-     "Stra\xC3\x9F" "e, na\xC3\xAFve, \xE4\xB8\xAD\xE6\x96\x87 \xE2\x80\x94 and so on.\n\n",
+     "| name | value  |\n|---|---|\n| alpha | 12.5 |\n| beta | 7 |\n\n" PROSE "Stra\xC3\x9F"
+     "e, na\xC3\xAFve, \xE4\xB8\xAD\xE6\x96\x87 \xE2\x80\x94 and so on.\n\n",
      ""},
     {"one line", "", "word ", "\n"},
     {"one word", "", "a", ""},

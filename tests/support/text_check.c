@@ -37,8 +37,7 @@ static const char *check_characters(const char *s, size_t n)
         took = utf8_decode(s + i, n - i, &cp);
         if (took < 0)
             return say("ill-formed UTF-8 at byte %zu", i);
-        if ((cp < 0x20 && cp != '\n' && cp != '\t') || utf8_is_control(cp) || utf8_is_line_end(cp) ||
-            utf8_is_space(cp))
+        if ((cp < 0x20 && cp != '\n' && cp != '\t') || utf8_is_control(cp) || utf8_is_line_end(cp) || utf8_is_space(cp))
             return say("U+%04X at byte %zu", cp, i);
         blanks = cp == ' ' || cp == '\t' ? blanks + 1 : 0;
         if (blanks > NORMALISE_MAX_BLANKS)
@@ -284,8 +283,7 @@ static const char *check_blocks(const struct seen *s)
         if (c->start != begun)
             headings_only = true;
         begun = c->start;
-        if (c->end < b.end &&
-            tokens_count(s->text + c->start, b.end - c->start) <= (size_t)s->o->max_tokens)
+        if (c->end < b.end && tokens_count(s->text + c->start, b.end - c->start) <= (size_t)s->o->max_tokens)
             bad = say("the block at %zu is split without need", b.start);
         else if (c->end < b.end && c->start < b.start && !headings_only)
             bad = say("the block at %zu is split in a chunk that it does not begin", b.start);

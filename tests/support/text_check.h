@@ -1,8 +1,8 @@
 /*
  * text_check.h - what must hold of every normalised text and of its chunks
  *
- * Used by unit tests, fuzzers and docmill-chunk-dump alike, so that a property is written once. A check answers NULL, or
- * a sentence about the first violation (static storage, valid until the next call).
+ * Used by unit tests, fuzzers and docmill-chunk-dump alike, so that a property is written once. A check answers NULL,
+ * or a sentence about the first violation (static storage, valid until the next call).
  */
 #ifndef SUPPORT_TEXT_CHECK_H
 #define SUPPORT_TEXT_CHECK_H

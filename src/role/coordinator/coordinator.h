@@ -20,25 +20,25 @@
 #define COORD_MAX_DEATHS 256
 
 /* In order of importance: the first that is due goes next. */
-#define COORD_TASKS(X)                                                             \
-    X(SESSION, "prove that the connection is a session, and take the node's lock") \
-    X(SCHEMA, "check the schema's version")                                        \
-    X(REGISTER, "write the node's row, and find its former life")                  \
-    X(FORMER, "take back the jobs of this node's former life")                     \
-    X(LISTEN, "listen for wake-ups")                                               \
-    X(SPACE, "make sure that the embedding space is there")                        \
-    X(RELEASE, "release a dead child's jobs")                                      \
-    X(DUE, "queue what waited for its retry time")                                 \
-    X(NOTIFY, "wake the other nodes")                                              \
-    X(HEARTBEAT, "write the heartbeat")                                            \
-    X(LEADER, "try to lead")                                                       \
-    X(EXPIRED, "take back what is past its deadline")                              \
-    X(COUNTS, "count the queue")                                                   \
-    X(DEAD_NODES, "look for dead nodes")                                           \
-    X(DEAD_JOBS, "take back a dead node's jobs")                                   \
-    X(FORGET, "forget a dead node")                                                \
-    X(SWEEP, "remove stale generations")                                           \
-    X(PARTITIONS, "make and drop event partitions")                                \
+#define COORD_TASKS(X)                                                                                                 \
+    X(SESSION, "prove that the connection is a session, and take the node's lock")                                     \
+    X(SCHEMA, "check the schema's version")                                                                            \
+    X(REGISTER, "write the node's row, and find its former life")                                                      \
+    X(FORMER, "take back the jobs of this node's former life")                                                         \
+    X(LISTEN, "listen for wake-ups")                                                                                   \
+    X(SPACE, "make sure that the embedding space is there")                                                            \
+    X(RELEASE, "release a dead child's jobs")                                                                          \
+    X(DUE, "queue what waited for its retry time")                                                                     \
+    X(NOTIFY, "wake the other nodes")                                                                                  \
+    X(HEARTBEAT, "write the heartbeat")                                                                                \
+    X(LEADER, "try to lead")                                                                                           \
+    X(EXPIRED, "take back what is past its deadline")                                                                  \
+    X(COUNTS, "count the queue")                                                                                       \
+    X(DEAD_NODES, "look for dead nodes")                                                                               \
+    X(DEAD_JOBS, "take back a dead node's jobs")                                                                       \
+    X(FORGET, "forget a dead node")                                                                                    \
+    X(SWEEP, "remove stale generations")                                                                               \
+    X(PARTITIONS, "make and drop event partitions")                                                                    \
     X(GOODBYE, "say goodbye")
 
 #define X_TASK(name, what) TASK_##name,

@@ -60,8 +60,8 @@ static char *evidence_text(const void *ctx, const struct msg_death *d)
 
 void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_params *p)
 {
-    struct rescue_evidence v = {.signal = d->signal, .exit_code = d->exit_code, .sent_by_us = d->sent_by_us != 0,
-                                .oom = d->oom == 1};
+    struct rescue_evidence v = {
+        .signal = d->signal, .exit_code = d->exit_code, .sent_by_us = d->sent_by_us != 0, .oom = d->oom == 1};
     struct uuid begun[SCORE_IN_HAND_MAX];
     bool known = !d->torn && d->n_in_hand <= SCORE_IN_HAND_MAX;
     enum rescue_blame blame;

@@ -29,7 +29,8 @@ struct batch_item *batch_add(struct worker *w, struct hand *h, void *ctx)
 
 bool batch_full(const struct worker *w)
 {
-    return w->n_batch >= BATCH_MAX_DOCUMENTS || w->batch_chunks >= BATCH_MAX_CHUNKS || w->batch_bytes >= BATCH_MAX_BYTES;
+    return w->n_batch >= BATCH_MAX_DOCUMENTS || w->batch_chunks >= BATCH_MAX_CHUNKS ||
+           w->batch_bytes >= BATCH_MAX_BYTES;
 }
 
 static int64_t give_up_at(const struct worker *w)
@@ -170,7 +171,8 @@ int batch_flush(struct worker *w, struct error *e)
     rc = store_all(w, e);
     if (rc != 0 && (e->cls == ERR_PERMANENT || e->cls == ERR_INTERNAL)) {
         if (w->n_batch > 1)
-            log_warn("worker", "a batch could not be stored, trying each document by itself", "error", e->message, NULL);
+            log_warn("worker", "a batch could not be stored, trying each document by itself", "error", e->message,
+                     NULL);
         rc = store_each(w, e);
     }
     for (int i = 0; rc >= 0 && i < w->n_batch; i++) {

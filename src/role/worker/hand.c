@@ -44,8 +44,8 @@ void hands_take(struct worker *w, const struct queue_job *jobs, int n)
     int64_t now = clock_ms();
 
     for (int i = 0; i < n; i++) {
-        w->hands[i] = (struct hand){.job = &jobs[i], .status = jobs[i].status, .stage = jobs[i].status,
-                                    .progress_ms = now};
+        w->hands[i] =
+            (struct hand){.job = &jobs[i], .status = jobs[i].status, .stage = jobs[i].status, .progress_ms = now};
     }
     w->n_hands = n;
     hands_publish(w);

@@ -101,8 +101,12 @@ static int parse(struct passage *p, struct parse_result *result, struct error *e
     rc = blob_view(p->w->blobs, &j->user_id, j->sha256, j->bytes, &raw, e);
     if (rc != 0)
         return rc;
-    job = (struct parse_job){.type = sniff_by_mime(j->content_type), .fd = raw.fd, .size = (int64_t)raw.size,
-                             .tick = parse_tick, .tick_arg = p, .cancelled = parse_cancelled};
+    job = (struct parse_job){.type = sniff_by_mime(j->content_type),
+                             .fd = raw.fd,
+                             .size = (int64_t)raw.size,
+                             .tick = parse_tick,
+                             .tick_arg = p,
+                             .cancelled = parse_cancelled};
     rc = parse_run(p->w->conf, &job, result, e);
     blob_unview(&raw);
     if (rc == -ECANCELED)
@@ -129,8 +133,8 @@ static int validate(struct passage *p, const struct parse_result *result, struct
     if (p->len == 0)
         return reason_error(e, REASON_parse_no_text, EINVAL, NULL);
     if (p->pages > p->w->conf->limits_max_pages)
-        return reason_error(e, REASON_too_many_pages, EFBIG, "The file has %d pages, limits.max_pages is %lld.", p->pages,
-                            (long long)p->w->conf->limits_max_pages);
+        return reason_error(e, REASON_too_many_pages, EFBIG, "The file has %d pages, limits.max_pages is %lld.",
+                            p->pages, (long long)p->w->conf->limits_max_pages);
     rc = blob_put(p->w->blobs, &j->user_id, p->text, p->len, p->parsed_sha256, e);
     if (rc != 0)
         return rc;
@@ -253,7 +257,7 @@ static float *embed(struct passage *p, const void *ctx, const struct queue_chunk
 {
     struct conf pinned = *p->w->conf;
     struct embed_input *in = talloc_array(ctx, struct embed_input, (unsigned)n);
-    float *out = talloc_array(ctx, float, (unsigned)n * (unsigned)dimension);
+    float *out = talloc_array(ctx, float, (unsigned)n *(unsigned)dimension);
     int per_call = (int)p->w->conf->embedder_batch_items;
 
     pinned.embedder_dimension = dimension;
@@ -277,8 +281,8 @@ static int check_space(struct passage *p, struct queue_space *space, struct erro
         return rc;
     if (strcmp(space->model, mine.model) != 0 || space->version != mine.version)
         return error_set(e, ENOTSUP, ERR_RECOVERABLE, "internal",
-                         "the job is pinned to embedding model %s version %d, this node has %s version %d", space->model,
-                         space->version, mine.model, mine.version);
+                         "the job is pinned to embedding model %s version %d, this node has %s version %d",
+                         space->model, space->version, mine.model, mine.version);
     return 0;
 }
 

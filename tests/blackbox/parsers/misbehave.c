@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HANG 1
+#define HANG   1
 #define MEMORY 2
 #define OUTPUT 3
-#define CRASH 4
+#define CRASH  4
 
 int main(void)
 {

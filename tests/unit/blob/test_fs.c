@@ -363,9 +363,9 @@ Test(fs, each_errno_has_its_reason)
     static const struct {
         int err;
         const char *reason;
-    } rows[] = {{ENOENT, "blob_absent"}, {EACCES, "blob_denied"}, {EROFS, "blob_denied"}, {ENOSPC, "blob_full"},
-                {EDQUOT, "blob_full"},   {EIO, "blob_broken"},    {ENOTDIR, "blob_broken"}, {EMFILE, "blob_busy"},
-                {ESTALE, "blob_busy"}};
+    } rows[] = {{ENOENT, "blob_absent"},  {EACCES, "blob_denied"}, {EROFS, "blob_denied"},
+                {ENOSPC, "blob_full"},    {EDQUOT, "blob_full"},   {EIO, "blob_broken"},
+                {ENOTDIR, "blob_broken"}, {EMFILE, "blob_busy"},   {ESTALE, "blob_busy"}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         cr_assert_eq(blob_error(&err, rows[i].err, "x"), -rows[i].err);

@@ -100,20 +100,23 @@ Test(html, tables_of_layout_are_their_blocks)
 
 Test(html, scripts_styles_and_templates_are_left_out)
 {
-    expect("<script>document.write('<p>no')</script><style>p{}</style>yes<template><p>no</template><noscript>no</noscript>"
-           "<svg><text>no</text></svg>",
-           "yes\n");
+    expect(
+        "<script>document.write('<p>no')</script><style>p{}</style>yes<template><p>no</template><noscript>no</noscript>"
+        "<svg><text>no</text></svg>",
+        "yes\n");
 }
 
 Test(html, text_that_looks_like_markdown_is_escaped_at_line_starts)
 {
-    expect("<p># a<p>- b<p>1. c<p>&gt; d<p>```e<p>---<p>#tag -x 2.5", "\\# a\n\n\\- b\n\n1\\. c\n\n\\> d\n\n\\```e\n\n\\---\n\n"
-                                                                      "#tag -x 2.5\n");
+    expect("<p># a<p>- b<p>1. c<p>&gt; d<p>```e<p>---<p>#tag -x 2.5",
+           "\\# a\n\n\\- b\n\n1\\. c\n\n\\> d\n\n\\```e\n\n\\---\n\n"
+           "#tag -x 2.5\n");
 }
 
 Test(html, entities_and_images)
 {
-    expect("caf&eacute; &lt;b&gt; &#8364; &amp;amp; <img src=x alt='a cat'>!", "caf\xc3\xa9 <b> \xe2\x82\xac &amp; a cat !\n");
+    expect("caf&eacute; &lt;b&gt; &#8364; &amp;amp; <img src=x alt='a cat'>!",
+           "caf\xc3\xa9 <b> \xe2\x82\xac &amp; a cat !\n");
 }
 
 Test(html, character_sets)
@@ -123,7 +126,10 @@ Test(html, character_sets)
     expect("<meta charset=iso-8859-1><p>\x93q\x94", "\xe2\x80\x9cq\xe2\x80\x9d\n");
     expect("<meta charset=\"koi8-r\"><p>\xed\xe9\xf2", "\xd0\x9c\xd0\x98\xd0\xa0\n");
     expect("<meta http-equiv=x content='text/html; charset=shift_jis'>\x93\x8c\x8b\x9e", "\xe6\x9d\xb1\xe4\xba\xac\n");
-    expect("<meta charset=utf-8><p>a\xff" "b", "a\xef\xbf\xbd" "b\n");
+    expect("<meta charset=utf-8><p>a\xff"
+           "b",
+           "a\xef\xbf\xbd"
+           "b\n");
     expect("<meta charset=latin1><p>\xc3\xbc", "\xc3\xbc\n"); /* valid UTF-8, whatever it says */
     expect("<meta charset=no-such-set><p>\xfc", "\xc3\xbc\n");
     expect_bytes("\xff\xfe<\0p\0>\0\xfc\0", 10, "\xc3\xbc\n");
@@ -176,10 +182,29 @@ static double seconds_for(const char *unit, size_t bytes, int depth, enum html_r
 /* Twice the input may not take four times the time. */
 Test(html, hostile_repetition_stays_linear, .timeout = 120)
 {
-    static const char *const units[] = {"<div>",    "<b>",        "<!--",   "<a href=x>",     "&",      "<table><tr><td>",
-                                        "<li>",     "<p>a",       "`",      "<code>`</code>", "<![CDATA[", "<x y=\"",
-                                        "</p>",     "<pre>",      "<script>", "a<br>",        "<select><option>",
-                                        "&#x41;",   "<blockquote>", "<h1>a", "<title>x",      "<ul><li>", "<font><p>"};
+    static const char *const units[] = {"<div>",
+                                        "<b>",
+                                        "<!--",
+                                        "<a href=x>",
+                                        "&",
+                                        "<table><tr><td>",
+                                        "<li>",
+                                        "<p>a",
+                                        "`",
+                                        "<code>`</code>",
+                                        "<![CDATA[",
+                                        "<x y=\"",
+                                        "</p>",
+                                        "<pre>",
+                                        "<script>",
+                                        "a<br>",
+                                        "<select><option>",
+                                        "&#x41;",
+                                        "<blockquote>",
+                                        "<h1>a",
+                                        "<title>x",
+                                        "<ul><li>",
+                                        "<font><p>"};
 
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         enum html_result r;

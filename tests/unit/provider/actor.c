@@ -268,9 +268,9 @@ static int play_attack(void)
 static const struct {
     const char *name;
     int (*play)(void);
-} parts[] = {{"hang", play_hang},       {"linger", play_linger}, {"spin", play_spin},     {"memory", play_memory},
-             {"output", play_output},   {"pages", play_pages},   {"crash", play_crash},   {"abort", play_abort},
-             {"pretend", play_pretend}, {"noise", play_noise},   {"echo", play_echo},     {"look", play_look},
+} parts[] = {{"hang", play_hang},       {"linger", play_linger}, {"spin", play_spin},   {"memory", play_memory},
+             {"output", play_output},   {"pages", play_pages},   {"crash", play_crash}, {"abort", play_abort},
+             {"pretend", play_pretend}, {"noise", play_noise},   {"echo", play_echo},   {"look", play_look},
              {"attack", play_attack}};
 
 int main(int argc, char **argv)

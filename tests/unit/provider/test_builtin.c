@@ -38,10 +38,8 @@ Test(builtin, a_known_text_gives_the_recorded_vector)
     float v[8];
 
     cr_assert_eq(builtin_embed("The quick brown fox, 42 \xc3\x84pfel \xe6\x9d\xb1\xe4\xba\xac.", 34, 8, v), 0);
-    static const char *const want[] = {
-        "-0x1.09de38p-3", "-0x1.8c3ee2p-1", "-0x1.99071cp-4", "-0x1.d661c6p-2",
-        "-0x1.4738e2p-4", "0x1.32c554p-4", "-0x1.ad7aaap-4", "0x1.7f76aap-2"
-    };
+    static const char *const want[] = {"-0x1.09de38p-3", "-0x1.8c3ee2p-1", "-0x1.99071cp-4", "-0x1.d661c6p-2",
+                                       "-0x1.4738e2p-4", "0x1.32c554p-4",  "-0x1.ad7aaap-4", "0x1.7f76aap-2"};
     for (int i = 0; i < 8; i++) {
         char got[32];
         snprintf(got, sizeof got, "%a", (double)v[i]);
@@ -52,7 +50,11 @@ Test(builtin, a_known_text_gives_the_recorded_vector)
 Test(builtin, case_and_punctuation_do_not_matter)
 {
     cr_assert_float_eq(cosine("Install the Server", "install -- the, SERVER!"), 1, 1e-6);
-    cr_assert_float_eq(cosine("\xc3\x9c" "BER \xd0\x9c\xd0\x98\xd0\xa0", "\xc3\xbc" "ber \xd0\xbc\xd0\xb8\xd1\x80"), 1, 1e-6);
+    cr_assert_float_eq(cosine("\xc3\x9c"
+                              "BER \xd0\x9c\xd0\x98\xd0\xa0",
+                              "\xc3\xbc"
+                              "ber \xd0\xbc\xd0\xb8\xd1\x80"),
+                       1, 1e-6);
 }
 
 Test(builtin, shared_words_are_near_and_strangers_are_far)
@@ -72,7 +74,8 @@ Test(builtin, inflected_words_are_near_by_their_parts)
 
 Test(builtin, scripts_without_spaces_find_words_inside_sentences)
 {
-    double same = cosine("\xe6\x9d\xb1\xe4\xba\xac", "\xe7\xa7\x81\xe3\x81\xaf\xe6\x9d\xb1\xe4\xba\xac\xe3\x81\xab\xe4\xbd\x8f\xe3\x82\x80");
+    double same = cosine("\xe6\x9d\xb1\xe4\xba\xac",
+                         "\xe7\xa7\x81\xe3\x81\xaf\xe6\x9d\xb1\xe4\xba\xac\xe3\x81\xab\xe4\xbd\x8f\xe3\x82\x80");
     double other = cosine("\xe6\x9d\xb1\xe4\xba\xac", "\xe5\xa4\xa7\xe9\x98\xaa\xe3\x81\xae\xe5\xa4\xa9\xe6\xb0\x97");
 
     cr_assert_gt(same, other + 0.2, "%f %f", same, other);
@@ -80,7 +83,8 @@ Test(builtin, scripts_without_spaces_find_words_inside_sentences)
 
 Test(builtin, nothing_gives_a_zero_vector)
 {
-    static const char *const texts[] = {"!", "--", "...", " ", "\n\n\n", "\xff\xfe", "\xf0\x9f\x98\x80", "a", "ab", "1"};
+    static const char *const texts[] = {"!", "--", "...", " ", "\n\n\n", "\xff\xfe", "\xf0\x9f\x98\x80",
+                                        "a", "ab", "1"};
     float v[DIM];
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)

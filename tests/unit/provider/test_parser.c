@@ -226,7 +226,8 @@ Test(parser, text_is_plain)
 
 Test(parser, utf16_text_is_converted)
 {
-    expect_text(parse(SNIFF_TEXT, "\xff\xfeG\0r\0\xfc\0\x3d\xd8\x00\xde\x00\xd8", 14), "Gr\xc3\xbc\xf0\x9f\x98\x80\xef\xbf\xbd");
+    expect_text(parse(SNIFF_TEXT, "\xff\xfeG\0r\0\xfc\0\x3d\xd8\x00\xde\x00\xd8", 14),
+                "Gr\xc3\xbc\xf0\x9f\x98\x80\xef\xbf\xbd");
     expect_text(parse(SNIFF_TEXT, "\xfe\xff\0A", 4), "A");
 }
 

@@ -53,7 +53,10 @@ Test(sniff, text_is_what_its_name_says_among_the_kinds_of_text)
     cr_assert_eq(sniff_text("# Title\n\nSome text here.\n", "a.TXT"), SNIFF_TEXT);
     cr_assert_eq(sniff_text("# Title\n\nSome text here.\n", NULL), SNIFF_TEXT);
     cr_assert_eq(sniff_text("# Title\n\nSome text here.\n", "a.c"), SNIFF_TEXT);
-    cr_assert_eq(sniff_text("Gr\xc3\xbc\xc3\x9f" "e aus K\xc3\xb6ln, und noch mehr Text.\n", "x"), SNIFF_TEXT);
+    cr_assert_eq(sniff_text("Gr\xc3\xbc\xc3\x9f"
+                            "e aus K\xc3\xb6ln, und noch mehr Text.\n",
+                            "x"),
+                 SNIFF_TEXT);
     cr_assert_eq(sniff_text("{\"a\": [1, 2, 3]}\n", "a.json"), SNIFF_TEXT);
     cr_assert_eq(sniff_text("#include <stdio.h>\nint main(void) { return 0; }\n", "a.txt"), SNIFF_TEXT);
 }
@@ -97,7 +100,10 @@ Test(sniff, what_no_parser_takes_is_unknown_and_named)
     cr_assert_str_eq(detail, "text/rtf");
     cr_assert_eq(sniff_bytes("", 0, "a.txt"), SNIFF_UNKNOWN);
     cr_assert_str_eq(detail, "empty");
-    cr_assert_eq(sniff_bytes("\x7f" "ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\x3e\0", 20, "a.txt"), SNIFF_UNKNOWN);
+    cr_assert_eq(sniff_bytes("\x7f"
+                             "ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\x3e\0",
+                             20, "a.txt"),
+                 SNIFF_UNKNOWN);
 }
 
 static int sniff_archive(struct zip_maker *z, const char *name)

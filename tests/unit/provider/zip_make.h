@@ -19,7 +19,8 @@ struct zip_maker {
 
 void zip_add(struct zip_maker *z, const char *name, const void *p, size_t n);
 /* A stored entry whose directory claims another unpacked size and flags (bit 0: encrypted). */
-void zip_add_claiming(struct zip_maker *z, const char *name, const void *p, size_t n, uint64_t unpacked, uint16_t flags);
+void zip_add_claiming(struct zip_maker *z, const char *name, const void *p, size_t n, uint64_t unpacked,
+                      uint16_t flags);
 /* A deflated entry; claimed < 0: the true size. */
 void zip_add_deflated(struct zip_maker *z, const char *name, const void *p, size_t n, int64_t claimed);
 const void *zip_finish(struct zip_maker *z, size_t *n);

@@ -16,13 +16,17 @@ Test(store, a_small_document_is_complete_in_one_transaction)
     cr_assert_eq(qt_store(q, &w, 1), 0);
     cr_assert_eq(w.outcome, QUEUE_STORED);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE status = 10 AND state = 6"
-                           " AND owner_node IS NULL AND deadline IS NULL"), 1);
+                           " AND owner_node IS NULL AND deadline IS NULL"),
+                 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents WHERE live_generation = 1 AND chunks = 3"
-                           " AND parsed_bytes = 30"), 1);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_chunks WHERE sha256 = sha256(text::bytea)"), 3);
+                           " AND parsed_bytes = 30"),
+                 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_chunks WHERE sha256 = sha256(text::bytea)"),
+                 3);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.vectors_1"), 3);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.events WHERE from_status = 1 AND to_status = 10"
-                           " AND hops = '[[2,3],[3,1],[5,2]]' AND correlation IS NOT NULL"), 1);
+                           " AND hops = '[[2,3],[3,1],[5,2]]' AND correlation IS NOT NULL"),
+                 1);
     qt_close(q);
 }
 
@@ -40,7 +44,8 @@ Test(store, what_another_owner_took_is_left_out_and_the_rest_is_stored)
     cr_assert_eq(w[0].outcome, QUEUE_LOST);
     cr_assert_eq(w[1].outcome, QUEUE_STORED);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_chunks WHERE document_id = %s",
-                        qt_id(q, &j[0].document_id)), 0);
+                        qt_id(q, &j[0].document_id)),
+                 0);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents WHERE live_generation IS NOT NULL"), 1);
     qt_close(q);
 }
@@ -89,7 +94,8 @@ Test(store, the_same_content_of_one_user_is_a_duplicate_of_another_user_is_not)
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE status = 14 AND state = 6"), 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents d JOIN upload_pipeline.documents c"
                            " ON c.document_id = d.duplicate_of AND c.user_id = d.user_id"
-                           " WHERE c.live_generation = 1 AND d.live_generation IS NULL"), 1);
+                           " WHERE c.live_generation = 1 AND d.live_generation IS NULL"),
+                 1);
     cr_assert_eq(qt_int(q, "SELECT jsonb_array_length(hops) FROM upload_pipeline.events WHERE to_status = 14"), 2);
     qt_close(q);
 }
@@ -106,21 +112,30 @@ Test(store, a_large_document_goes_in_slices_and_is_visible_only_at_the_end)
     w.n_chunks = 3;
     w.n_vectors = 0;
     cr_assert_eq(qt_store(q, &w, 1), 0);
-    w = (struct queue_work){.job = j, .from_status = STATUS_CHUNKING, .to_status = STATUS_CHUNKS_STORED,
-                            .chunks = all.chunks + 3, .n_chunks = 3};
+    w = (struct queue_work){.job = j,
+                            .from_status = STATUS_CHUNKING,
+                            .to_status = STATUS_CHUNKS_STORED,
+                            .chunks = all.chunks + 3,
+                            .n_chunks = 3};
     cr_assert_eq(qt_store(q, &w, 1), 0);
-    w = (struct queue_work){.job = j, .from_status = STATUS_CHUNKS_STORED, .to_status = STATUS_EMBEDDING_IN_PROGRESS,
-                            .vectors = all.vectors, .n_vectors = 4};
+    w = (struct queue_work){.job = j,
+                            .from_status = STATUS_CHUNKS_STORED,
+                            .to_status = STATUS_EMBEDDING_IN_PROGRESS,
+                            .vectors = all.vectors,
+                            .n_vectors = 4};
     cr_assert_eq(qt_store(q, &w, 1), 0);
     cr_assert_eq(queue_stored_vectors(q->worker, j, &e), 4);
     cr_assert_eq(queue_count_chunks(q->worker, j, &e), 6);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents WHERE live_generation IS NOT NULL"), 0);
-    w = (struct queue_work){.job = j, .from_status = STATUS_EMBEDDING_IN_PROGRESS,
-                            .to_status = STATUS_EMBEDDING_IN_PROGRESS, .vectors = all.vectors + 4 * QT_DIM,
-                            .n_vectors = 2, .first_vector = 4};
+    w = (struct queue_work){.job = j,
+                            .from_status = STATUS_EMBEDDING_IN_PROGRESS,
+                            .to_status = STATUS_EMBEDDING_IN_PROGRESS,
+                            .vectors = all.vectors + 4 * QT_DIM,
+                            .n_vectors = 2,
+                            .first_vector = 4};
     cr_assert_eq(qt_store(q, &w, 1), 0);
-    w = (struct queue_work){.job = j, .from_status = STATUS_EMBEDDING_IN_PROGRESS, .to_status = STATUS_COMPLETE,
-                            .expected_chunks = 6};
+    w = (struct queue_work){
+        .job = j, .from_status = STATUS_EMBEDDING_IN_PROGRESS, .to_status = STATUS_COMPLETE, .expected_chunks = 6};
     cr_assert_eq(qt_store(q, &w, 1), 0);
     cr_assert_eq(w.outcome, QUEUE_STORED);
     cr_assert_eq(qt_int(q, "SELECT chunks FROM upload_pipeline.documents WHERE live_generation = 1"), 6);
@@ -184,7 +199,8 @@ Test(store, a_new_generation_replaces_the_visible_one_and_lists_it_as_stale)
     j = qt_claim_one(q);
     w = qt_work(q, j, 5);
     cr_assert_eq(qt_store(q, &w, 1), 0);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents WHERE live_generation = 2 AND chunks = 5"), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents WHERE live_generation = 2 AND chunks = 5"),
+                 1);
     cr_assert_eq(qt_int(q, "SELECT generation FROM upload_pipeline.stale_generations"), 1);
     qt_close(q);
 }
@@ -283,6 +299,7 @@ Test(store, when_the_canonical_document_goes_its_oldest_duplicate_takes_its_plac
     cr_assert_eq(qt_store(q, &w, 1), 0);
     cr_assert_eq(w.outcome, QUEUE_STORED);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents d JOIN upload_pipeline.documents c"
-                           " ON c.document_id = d.duplicate_of WHERE c.live_generation = 2"), 1);
+                           " ON c.document_id = d.duplicate_of WHERE c.live_generation = 2"),
+                 1);
     qt_close(q);
 }

@@ -45,10 +45,12 @@ static void put_one_of(struct made *m, const char *const *list, size_t n)
 }
 
 static const char *const line_begins[] = {
-    "", "", "", "", "# ", "## ", "###### ", "####", "#", "   # ", "    ", "\t", "- ", "* ", "+  ", "  - ", "      * ",
-    "1. ", "23)  ", "> ", "| ", "```", "```c ", "  ```", "~~~", "~~~~~", "- ```", "---", "===", "* * *", "<table>",
-    "</table>", "|---|---|", "...", "\f", "    \t ",
+    "",      "",     "",      "",        "# ",       "## ",       "###### ", "####",     "#",
+    "   # ", "    ", "\t",    "- ",      "* ",       "+  ",       "  - ",    "      * ", "1. ",
+    "23)  ", "> ",   "| ",    "```",     "```c ",    "  ```",     "~~~",     "~~~~~",    "- ```",
+    "---",   "===",  "* * *", "<table>", "</table>", "|---|---|", "...",     "\f",       "    \t ",
 };
+/* clang-format off */
 static const char *const words[] = {
     "word", "a", "Sentence.", "Is it?", "e.g.", "12345", "x = y;", "`code  here`", "``", "`", "**bold**", "[l](http://e)",
     "  ", "   ", "\t", "|", "\\", "\\`", "#", "supercalifragilisticexpialidocious", "na\xC3\xAFve", "\xE2\x80\x94",
@@ -57,6 +59,7 @@ static const char *const words[] = {
     "\xE3\x80\x80", "\xFF", "\xE2\x82", "\xED\xA0\x80", "\x01", "\x7F", "\xC2\x85", "\xE2\x80\xA8", "\r", "\xC2\xAD",
     "\xF3\xA0\x81\xA7", "\xF0\x9F\x8F\xB4", "QmFzZTY0QmFzZTY0QmFzZTY0QmFzZTY0QmFzZTY0QmFzZTY0QmFzZTY0QmFzZTY0QmFz",
 };
+/* clang-format on */
 static const char *const line_ends[] = {"\n", "\n", "\n", "\n\n", "\n\n", "\r\n", "  \n", "\n\n\n\n", "\r", "\n\f"};
 
 static void make_document(struct made *m, uint64_t seed)
@@ -120,8 +123,8 @@ Test(properties, hold_of_chunks_of_text_that_is_not_normalised, .timeout = 120)
  * Shapes that make such code quadratic. At this size quadratic time is minutes, linear time a fraction of a second, and
  * the limit is far from both, for slow machines and sanitizers.
  */
-#define BIG       (4u * 1000 * 1000)
-#define LIMIT_S   60
+#define BIG     (4u * 1000 * 1000)
+#define LIMIT_S 60
 
 static int ignore(void *arg, const struct chunk *c)
 {
@@ -150,10 +153,10 @@ static void run_big(const char *head, const char *unit, const char *tail)
     free(text);
 }
 
-#define LINEAR(name, head, unit, tail)               \
-    Test(linear, name, .timeout = LIMIT_S)           \
-    {                                                \
-        run_big(head, unit, tail);                   \
+#define LINEAR(name, head, unit, tail)                                                                                 \
+    Test(linear, name, .timeout = LIMIT_S)                                                                             \
+    {                                                                                                                  \
+        run_big(head, unit, tail);                                                                                     \
     }
 
 LINEAR(one_line, "", "word ", "\n")
@@ -184,4 +187,5 @@ LINEAR(backticks, "", "` `` ``` ", "")
 LINEAR(tabs, "x", "\t", "x")
 LINEAR(page_breaks, "", "a\f", "")
 LINEAR(closers, "a.", "\"", " B\n")
-LINEAR(words_after_a_line_that_never_fits, "- a\n", "bbbb cccc dddd eeee ffff gggg hhhh iiii jjjj kkkk llll mmmm nnnn\n", "")
+LINEAR(words_after_a_line_that_never_fits, "- a\n",
+       "bbbb cccc dddd eeee ffff gggg hhhh iiii jjjj kkkk llll mmmm nnnn\n", "")

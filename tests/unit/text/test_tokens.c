@@ -53,10 +53,10 @@ Test(tokens, newlines_cost_one_a_run)
 
 Test(tokens, other_characters_cost_by_their_length)
 {
-    cr_expect_eq(count("\xC3\xA9"), 1);             /* e acute */
+    cr_expect_eq(count("\xC3\xA9"), 1);                 /* e acute */
     cr_expect_eq(count("\xE4\xB8\xAD\xE6\x96\x87"), 2); /* Chinese */
-    cr_expect_eq(count("\xE0\xA4\x95"), 2);         /* Devanagari */
-    cr_expect_eq(count("\xF0\x9F\x98\x80"), 3);     /* emoji */
+    cr_expect_eq(count("\xE0\xA4\x95"), 2);             /* Devanagari */
+    cr_expect_eq(count("\xF0\x9F\x98\x80"), 3);         /* emoji */
 }
 
 Test(tokens, feeding_in_pieces_counts_the_same)
