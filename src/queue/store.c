@@ -472,6 +472,17 @@ static void settle(struct queue_work *w, bool duplicate)
     w->outcome = duplicate ? QUEUE_DUPLICATE : QUEUE_STORED;
 }
 
+/* What a row says of one work whose transaction's answer was lost. */
+static void weigh(struct queue_work *w, bool duplicate, int64_t lease, int64_t status, int64_t state)
+{
+    if (lease != w->job->lease)
+        w->outcome = QUEUE_LOST;
+    else if (w->from_status != w->to_status && status == expected_status(w, duplicate))
+        settle(w, duplicate);
+    else if (status != w->from_status || state != STATE_WORKING)
+        w->outcome = QUEUE_LOST;
+}
+
 /* After a lost answer: did it happen? What is still as it was stays pending and is done again. */
 static int probe(struct attempt *a, const bool *duplicate)
 {
@@ -490,20 +501,13 @@ static int probe(struct attempt *a, const bool *duplicate)
         return a->e->code;
     for (int row = 0; row < PQntuples(r); row++) {
         struct uuid id;
-        struct queue_work *w;
         int i;
         pg_get_uuid(r, row, 0, &id);
         i = find_job(a->work, a->n, &id);
-        if (i < 0)
-            continue;
-        w = &a->work[i];
-        seen[i] = true;
-        if (pg_get_int(r, row, 1) != w->job->lease)
-            w->outcome = QUEUE_LOST;
-        else if (w->from_status != w->to_status && pg_get_int(r, row, 2) == expected_status(w, duplicate[i]))
-            settle(w, duplicate[i]);
-        else if (pg_get_int(r, row, 2) != w->from_status || pg_get_int(r, row, 3) != STATE_WORKING)
-            w->outcome = QUEUE_LOST;
+        if (i >= 0) {
+            seen[i] = true;
+            weigh(&a->work[i], duplicate[i], pg_get_int(r, row, 1), pg_get_int(r, row, 2), pg_get_int(r, row, 3));
+        }
     }
     PQclear(r);
     for (int i = 0; i < a->n; i++)
@@ -565,7 +569,7 @@ int queue_store(struct pg *p, struct queue_work *work, int n, int dimension, int
         if (rc != 0 && (e->cls == ERR_PERMANENT || e->cls == ERR_INTERNAL || try_no >= MAX_TRIES ||
                         clock_ms() >= give_up_ms))
             break;
-        if (rc != 0 && !unknown)
+        if (rc != 0)
             pg_pause(p, backoff_ms(50, 2000, try_no));
     }
     talloc_free(top);

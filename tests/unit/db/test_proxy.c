@@ -33,6 +33,8 @@ struct proxy {
     char dir[40], path[80];
     char *url;
     struct pair pairs[MAX_PAIRS];
+    void (*at_cut)(void *arg);
+    void *at_cut_arg;
     pthread_t thread;
 };
 
@@ -150,6 +152,16 @@ static void write_all(int fd, const char *b, ssize_t n, bool drip)
     }
 }
 
+static void cut(struct proxy *x, struct pair *p)
+{
+    if (p->server >= 0)
+        close(p->server);
+    p->server = -1;
+    if (x->at_cut != NULL)
+        x->at_cut(x->at_cut_arg);
+    close_pair(p);
+}
+
 static void relay_up(struct proxy *x, struct pair *p)
 {
     char b[65536];
@@ -163,7 +175,7 @@ static void relay_up(struct proxy *x, struct pair *p)
         return;
     if (memmem(b, (size_t)n, "COMMIT", 6) != NULL) {
         if (x->mode == PROXY_CUT_BEFORE) {
-            close_pair(p);
+            cut(x, p);
             return;
         }
         p->doomed = x->mode == PROXY_CUT_AFTER;
@@ -176,7 +188,11 @@ static void relay_down(struct proxy *x, struct pair *p)
     char b[65536];
     ssize_t n = recv(p->server, b, x->mode == PROXY_DRIP ? 1 : sizeof b, 0);
 
-    if (n <= 0 || p->doomed) {
+    if (p->doomed) {
+        cut(x, p);
+        return;
+    }
+    if (n <= 0) {
         close_pair(p);
         return;
     }
@@ -257,6 +273,12 @@ struct proxy *proxy_start(const void *talloc_ctx, bool tcp, enum proxy_mode mode
 void proxy_set(struct proxy *x, enum proxy_mode mode)
 {
     x->mode = mode;
+}
+
+void proxy_at_cut(struct proxy *x, void (*fn)(void *arg), void *arg)
+{
+    x->at_cut_arg = arg;
+    x->at_cut = fn;
 }
 
 void proxy_down(struct proxy *x)

@@ -22,6 +22,9 @@ struct proxy;
 
 struct proxy *proxy_start(const void *talloc_ctx, bool tcp, enum proxy_mode mode);
 void proxy_set(struct proxy *x, enum proxy_mode mode);
+/* Calls fn from the proxy's thread at every cut around a COMMIT: after the server's side is closed (so that what was not
+ * committed is rolled back), before the client hears of it. */
+void proxy_at_cut(struct proxy *x, void (*fn)(void *arg), void *arg);
 /* Like a server that stops: every connection is closed and new ones are refused, until it is up again. */
 void proxy_down(struct proxy *x);
 void proxy_up(struct proxy *x);

@@ -24,6 +24,8 @@ struct qt {
 
 struct qt *qt_open(const char *name);
 void qt_close(struct qt *q);
+/* One more connection as docmill_worker, of which the caller may choose the way and the hook. */
+struct pg *qt_connect(const struct pg_options *o);
 
 struct uuid qt_user(int n);
 /* A document of bytes' size for a user in a lane; its id is made of `seed`. Returns the job's id. */

@@ -141,6 +141,31 @@ Test(claim, a_space_is_read_once_it_exists_and_named_if_not)
     qt_close(q);
 }
 
+Test(claim, where_the_pages_begin_comes_with_the_job_that_was_parsed_before)
+{
+    struct qt *q = qt_open("qt_claim_pages");
+    static const uint32_t starts[] = {0, 10, 25};
+    struct error e;
+    qt_submit(q, 1, 1, 1, 100);
+    struct queue_job *j = qt_claim_one(q);
+    struct queue_work w = qt_work(q, j, 3);
+
+    w.to_status = STATUS_CHUNKING;
+    w.pages = 3;
+    w.page_starts = starts;
+    w.n_page_starts = 3;
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    const struct queue_job *list[] = {j};
+    cr_assert_eq(queue_hand_back(q->worker, list, 1, &e), 0);
+    j = qt_claim_one(q);
+    cr_assert(j->has_parsed);
+    cr_assert_eq(j->pages, 3);
+    cr_assert_eq(j->n_page_starts, 3);
+    cr_assert_arr_eq(j->page_starts, starts, sizeof starts);
+    cr_assert_eq(memcmp(j->parsed_sha256, w.parsed_sha256, SHA256_BYTES), 0);
+    qt_close(q);
+}
+
 Test(claim, a_dead_database_is_an_error_not_an_empty_queue)
 {
     struct qt *q = qt_open("qt_claim_dead");

@@ -10,15 +10,21 @@
 #include <string.h>
 #include <talloc.h>
 
+struct pg *qt_connect(const struct pg_options *o)
+{
+    struct error e;
+    struct pg *p = pg_new(NULL, o);
+
+    cr_assert_eq(pg_connect(p, &e), 0, "%s", e.message);
+    return p;
+}
+
 static struct pg *connect_as(const char *url, const char *role)
 {
     struct pg_options o = {.url = url, .role = role, .application = "docmill test", .connect_timeout_ms = 10000,
                            .statement_timeout_ms = 10000};
-    struct error e;
-    struct pg *p = pg_new(NULL, &o);
 
-    cr_assert_eq(pg_connect(p, &e), 0, "%s", e.message);
-    return p;
+    return qt_connect(&o);
 }
 
 struct qt *qt_open(const char *name)
