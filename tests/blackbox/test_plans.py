@@ -105,7 +105,7 @@ def test_no_statement_scans_or_sorts_at_a_million_jobs(daemon, cluster):
         wait_for(lambda: d.document(one)["status"] == "complete", 60, "a document among a million to complete")
     assert d.http("GET", "/v1/documents?limit=20").json
     assert d.http("GET", "/v1/jobs?limit=20").status == 200
-    assert d.http("GET", "/v1/search?q=walrus+quarry").json
+    assert d.http("GET", "/v1/search?q=walrus+quarry").json["results"]
     d.stop()
     with open(cluster.directory + "/postgres.log", "rb") as f:
         f.seek(mark)

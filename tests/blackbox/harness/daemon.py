@@ -285,4 +285,4 @@ class Daemon:
     def search(self, text, **parameters):
         answer = self.http("GET", "/v1/search?" + urllib.parse.urlencode({"q": text, **parameters}))
         assert answer.status == 200, answer
-        return answer.json
+        return answer.json["results"]
