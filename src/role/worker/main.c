@@ -4,6 +4,9 @@
  * No event loop. Whatever waits (database, parser, idle) calls worker_tick() at least every 100 ms, so that a busy
  * worker still beats and hears its master; what was heard is acted on between jobs only.
  *
+ * Ready means connected. What takes longer to find out (do the parsers run in their sandbox, can the blob store be
+ * written) is asked after the first round, since a dead worker's jobs wait for the one that is started in its place.
+ *
  * Leaves by itself when drained (0), when the master is gone (0), or when it cannot start (70, after saying why).
  * What it has not begun is handed back; what was begun and cannot be finished in the time given is handed back too.
  *
@@ -254,14 +257,53 @@ static void sweep_blobs(struct worker *w, int64_t *next_ms)
         log_info("worker", "half-written blobs removed", "files", LOG_I(n), NULL);
 }
 
+static void check_parsers(struct worker *w)
+{
+    struct error e;
+
+    if (parse_check(w->conf, &e) != 0)
+        log_warn("worker", "some files cannot be parsed on this node", "reason", e.reason, "error", e.message, "hint",
+                 e.hint, NULL);
+}
+
+/* A store that cannot be written is told in the health, and nothing is claimed until it can. */
+static bool probe_storage(struct worker *w)
+{
+    struct error e;
+    bool good = blob_probe(w->blobs, &e) == 0;
+
+    if (!good && w->storage != STORAGE_BROKEN)
+        log_error("worker", "the blob store cannot be used", "reason", e.reason, "error", e.message, NULL);
+    else if (good && w->storage == STORAGE_BROKEN)
+        log_info("worker", "the blob store is back", NULL);
+    w->storage = good ? STORAGE_GOOD : STORAGE_BROKEN;
+    set_health(w, pg_connected(w->pg), good, good ? "" : e.message);
+    return good;
+}
+
+static void check_surroundings(struct worker *w)
+{
+    check_parsers(w);
+    (void)probe_storage(w);
+    malloc_trim(0);
+}
+
 static void run(struct worker *w)
 {
     int64_t sweep_ms = clock_ms() + SWEEP_EVERY_MS;
-    unsigned failures = 0;
+    unsigned failures = 0, broken = 0;
 
     while (!leaving(w)) {
         struct error e = {0};
-        int rc = round_trip(w, &e);
+        int rc;
+        if (w->storage == STORAGE_BROKEN && !probe_storage(w)) {
+            idle(w, backoff_ms(100, 5000, ++broken));
+            continue;
+        }
+        broken = 0;
+        rc = round_trip(w, &e);
+        if (w->storage == STORAGE_UNKNOWN && !leaving(w))
+            check_surroundings(w);
         if (rc < 0) {
             if (failures++ == 0)
                 log_warn("worker", "database trouble, trying again", "reason", e.reason, "error", e.message, NULL);
@@ -290,21 +332,17 @@ static int start(struct worker *w, struct error *e)
                            .connect_timeout_ms = w->conf->database_connect_timeout,
                            .statement_timeout_ms = w->conf->database_statement_timeout, .tick = worker_tick,
                            .tick_arg = w};
-    struct error parser;
     int rc, version;
 
     w->blobs = blob_open(NULL, w->conf, e);
     if (w->blobs == NULL)
         return e->code;
-    if (parse_check(w->conf, &parser) != 0)
-        log_warn("worker", "some files cannot be parsed on this node", "reason", parser.reason, "error", parser.message,
-                 "hint", parser.hint, NULL);
     w->pg = pg_new(NULL, &o);
     if ((rc = pg_connect(w->pg, e)) != 0 || (rc = migrate_check(w->pg, &version, e)) != 0)
         return rc;
-    rc = blob_probe(w->blobs, e);
-    set_health(w, true, rc == 0, rc == 0 ? "" : e->message);
-    return rc;
+    w->epoch = pg_epoch(w->pg); /* a serial number is nobody else's: nothing can be ours yet */
+    set_health(w, true, -1, "");
+    return 0;
 }
 
 int worker_main(void)

@@ -38,11 +38,14 @@ struct batch_item {
     struct queue_work work;
 };
 
+enum worker_storage { STORAGE_UNKNOWN, STORAGE_GOOD, STORAGE_BROKEN };
+
 struct worker {
     struct child child;
     const struct conf *conf;
     struct pg *pg;
     struct blob_store *blobs;
+    enum worker_storage storage; /* as last tried */
     struct queue_owner owner;
     struct queue_policy policy;
     struct hand hands[WORKER_MAX_CLAIM];
