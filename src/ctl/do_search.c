@@ -52,7 +52,8 @@ int do_search(struct ctl *c)
 {
     struct error e = {0};
     int64_t limit = 0;
-    json_t *list = NULL;
+    json_t *body = NULL;
+    json_t *list;
     json_t *hit;
     size_t i;
     int rc;
@@ -61,9 +62,10 @@ int do_search(struct ctl *c)
         return ctl_usage(c, &e);
     rc = client_call(c, "GET",
                      talloc_asprintf(c->mem, "/v1/search?limit=%" PRId64 "&q=%s", limit, client_escape(c, words_of(c))),
-                     &list);
+                     &body);
     if (rc != CTL_OK)
         return rc;
+    list = json_object_get(body, "results");
     if (c->json) {
         ctl_print_json(c, list);
     } else {
@@ -74,6 +76,6 @@ int do_search(struct ctl *c)
         if (json_array_size(list) == 0)
             fputs("nothing found: no complete document of yours yet? (docmillctl documents)\n", stderr);
     }
-    json_decref(list);
+    json_decref(body);
     return rc;
 }

@@ -344,7 +344,7 @@ def test_stats_count_the_callers_documents(api):
 
 def test_search_with_nothing_visible_is_empty(api):
     api.upload(TEXT, "boats.md")
-    assert api.http("GET", "/v1/search?q=sailing").json == []
+    assert api.http("GET", "/v1/search?q=sailing").json == {"results": []}
 
 
 def test_search_finds_a_visible_chunk(api):
@@ -455,7 +455,7 @@ def test_two_users_see_nothing_of_each_other(daemon):
     for unix, own, other, text in ((False, mine, theirs, "alpha words"), (True, theirs, mine, "beta words")):
         assert [d["document_id"] for d in one.http("GET", "/v1/documents", unix=unix).json["documents"]] == [own["document_id"]]
         assert [j["job_id"] for j in one.http("GET", "/v1/jobs", unix=unix).json["jobs"]] == [own["job_id"]]
-        assert [h["text"] for h in one.http("GET", "/v1/search?q=words", unix=unix).json] == [text]
+        assert [h["text"] for h in one.http("GET", "/v1/search?q=words", unix=unix).json["results"]] == [text]
         assert one.http("GET", "/v1/stats", unix=unix).json["documents"] == 1
         for method, path in (("GET", f"/v1/documents/{other['document_id']}"), ("GET", f"/v1/jobs/{other['job_id']}"),
                              ("POST", f"/v1/jobs/{other['job_id']}/cancel"), ("POST", f"/v1/jobs/{other['job_id']}/retry"),

@@ -40,7 +40,7 @@ static int search_rows(struct request *r, const PGresult *res, struct error *e)
         answer_add_row(j, res, i, 0, columns, sizeof columns / sizeof columns[0]);
         json_array_append_new(list, j);
     }
-    request_answer(r, 200, list);
+    request_answer(r, 200, json_pack("{s:o}", "results", list));
     return 0;
 }
 
