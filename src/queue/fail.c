@@ -10,6 +10,7 @@
 #include "queue/sql.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,25 @@ struct queue_verdict queue_judge(const struct error *why, int status, int stage,
     return v;
 }
 
+/* The database takes UTF-8 only, and a message may have been cut in the middle of a character: refused, the failure
+ * would never be written and the job tried for ever. */
+static const char *in_utf8(const void *ctx, const char *text)
+{
+    char *s = talloc_strdup(ctx, text);
+    size_t left = s == NULL ? 0 : strlen(s);
+
+    for (char *at = s; left > 0;) {
+        size_t n = utf8_sequence(at, left);
+        if (n == 0) {
+            *at = '?';
+            n = 1;
+        }
+        at += n;
+        left -= n;
+    }
+    return s;
+}
+
 int queue_fail(struct pg *p, const struct queue_job *j, int status, int stage, const struct error *why,
                const struct queue_policy *policy, struct queue_verdict *verdict, struct error *e)
 {
@@ -58,8 +78,8 @@ int queue_fail(struct pg *p, const struct queue_job *j, int status, int stage, c
     pg_add_int8(&params, v.wait_ms);
     pg_add_bool(&params, v.refund);
     pg_add_text(&params, v.reason);
-    pg_add_text(&params, why->message);
-    pg_add_text(&params, why->hint[0] != '\0' ? why->hint : NULL);
+    pg_add_text(&params, in_utf8(tmp, why->message));
+    pg_add_text(&params, why->hint[0] != '\0' ? in_utf8(tmp, why->hint) : NULL);
     r = pg_exec(p, sql_fail, &params, 0, e);
     talloc_free(tmp);
     if (r == NULL)

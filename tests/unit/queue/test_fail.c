@@ -77,6 +77,21 @@ Test(fail, a_dead_letter_keeps_its_reason_message_and_hint)
     qt_close(q);
 }
 
+Test(fail, a_message_that_is_no_utf8_does_not_keep_the_failure_from_being_written)
+{
+    struct qt *q = qt_open("qt_fail_utf8");
+    struct error why = failure(REASON_parse_corrupt), e;
+    qt_submit(q, 1, 1, 1, 100);
+    struct queue_job *j = qt_claim_one(q);
+
+    strcpy(why.message, "cut in the middle of \xc3");
+    strcpy(why.hint, "\xff");
+    cr_assert_eq(queue_fail(q->worker, j, j->status, j->status, &why, &policy, NULL, &e), 1, "%s", e.message);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details"
+                           " WHERE error_message = 'cut in the middle of ?' AND error_hint = '?'"), 1);
+    qt_close(q);
+}
+
 Test(fail, a_retry_comes_back_when_its_time_has_come_and_not_before)
 {
     struct qt *q = qt_open("qt_fail_retry");
