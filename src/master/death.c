@@ -136,6 +136,7 @@ static void join_evidence(struct master *m, const struct child_slot *s, int wait
         .n_jobs = n,
     };
     d->sent_by_us = d->signal != 0 && d->signal == s->sent_signal;
+    d->hung = d->sent_by_us && s->kill_cause == KILL_HUNG;
     d->oom = oom_rose(m);
     if (d->signal != SIGKILL && d->oom == 1)
         d->oom = 0; /* memory's end comes as KILL: that one was meant for somebody else */

@@ -69,6 +69,7 @@ static void put_death(struct pack *p, const struct msg_death *m)
     pack_int(p, m->exit_code);
     pack_int(p, m->signal);
     pack_int(p, m->sent_by_us);
+    pack_int(p, m->hung);
     pack_int(p, m->oom);
     pack_int(p, m->torn);
     pack_int(p, m->stage);
@@ -98,6 +99,7 @@ static void get_death(struct unpack *u, struct msg_death *m)
     m->exit_code = unpack_i32(u);
     m->signal = unpack_i32(u);
     m->sent_by_us = unpack_i32(u);
+    m->hung = unpack_i32(u);
     m->oom = unpack_i32(u);
     m->torn = unpack_i32(u);
     m->stage = unpack_i32(u);

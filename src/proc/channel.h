@@ -65,6 +65,7 @@ struct msg_death {
     int64_t serial;
     int32_t pid, pool, exit_code, signal; /* exit_code -1: died by signal; signal 0: exited */
     int32_t sent_by_us;                   /* the signal was ours */
+    int32_t hung;                         /* and we sent it because the child hung */
     int32_t oom;                          /* 1 the kernel's out-of-memory counter rose, 0 not, -1 not known */
     int32_t torn;                         /* its slot was torn */
     int32_t stage, n_in_hand;

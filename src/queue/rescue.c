@@ -29,8 +29,10 @@ static bool own_fault(const struct rescue_evidence *v)
 
 enum rescue_blame rescue_blame(const struct rescue_evidence *v)
 {
-    if (v->n_begun != 1 || v->sent_by_us)
+    if (v->n_begun != 1)
         return BLAME_NONE;
+    if (v->sent_by_us) /* given back, a document that hangs would hang one worker after another for ever */
+        return v->hung ? BLAME_ATTEMPT : BLAME_NONE;
     if (v->signal == 0) /* it exited by itself: our own doing, not the document's */
         return BLAME_NONE;
     if (own_fault(v))
@@ -40,12 +42,15 @@ enum rescue_blame rescue_blame(const struct rescue_evidence *v)
 
 bool rescue_suspects(const struct rescue_evidence *v)
 {
-    return !v->sent_by_us && v->signal != 0 && own_fault(v) && v->n_begun != 1;
+    bool theirs = v->sent_by_us ? v->hung : v->signal != 0 && own_fault(v);
+
+    return theirs && v->n_begun != 1;
 }
 
 /* $1 node, $2 child, $3 begun or NULL, $4 blame, $5 max attempts, $6 crash budget, $7 retry ms, $8 evidence,
  * $9 suspect.
- * Who is not blamed is queued at once; a crash waits before it is tried again; over a budget it is set aside. */
+ * Who is not blamed is queued at once; a crash waits before it is tried again; over a budget it is set aside, and its
+ * content goes to its oldest duplicate. */
 const char rescue_release_sql[] =
     "WITH o AS MATERIALIZED (\n"
     "  SELECT j.*, $3 IS NULL OR j.id = ANY ($3) AS begun, $4 > 0 AND j.id = ANY ($3) AS blamed FROM upload_jobs j\n"
@@ -77,13 +82,17 @@ const char rescue_release_sql[] =
     "s AS (\n"
     "  INSERT INTO stale_generations (user_id, document_id, generation)\n"
     "  SELECT user_id, document_id, generation FROM u WHERE state IN (7, 8) ON CONFLICT DO NOTHING),\n"
+    "k AS (\n"
+    "  DELETE FROM document_contents c USING u\n"
+    "  WHERE u.state IN (7, 8) AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"
+    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE state IN (7, 8)),\n"
     "v AS (\n"
     "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
     "    to_state, attempt, actor, reason)\n"
     "  SELECT u.id, u.document_id, u.user_id, c.correlation, u.lease, u.from_status, u.status, 2, u.state, u.attempt, 4,\n"
     "    CASE WHEN u.state = 8 THEN 'crashed_worker' ELSE 'worker_lost' END\n"
     "  FROM u LEFT JOIN upload_job_details c ON c.job_id = u.id)\n"
-    "SELECT id, state FROM u";
+    "SELECT id, state FROM u, (SELECT count(*) FROM p) promoted";
 
 void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child, const struct uuid *begun,
                            int n_begun, enum rescue_blame blame, bool suspect, int max_attempts, int crash_budget,
@@ -138,7 +147,10 @@ const char rescue_dead_nodes_sql[] =
     "  AND (pg_try_advisory_xact_lock(1684865027, hashtext(n.name))\n"
     "       OR n.heartbeat_at < now() - 20 * $1 * interval '1 millisecond')";
 
-const char rescue_forget_node_sql[] = "DELETE FROM nodes WHERE name = $1 AND incarnation = $2";
+/* $3 grace ms: one that beats again meanwhile keeps its row */
+const char rescue_forget_node_sql[] =
+    "DELETE FROM nodes WHERE name = $1 AND incarnation = $2\n"
+    "  AND (said_goodbye OR heartbeat_at < now() - $3 * interval '1 millisecond')";
 
 /* $1 max attempts, $2 retry ms */
 const char rescue_expired_sql[] =
@@ -159,13 +171,17 @@ const char rescue_expired_sql[] =
     "s AS (\n"
     "  INSERT INTO stale_generations (user_id, document_id, generation)\n"
     "  SELECT user_id, document_id, generation FROM u WHERE state = 7 ON CONFLICT DO NOTHING),\n"
+    "k AS (\n"
+    "  DELETE FROM document_contents c USING u\n"
+    "  WHERE u.state = 7 AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"
+    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE state = 7),\n"
     "v AS (\n"
     "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
     "    to_state, attempt, actor, reason)\n"
     "  SELECT u.id, u.document_id, u.user_id, d.correlation, u.lease, u.from_status, u.status, u.from_state, u.state,\n"
     "    u.attempt, 4, 'stage_deadline'\n"
     "  FROM u LEFT JOIN d ON d.job_id = u.id)\n"
-    "SELECT count(*) FROM u";
+    "SELECT count(*) FROM u, (SELECT count(*) FROM p) promoted";
 
 const char rescue_due_sql[] =
     "WITH o AS MATERIALIZED (\n"

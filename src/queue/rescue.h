@@ -23,13 +23,14 @@
 /* What the evidence says of the jobs it owned. Pure: rescue_blame() decides it. */
 enum rescue_blame {
     BLAME_NONE,    /* attempt given back to all: the cause is not theirs, or nobody can tell whose it is */
-    BLAME_ATTEMPT, /* the one that was alone in hand keeps its attempt (an unexplained SIGKILL) */
+    BLAME_ATTEMPT, /* the one that was alone in hand keeps its attempt (an unexplained SIGKILL, a hang that we ended) */
     BLAME_CRASH,   /* the one that was alone in hand caused it: attempt and crash */
 };
 
 struct rescue_evidence {
     int signal, exit_code; /* exit_code -1: by signal */
     bool sent_by_us;
+    bool hung; /* and it was sent because the child hung */
     bool oom;
     int n_begun; /* jobs in hand that had been begun */
 };
@@ -50,7 +51,7 @@ extern const char rescue_node_sql[];
 /* Nodes that are dead: lock free, heartbeat older than the grace by the database's clock, server up longer than the
  * grace. $1 grace ms, $2 own incarnation -> name, incarnation. */
 extern const char rescue_dead_nodes_sql[];
-/* $1 name, $2 incarnation: forgets a dead node's row after its jobs were taken. */
+/* $1 name, $2 incarnation, $3 grace ms: forgets a dead node's row after its jobs were taken. */
 extern const char rescue_forget_node_sql[];
 
 /* ---- time ---- */

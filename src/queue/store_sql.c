@@ -121,7 +121,8 @@ const char sql_count_chunks[] =
     "SELECT count(*)::int FROM document_chunks WHERE user_id = $1 AND document_id = $2 AND generation = $3";
 
 /* $1 id, $2 lease, $3 from status, $4 to status, $5 to state, $6 wait ms, $7 refund, $8 reason, $9 message, $10 hint.
- * A dead one's rows become stale, and a content that it was the canonical holder of is given up. -> id */
+ * A dead one's rows become stale, and a content that it was the canonical holder of goes to its oldest duplicate.
+ * -> id */
 const char sql_fail[] =
     "WITH u AS (\n"
     "  UPDATE upload_jobs j SET status = $4, state = $5, owner_node = NULL, owner_child = NULL, deadline = NULL,\n"
@@ -138,9 +139,10 @@ const char sql_fail[] =
     "k AS (\n"
     "  DELETE FROM document_contents c USING u\n"
     "  WHERE $5 = 7 AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"
+    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE $5 = 7),\n"
     "v AS (\n"
     "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
     "    to_state, attempt, actor, reason)\n"
     "  SELECT u.id, u.document_id, u.user_id, d.correlation, u.lease, $3, $4, 2, $5, u.attempt, 1, $8\n"
     "  FROM u LEFT JOIN d ON true)\n"
-    "SELECT id FROM u";
+    "SELECT id FROM u, (SELECT count(*) FROM p) promoted";

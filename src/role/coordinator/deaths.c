@@ -45,8 +45,8 @@ void deaths_pop(struct coordinator *c)
 static char *evidence_text(const void *ctx, const struct msg_death *d)
 {
     const char *stage = status_name(d->stage);
-    json_t *j = json_pack("{s:i, s:i, s:i, s:b, s:i, s:s, s:i, s:I, s:I, s:I, s:I}", "pid", d->pid, "exit_code",
-                          d->exit_code, "signal", d->signal, "sent_by_us", d->sent_by_us, "oom", d->oom, "stage",
+    json_t *j = json_pack("{s:i, s:i, s:i, s:b, s:b, s:i, s:s, s:i, s:I, s:I, s:I, s:I}", "pid", d->pid, "exit_code",
+                          d->exit_code, "signal", d->signal, "sent_by_us", d->sent_by_us, "hung", d->hung, "oom", d->oom, "stage",
                           stage != NULL ? stage : "none", "in_hand", d->n_in_hand, "in_hand_ms",
                           (json_int_t)d->in_hand_ms, "utime_ms", (json_int_t)d->utime_ms, "stime_ms",
                           (json_int_t)d->stime_ms, "maxrss_kb", (json_int_t)d->maxrss_kb);
@@ -60,8 +60,11 @@ static char *evidence_text(const void *ctx, const struct msg_death *d)
 
 void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_params *p)
 {
-    struct rescue_evidence v = {
-        .signal = d->signal, .exit_code = d->exit_code, .sent_by_us = d->sent_by_us != 0, .oom = d->oom == 1};
+    struct rescue_evidence v = {.signal = d->signal,
+                                .exit_code = d->exit_code,
+                                .sent_by_us = d->sent_by_us != 0,
+                                .hung = d->hung != 0,
+                                .oom = d->oom == 1};
     struct uuid begun[SCORE_IN_HAND_MAX];
     bool known = !d->torn && d->n_in_hand <= SCORE_IN_HAND_MAX;
     enum rescue_blame blame;

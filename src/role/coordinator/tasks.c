@@ -55,7 +55,8 @@ static const char sql_register[] =
 static const char sql_listen[] = "LISTEN docmill_wake";
 static const char sql_space[] = "SELECT ensure_embedding_space($1, $2, $3, $4, $5)";
 static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
-static const char sql_heartbeat[] = "UPDATE nodes SET heartbeat_at = now() WHERE name = $1 AND incarnation = $2";
+static const char sql_heartbeat[] = "UPDATE nodes SET heartbeat_at = now() WHERE name = $1 AND incarnation = $2\n"
+                                    "RETURNING 1";
 static const char sql_leader[] = "SELECT pg_try_advisory_lock(1684865026, 0)";
 static const char sql_goodbye[] =
     "UPDATE nodes SET said_goodbye = true, heartbeat_at = now() WHERE name = $1 AND incarnation = $2";
@@ -131,6 +132,7 @@ static void add_forget(struct coordinator *c, struct pg_params *p)
 {
     pg_add_text(p, c->dead_name);
     pg_add_int8(p, c->dead_incarnation);
+    pg_add_int8(p, c->conf->node_grace);
 }
 
 static void add_sweep(struct coordinator *c, struct pg_params *p)
@@ -276,9 +278,14 @@ static void got_notify(struct coordinator *c, const PGresult *r)
     c->notified_ms = clock_ms();
 }
 
+/* A row that is gone was taken by a leader that thought us dead: without one nobody would notice our true death. */
 static void got_heartbeat(struct coordinator *c, const PGresult *r)
 {
-    (void)r;
+    if (PQntuples(r) == 0) {
+        log_warn("coordinator", "this node was taken for dead; it registers again", NULL);
+        tasks_want(c, TASK_REGISTER);
+        return;
+    }
     again_in(c, TASK_HEARTBEAT, c->conf->node_heartbeat);
 }
 

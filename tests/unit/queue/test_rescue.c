@@ -1,6 +1,7 @@
 /* test_rescue.c - taking jobs back from the dead, and upkeep */
 #include "queue_test.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <talloc.h>
@@ -66,6 +67,22 @@ Test(blame, an_unexplained_kill_is_an_attempt_and_a_lack_of_memory_is_a_crash)
     cr_assert(!rescue_suspects(&v));
 }
 
+Test(blame, a_hang_that_we_ended_is_an_attempt_of_the_one_alone_and_makes_others_suspect)
+{
+    struct rescue_evidence v = {.signal = SIGKILL, .exit_code = -1, .sent_by_us = true, .hung = true, .n_begun = 1};
+
+    cr_assert_eq(rescue_blame(&v), BLAME_ATTEMPT, "given back, it would hang one worker after another for ever");
+    cr_assert(!rescue_suspects(&v));
+    v.n_begun = 3;
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    cr_assert(rescue_suspects(&v));
+    v.signal = SIGTERM;
+    v.n_begun = 1;
+    cr_assert_eq(rescue_blame(&v), BLAME_ATTEMPT);
+    v.hung = false;
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+}
+
 Test(blame, exits_and_outside_signals_blame_nobody)
 {
     struct rescue_evidence v = {.signal = 0, .exit_code = 3, .n_begun = 1};
@@ -116,6 +133,68 @@ Test(rescue, a_document_that_crashes_its_worker_alone_is_quarantined_with_eviden
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 8 AND status = 11"), 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'crashed_worker'"
                            " AND (evidence ->> 'signal')::int = 11"), 1);
+    qt_close(q);
+}
+
+/* The first document holds its content, the second is its duplicate. */
+static void make_duplicate(struct qt *q, const struct uuid *first, const struct uuid *second)
+{
+    qt_run(q, "INSERT INTO upload_pipeline.document_contents (user_id, parsed_sha256, document_id)"
+              " SELECT user_id, sha256, document_id FROM upload_pipeline.documents WHERE job_id = %s", qt_id(q, first));
+    qt_run(q, "UPDATE upload_pipeline.documents d SET duplicate_of = f.document_id FROM upload_pipeline.documents f"
+              " WHERE f.job_id = %s AND d.job_id = %s", qt_id(q, first), qt_id(q, second));
+    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET status = 14, state = 6 WHERE id = %s", qt_id(q, second));
+}
+
+/* Who fails for good holds no content: else the same content, uploaded again, would be a duplicate of nothing. */
+static void expect_content_passed_on(struct qt *q, const struct uuid *second)
+{
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_contents"), 0);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE id = %s AND status = 1 AND state = 1",
+                        qt_id(q, second)), 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents WHERE duplicate_of IS NOT NULL"), 0);
+}
+
+Test(rescue, a_quarantined_document_gives_its_content_to_its_oldest_duplicate)
+{
+    struct qt *q = qt_open("qt_rescue_content");
+    struct uuid first = qt_submit(q, 1, 1, 1, 100), second = qt_submit(q, 1, 2, 1, 100);
+
+    make_duplicate(q, &first, &second);
+    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET crashes = 1 WHERE id = %s", qt_id(q, &first));
+    qt_claim_one(q);
+    cr_assert_eq(release(q, 1, &first, 1, BLAME_CRASH, false, NULL), 1);
+    cr_assert_eq(qt_int(q, "SELECT state FROM upload_pipeline.upload_jobs WHERE id = %s", qt_id(q, &first)), 8);
+    expect_content_passed_on(q, &second);
+    qt_close(q);
+}
+
+Test(rescue, a_document_dead_of_its_deadline_gives_its_content_to_its_oldest_duplicate)
+{
+    struct qt *q = qt_open("qt_deadline_content");
+    struct uuid first = qt_submit(q, 1, 1, 1, 100), second = qt_submit(q, 1, 2, 1, 100);
+
+    make_duplicate(q, &first, &second);
+    qt_claim_one(q);
+    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET deadline = now() - interval '1 s' WHERE state = 2");
+    cr_assert_eq(run_int(q, rescue_expired_sql, 2, (int64_t)1, (int64_t)1000), 1);
+    expect_content_passed_on(q, &second);
+    qt_close(q);
+}
+
+Test(rescue, a_document_that_fails_for_good_gives_its_content_to_its_oldest_duplicate)
+{
+    static const struct queue_policy policy = {.max_attempts = 3, .retry_first_ms = 1000, .retry_cap_ms = 8000};
+    struct qt *q = qt_open("qt_fail_content");
+    struct uuid first = qt_submit(q, 1, 1, 1, 100), second = qt_submit(q, 1, 2, 1, 100);
+    struct error why, e;
+    struct queue_job *j;
+
+    make_duplicate(q, &first, &second);
+    j = qt_claim_one(q);
+    reason_error(&why, REASON_too_many_chunks, E2BIG, NULL);
+    cr_assert_eq(queue_fail(q->worker, j, j->status, STATUS_CHUNKING, &why, &policy, NULL, &e), 1, "%s", e.message);
+    expect_content_passed_on(q, &second);
     qt_close(q);
 }
 
