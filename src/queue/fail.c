@@ -16,6 +16,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#define RECOVERABLE_TRIES 3 /* as if it had been tried so often already */
+
 struct queue_verdict queue_judge(const struct error *why, int status, int stage, int attempt,
                                  const struct queue_policy *policy)
 {
@@ -28,11 +30,14 @@ struct queue_verdict queue_judge(const struct error *why, int status, int stage,
         v.to_state = STATE_DEADLETTER;
         return v;
     }
-    v.wait_ms = backoff_ms(policy->retry_first_ms, policy->retry_cap_ms, tries);
     if (why->cls == ERR_RECOVERABLE) {
+        /* The attempt is given back, so the count says nothing of how long it has lasted: a longer wait at once, or all
+         * documents of a node that lacks a parser would be claimed, and an event written, every few seconds. */
+        v.wait_ms = backoff_ms(policy->retry_first_ms, policy->retry_cap_ms, RECOVERABLE_TRIES);
         v.refund = true;
         return v;
     }
+    v.wait_ms = backoff_ms(policy->retry_first_ms, policy->retry_cap_ms, tries);
     if (attempt >= policy->max_attempts) {
         v.to_status = (int16_t)status_failure_of(stage);
         v.to_state = STATE_DEADLETTER;

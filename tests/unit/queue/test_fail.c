@@ -55,6 +55,7 @@ Test(judge, an_outage_costs_no_attempt_however_long_it_is)
 
     cr_assert_eq(v.to_state, STATE_RETRYABLE);
     cr_assert(v.refund);
+    cr_assert_geq(v.wait_ms, 4 * policy.retry_first_ms / 2, "no attempt counts, so it cannot grow: it is long at once");
     v = queue_judge(&e, STATUS_PARSED, STATUS_PARSED, 30, &policy);
     cr_assert_eq(v.to_state, STATE_RETRYABLE);
     cr_assert_leq(v.wait_ms, policy.retry_cap_ms);
