@@ -45,6 +45,11 @@ static int make_dir(const char *path, struct error *e)
         return reason_error(e, REASON_start_failed, errno, "run_dir %s: %s", path, strerror(errno));
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
         return reason_error(e, REASON_start_failed, ENOTDIR, "run_dir %s is no directory.", path);
+    if ((st.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH) { /* our sockets could be replaced by anybody's */
+        (void)reason_error(e, REASON_start_failed, EPERM, "Everybody may write to run_dir %s.", path);
+        error_hint(e, "Take that right away: chmod o-w %s", path);
+        return -EPERM;
+    }
     return 0;
 }
 

@@ -1,0 +1,42 @@
+"""What the daemon does not let others do to it."""
+
+import os
+
+from harness import account
+from harness.account import wait_for
+
+
+def test_no_process_that_holds_secrets_can_be_dumped_or_traced(daemon):
+    """The files of a process that is not dumpable belong to root, whoever it runs as; so does the right to trace it."""
+    d = daemon()
+    d_uid = os.stat(d.conf).st_uid
+    pids = [d.pid] + [c["pid"] for c in d.children()]
+    assert len(pids) >= 4 and d_uid != 0
+    other = account.popen(["sleep", "60"])
+    wait_for(lambda: account.command_of(other.pid).startswith("sleep"), 5)
+    assert os.stat(f"/proc/{other.pid}/environ").st_uid == d_uid, "as it is for an ordinary process"
+    account.end_process(other)
+    with_sanitizer = "asan" in d.programs or any("asan" in line for line in open(f"/proc/{d.pid}/maps"))
+    for pid in pids:
+        if not with_sanitizer:  # the leak checker has to trace its own process
+            assert os.stat(f"/proc/{pid}/environ").st_uid == 0, account.command_of(pid)
+        with open(f"/proc/{pid}/environ", "rb") as f:
+            assert b"PASSWORD" not in f.read().upper()
+
+
+def test_a_run_dir_that_anybody_may_write_to_is_refused(daemon):
+    """Its sockets could be replaced by anybody's."""
+    d = daemon(start=False)
+    os.chmod(d.run_dir, 0o777)
+    done = d.docmilld(check=False, timeout=20)
+    assert done.returncode == 1
+    assert "may write to run_dir" in done.stderr + done.stdout
+
+
+def test_a_node_that_was_taken_for_dead_registers_again(daemon):
+    d = daemon(keys={"node.heartbeat": "200ms"})
+    d.sql("DELETE FROM upload_pipeline.nodes")
+    row = wait_for(lambda: d.sql("SELECT incarnation FROM upload_pipeline.nodes"), 15, "the node's row", dump=d.log)
+    assert len(row) == 1
+    assert d.put(b"# after\n\nall that\n", "a.md")["state"] == "done"
+    assert d.status()["deaths_pending"] == 0
