@@ -1,6 +1,7 @@
 """conftest.py - what every black-box test may ask for
 
     cluster   the private PostgreSQL of the run (one, shared by all xdist workers)
+    own_cluster  a PostgreSQL of the test's own, to be stopped and started
     db        a fresh, empty database
     daemon    a factory: daemon(keys={...}, pools=[...], start=True) -> harness.daemon.Daemon, migrated and ready
     programs  the directory of the programs under test
@@ -48,6 +49,14 @@ def cluster():
 @pytest.fixture(scope="session")
 def programs():
     return os.environ["DOCMILL_TEST_PROGRAMS"]
+
+
+@pytest.fixture
+def own_cluster():
+    """A server of this test's own, which it may stop and start."""
+    own = Cluster.create()
+    yield own
+    own.remove()
 
 
 @pytest.fixture

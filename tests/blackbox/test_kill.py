@@ -13,7 +13,6 @@ import pytest
 
 from harness import account, documents
 from harness.account import wait_for
-from harness.cluster import Cluster
 from harness.killer import Killer
 from harness.proxy import CommitCutter
 
@@ -174,13 +173,6 @@ def test_a_killed_role_loses_nothing(cluster, daemon, role):
 @pytest.mark.parametrize("role", ["coordinator", "api"])
 def test_a_role_killed_again_and_again_loses_nothing(cluster, daemon, role):
     kill_role(cluster, daemon, of_corpus(200), role, kills=40, limit=600)
-
-
-@pytest.fixture
-def own_cluster():
-    own = Cluster.create()
-    yield own
-    own.remove()
 
 
 def restart_database(cluster, own_cluster, daemon, files, restarts, limit):

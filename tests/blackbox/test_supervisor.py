@@ -9,7 +9,6 @@ import pytest
 
 from harness import account
 from harness.account import wait_for
-from harness.cluster import Cluster
 
 POOLS = [{"name": "coordinator", "role": "coordinator", "min": 1, "max": 1},
          {"name": "api", "role": "api", "min": 1, "max": 1},
@@ -47,13 +46,6 @@ def assert_all_done(daemon, n):
 def holder(daemon):
     """A worker with jobs in hand, or None."""
     return next((c for c in daemon.children("worker") if c["in_hand"] > 0), None)
-
-
-@pytest.fixture
-def own_cluster():
-    cluster = Cluster.create()
-    yield cluster
-    cluster.remove()
 
 
 def test_kill_9_of_busy_workers_loses_nothing(daemon):

@@ -60,6 +60,8 @@ def _become_account(death_signal):
 
 def account_environment(extra=None):
     keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "GCOV_PREFIX")}
+    if IS_ROOT and "GCOV_PREFIX" in keep:  # coverage counts: it may not write where root has written
+        keep["GCOV_PREFIX"] += "/" + ACCOUNT
     keep.update(HOME=_entry.pw_dir, USER=ACCOUNT, LOGNAME=ACCOUNT)
     keep.update(extra or {})
     return keep

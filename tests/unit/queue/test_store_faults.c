@@ -51,15 +51,15 @@ static void each_statement_fails_whole(const char *name, const char *const *deni
 Test(faults, a_statement_that_fails_takes_the_whole_transaction_with_it)
 {
     static const char *const denials[] = {
-        "UPDATE ON upload_pipeline.upload_jobs",          /* fence */
-        "INSERT ON upload_pipeline.document_contents",    /* take contents */
-        "SELECT ON upload_pipeline.document_contents",    /* who owns them */
-        "DELETE ON upload_pipeline.document_chunks",      /* clear */
-        "INSERT ON upload_pipeline.document_chunks",      /* chunks */
-        "INSERT ON upload_pipeline.vectors_1",            /* vectors */
-        "UPDATE ON upload_pipeline.documents",            /* what was parsed */
-        "INSERT ON upload_pipeline.stale_generations",    /* flip */
-        "INSERT ON upload_pipeline.events",               /* advance */
+        "UPDATE ON upload_pipeline.upload_jobs",       /* fence */
+        "INSERT ON upload_pipeline.document_contents", /* take contents */
+        "SELECT ON upload_pipeline.document_contents", /* who owns them */
+        "DELETE ON upload_pipeline.document_chunks",   /* clear */
+        "INSERT ON upload_pipeline.document_chunks",   /* chunks */
+        "INSERT ON upload_pipeline.vectors_1",         /* vectors */
+        "UPDATE ON upload_pipeline.documents",         /* what was parsed */
+        "INSERT ON upload_pipeline.stale_generations", /* flip */
+        "INSERT ON upload_pipeline.events",            /* advance */
     };
 
     each_statement_fails_whole("qt_faults_each", denials, sizeof denials / sizeof denials[0]);
@@ -68,10 +68,11 @@ Test(faults, a_statement_that_fails_takes_the_whole_transaction_with_it)
 /* A trigger on `table` that runs `body` the first `times` times. A sequence counts, since it forgets no rollback. */
 static void sabotage(struct qt *q, const char *table, const char *when, int times, const char *body)
 {
-    qt_run(q, "CREATE SEQUENCE public.hits; GRANT ALL ON SEQUENCE public.hits TO PUBLIC;"
-              "CREATE FUNCTION public.sabotage() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
-              " IF nextval('public.hits') <= %d THEN %s END IF; RETURN NEW; END $$;"
-              "CREATE TRIGGER zz_sabotage %s ON upload_pipeline.%s EXECUTE FUNCTION public.sabotage()",
+    qt_run(q,
+           "CREATE SEQUENCE public.hits; GRANT ALL ON SEQUENCE public.hits TO PUBLIC;"
+           "CREATE FUNCTION public.sabotage() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+           " IF nextval('public.hits') <= %d THEN %s END IF; RETURN NEW; END $$;"
+           "CREATE TRIGGER zz_sabotage %s ON upload_pipeline.%s EXECUTE FUNCTION public.sabotage()",
            times, body, when, table);
 }
 
@@ -202,7 +203,8 @@ Test(faults, documents_of_two_spaces_go_in_one_transaction_each_to_its_own_vecto
         cr_assert_eq(w[i].outcome, strcmp(j[i].filename, "f3.md") == 0 ? QUEUE_MISCOUNT : QUEUE_STORED, "%d", i);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.vectors_1"), 4);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.vectors_2 v JOIN upload_pipeline.documents d"
-                           " USING (user_id, document_id) WHERE d.filename = 'f1.md'"), 2);
+                           " USING (user_id, document_id) WHERE d.filename = 'f1.md'"),
+                 2);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents WHERE live_generation = 1"), 3);
     qt_close(q);
 }
@@ -211,7 +213,9 @@ Test(faults, a_database_that_is_away_is_waited_for_and_given_up_in_time)
 {
     struct qt *q = qt_open("qt_faults_away");
     struct proxy *x = proxy_start(NULL, false, PROXY_PASS);
-    struct pg_options o = {.role = "docmill_worker", .application = "docmill test", .connect_timeout_ms = 300,
+    struct pg_options o = {.role = "docmill_worker",
+                           .application = "docmill test",
+                           .connect_timeout_ms = 300,
                            .statement_timeout_ms = 5000,
                            .url = talloc_asprintf(q, "%s dbname='qt_faults_away'", proxy_url(x))};
     struct pg *p = qt_connect(&o);

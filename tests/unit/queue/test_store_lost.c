@@ -35,7 +35,9 @@ static void at_cut(void *arg)
 
 static void open_cutting(struct cutting *c, const char *name)
 {
-    struct pg_options o = {.role = "docmill_worker", .application = "docmill test", .connect_timeout_ms = 10000,
+    struct pg_options o = {.role = "docmill_worker",
+                           .application = "docmill test",
+                           .connect_timeout_ms = 10000,
                            .statement_timeout_ms = 10000};
 
     *c = (struct cutting){.q = qt_open(name), .wanted = 1};
@@ -148,14 +150,18 @@ Test(lost, a_job_that_another_took_meanwhile_is_lost_and_nothing_is_written_for_
     struct queue_job *j = qt_claim(c.q, c.q->worker, 1, 2, &n);
     struct queue_work w[2] = {qt_work(c.q, &j[0], 2), qt_work(c.q, &j[1], 2)};
 
-    c.meanwhile = talloc_asprintf(c.q, "UPDATE upload_pipeline.upload_jobs SET lease = lease + 1, owner_child = 99"
-                                       " WHERE id = %s", qt_id(c.q, &j[0].id));
+    c.meanwhile = talloc_asprintf(c.q,
+                                  "UPDATE upload_pipeline.upload_jobs SET lease = lease + 1, owner_child = 99"
+                                  " WHERE id = %s",
+                                  qt_id(c.q, &j[0].id));
     cr_assert_eq(store(&c, PROXY_CUT_BEFORE, w, 2), 0);
     cr_assert_eq(w[0].outcome, QUEUE_LOST);
     cr_assert_eq(w[1].outcome, QUEUE_STORED);
     cr_assert_eq(qt_int(c.q, "SELECT count(*) FROM upload_pipeline.document_chunks WHERE document_id = %s",
-                        qt_id(c.q, &j[0].document_id)), 0);
-    cr_assert_eq(qt_int(c.q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE owner_child = 99 AND state = 2"), 1);
+                        qt_id(c.q, &j[0].document_id)),
+                 0);
+    cr_assert_eq(qt_int(c.q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE owner_child = 99 AND state = 2"),
+                 1);
     close_cutting(&c);
 }
 
