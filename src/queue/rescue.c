@@ -49,8 +49,9 @@ bool rescue_suspects(const struct rescue_evidence *v)
 
 /* $1 node, $2 child, $3 begun or NULL, $4 blame, $5 max attempts, $6 crash budget, $7 retry ms, $8 evidence,
  * $9 suspect.
- * Who is not blamed is queued at once; a crash waits before it is tried again; over a budget it is set aside, and its
- * content goes to its oldest duplicate. */
+ * Who is not blamed is queued at once, and so is the first attempt lost to a kill; a crash, and a job whose worker is
+ * killed again and again, waits longer each time, so that one spell of kills does not use up its attempts; over a budget
+ * it is set aside, and its content goes to its oldest duplicate. */
 const char rescue_release_sql[] =
     "WITH o AS MATERIALIZED (\n"
     "  SELECT j.*, $3 IS NULL OR j.id = ANY ($3) AS begun, $4 > 0 AND j.id = ANY ($3) AS blamed FROM upload_jobs j\n"
@@ -62,13 +63,14 @@ const char rescue_release_sql[] =
     "    CASE WHEN blamed AND $4 = 2 THEN o.crashes + 1 ELSE o.crashes END AS crashes,\n"
     "    CASE WHEN blamed AND $4 = 2 AND o.crashes + 1 >= $6 THEN 8\n"
     "         WHEN blamed AND o.attempt >= $5 THEN 7\n"
-    "         WHEN blamed AND $4 = 2 THEN 5 ELSE 1 END AS to_state\n"
+    "         WHEN blamed AND ($4 = 2 OR o.attempt > 1) THEN 5 ELSE 1 END AS to_state\n"
     "  FROM o),\n"
     "u AS (\n"
     "  UPDATE upload_jobs j SET lease = j.lease + 1, state = t.to_state, attempt = t.attempt, crashes = t.crashes,\n"
     "    suspect = t.suspect,\n"
     "    status = CASE WHEN t.to_state IN (7, 8) THEN failure_of(j.status) ELSE j.status END,\n"
-    "    run_at = CASE WHEN t.to_state = 5 THEN now() + $7 * interval '1 millisecond' ELSE now() END,\n"
+    "    run_at = CASE WHEN t.to_state = 5 THEN now() + $7 * power(2, least(t.attempt, 8) - 1) * interval '1 millisecond'\n"
+    "      ELSE now() END,\n"
     "    owner_node = NULL, owner_child = NULL, deadline = NULL, updated_at = now()\n"
     "  FROM t WHERE j.id = t.id\n"
     "  RETURNING j.id, j.document_id, j.user_id, j.lease, j.generation, t.from_status, t.blamed, j.status, j.state, j.attempt),\n"

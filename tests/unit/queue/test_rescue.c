@@ -207,6 +207,11 @@ Test(rescue, unexplained_kills_use_up_the_attempts_of_the_one_alone_in_hand)
         struct queue_job *j = qt_claim_one(q);
         cr_assert_eq(j->attempt, i);
         cr_assert_eq(release(q, 1, &id, 1, BLAME_ATTEMPT, false, NULL), 1);
+        if (i == 2) { /* the first time at once, then after a wait that doubles */
+            cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 5"
+                                   " AND run_at > now() + interval '110 s'"), 1);
+            qt_run(q, "UPDATE upload_pipeline.upload_jobs SET state = 1");
+        }
     }
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 7 AND status = 11"), 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'attempts_exhausted'"), 1);
