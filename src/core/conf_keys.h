@@ -55,7 +55,7 @@
     X(api_socket_user, "api.socket_user", STR, NULL, 1, 200, CF_RELOAD, CR_API,                                              \
       "User that callers of api.sock act as. Default: each uid is a user of its own.")                                       \
     X(api_max_connections, "api.max_connections", INT, "1000", 1, 15000, CF_NODE, CR_API,                                    \
-      "Open HTTP connections an api child holds at most.")                                                                   \
+      "Open HTTP connections an api child holds at most on each of its two sockets.")                                                                   \
     X(api_db_connections, "api.db_connections", INT, "4", 1, 64, CF_NODE, CR_API,                                            \
       "Database connections an api child holds at most.")                                                                    \
     X(api_queue, "api.queue", INT, "1000", 1, 100000, CF_NODE | CF_RELOAD, CR_API,                                           \

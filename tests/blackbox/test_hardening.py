@@ -1,6 +1,7 @@
 """What the daemon does not let others do to it."""
 
 import os
+import socket
 
 from harness import account
 from harness.account import wait_for
@@ -40,3 +41,27 @@ def test_a_node_that_was_taken_for_dead_registers_again(daemon):
     assert len(row) == 1
     assert d.put(b"# after\n\nall that\n", "a.md")["state"] == "done"
     assert d.status()["deaths_pending"] == 0
+
+
+def was_closed(connection):
+    try:
+        return connection.recv(1, socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_strangers_who_hold_every_tcp_connection_do_not_shut_out_the_unix_socket(daemon):
+    d = daemon(keys={"api.max_connections": 16})
+    held = []
+    try:
+        for _ in range(40):
+            one = socket.create_connection(("127.0.0.1", d.port), timeout=5)
+            one.sendall(b"GET /livez HTTP/1.1\r\n")  # and never an end
+            held.append(one)
+        wait_for(lambda: any(was_closed(one) for one in held), 5, "the crowd to be full")
+        assert wait_for(lambda: d.http_or_none("/livez"), 5, "an answer on api.sock").status == 200
+    finally:
+        for one in held:
+            one.close()

@@ -36,6 +36,7 @@ struct http_listener {
     struct http *http;
     struct MHD_Daemon *daemon;
     bool is_unix;
+    int n_conns; /* counted for each socket: strangers over TCP must not shut out api.sock */
     int quiesced_fd;
     sd_event_source *io, *run, *timer;
 };
@@ -57,7 +58,7 @@ struct http {
     struct api *api;
     struct lingerers *linger;
     struct http_conns conns;
-    int n_conns, n_requests;
+    int n_requests;
     int n_listeners;
     struct http_listener listeners[CHILD_MAX_LISTEN];
 };
@@ -143,7 +144,7 @@ static enum MHD_Result handle_accept(void *arg, const struct sockaddr *addr, soc
 
     (void)addr;
     (void)len;
-    return l->http->n_conns < l->http->api->conf->api_max_connections ? MHD_YES : MHD_NO;
+    return l->n_conns < l->http->api->conf->api_max_connections ? MHD_YES : MHD_NO;
 }
 
 static void handle_connection(void *arg, struct MHD_Connection *mhd, void **context,
@@ -156,7 +157,7 @@ static void handle_connection(void *arg, struct MHD_Connection *mhd, void **cont
         if (c == NULL)
             return;
         TAILQ_REMOVE(&l->http->conns, c, entry);
-        l->http->n_conns--;
+        l->n_conns--;
         linger_add(l->http->linger, c->linger_fd);
         talloc_free(c);
         return;
@@ -172,7 +173,7 @@ static void handle_connection(void *arg, struct MHD_Connection *mhd, void **cont
     c->since_ms = clock_ms();
     find_peer(c);
     TAILQ_INSERT_TAIL(&l->http->conns, c, entry);
-    l->http->n_conns++;
+    l->n_conns++;
 }
 
 static struct http_conn *conn_of(struct MHD_Connection *mhd)
