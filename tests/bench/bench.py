@@ -1,21 +1,28 @@
 """bench.py - what docmill costs, measured beside a limit in the same run
 
-    bench.py [--programs DIR] [--runs N] [ingest] [hnsw] [chunking] [kill] [memory] [stages]
+    bench.py [--runs N] [ingest] [hnsw] [chunking] [kill] [memory] [stages]
 
 ingest    already-parsed text to complete (documents, chunks, vectors, events), against a binary COPY of the same rows
           into the same tables of a fresh database; fsync and synchronous_commit on; no vector index
 hnsw      the same with an HNSW index, as a figure
+chunking  chunk_text over the corpus's texts, or over made ones, in MB/s of processor time
 kill      kill -9 of a worker to its jobs claimed again
 memory    a worker's private memory at rest; its peak over a 10 MB text
+stages    the corpus ingested: time a stage, time and success a size class and a type; DOCMILL_CORPUS names the corpus
+Programs are those of DOCMILL_BUILD (default build/release). Exit status 1: a limit was missed.
 Every figure is a median over --runs; pairs are run in turns, and their ratio is what counts on a noisy machine.
 """
 
 import argparse
+import glob
 import io
+import json
 import os
 import random
+import re
 import signal
 import statistics
+import subprocess
 import sys
 import time
 
@@ -40,6 +47,9 @@ COPIED = [
 WORKERS_ONLY = [{"name": "coordinator", "role": "coordinator", "max": 1}, {"name": "api", "role": "api", "max": 1},
                 {"name": "workers", "role": "worker", "max": 2}]
 NO_WORKERS = WORKERS_ONLY[:2]
+CHUNKING_MB_S = 50
+KILLS = 20
+SIZES = [("under 100 KB", 100_000), ("100 KB to 1 MB", 1_000_000), ("1 to 10 MB", 10_000_000), ("larger", None)]
 
 
 def words(rng, n):
@@ -56,6 +66,29 @@ def normal_markdown(seed, sections=6):
         for _ in range(3):
             parts.append("\n" + words(rng, 60) + "\n")
     return "".join(parts).encode()
+
+
+def corpus_files(*folders):
+    """The corpus's files below these folders (all without any), smallest path first; empty without a corpus."""
+    root = os.environ.get("DOCMILL_CORPUS", "")
+    if not os.path.isdir(root):
+        return []
+    paths = [p for folder in folders or ("*",) for p in glob.glob(f"{root}/{folder}/*")]
+    return sorted(p for p in paths if os.path.isfile(p))
+
+
+def size_class(size):
+    return next(name for name, limit in SIZES if limit is None or size < limit)
+
+
+def percentile(values, p):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(p / 100 * len(ordered)))]
+
+
+def spread(values):
+    """p50, p95 and sum, as cells of a table."""
+    return [f"{percentile(values, 50):.1f}", f"{percentile(values, 95):.1f}", f"{sum(values):.0f}"]
 
 
 def say(text):
@@ -162,6 +195,24 @@ class Bench:
     def hnsw(self):
         return self.ingest("hnsw")
 
+    # --- chunking
+
+    def chunking(self):
+        program = os.path.join(programs_module.build_dir(), "tests", "bench", "bench_text")
+        files = corpus_files("text", "markdown")
+        done = subprocess.run([program, *files], check=True, capture_output=True, text=True).stdout
+        megabytes, seconds, normalise = 0.0, 0.0, 0.0
+        for line in done.splitlines():
+            found = re.search(r"([0-9.]+) MB  normalise +([0-9]+) MB/s  chunk +([0-9]+) MB/s", line)
+            size, n, c = (max(float(x), 1e-3) for x in found.groups())
+            if not files:
+                say("  " + line)
+            megabytes, seconds, normalise = megabytes + size, seconds + size / c, normalise + size / n
+        what = f"{len(files)} texts of the corpus" if files else "made texts, most of them ill-natured"
+        say(f"chunking, {what}, {megabytes:.1f} MB: {megabytes / seconds:.0f} MB/s a core (limit {CHUNKING_MB_S});"
+            f" normalising {megabytes / normalise:.0f} MB/s")
+        return megabytes / seconds >= CHUNKING_MB_S
+
     # --- kill
 
     def kill(self):
@@ -171,7 +222,7 @@ class Bench:
         big = [b"\n\n".join(normal_markdown(1000 * k + i, 40) for i in range(40)) for k in range(6)]
         times = []
         seed = 0
-        while len(times) < max(20, self.runs):
+        while len(times) < max(KILLS, self.runs):
             if db.sql("SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state < 6")[0][0] < 3:
                 seed += 1
                 for i, b in enumerate(big):
@@ -232,6 +283,69 @@ class Bench:
             f" {peak / 1024:.0f} MB (limit 100), private afterwards {after / 1024:.1f} MB")
         return rest < 8 * 1024 and peak < 100 * 1024 and state == 6
 
+    # --- stages
+
+    def upload_corpus(self, d, files):
+        """Uploads all; {document id: (type folder, bytes)}."""
+        put = {}
+        for path in files:
+            with open(path, "rb") as f:
+                content = f.read()
+            answer = d.upload(content, os.path.basename(path), unix=True, timeout=120)
+            if answer.status not in (200, 202):
+                raise AssertionError(f"{path} was refused: {answer}")
+            put[answer.json["document_id"]] = (os.path.basename(os.path.dirname(path)), len(content))
+        return put
+
+    def stages(self):
+        files = corpus_files()
+        if not files:
+            say("stages: DOCMILL_CORPUS names no corpus (scripts/corpus makes it)")
+            return False
+        db = self.cluster.create_database()
+        d = self.daemon(db, WORKERS_ONLY)
+        d.start()
+        began = time.monotonic()
+        put = self.upload_corpus(d, files)
+        account.wait_for(lambda: db.sql("SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state < 6")[0][0] == 0,
+                         900, "the corpus")
+        took = time.monotonic() - began
+        jobs = db.sql("SELECT document_id::text, state FROM upload_pipeline.upload_jobs")
+        hops = db.sql("""SELECT e.document_id::text, s.name, (h->>1)::int
+                         FROM upload_pipeline.events e, jsonb_array_elements(e.hops) h, upload_pipeline.job_statuses s
+                         WHERE s.status = (h->>0)::int""")
+        chunks = db.one("SELECT count(*) FROM upload_pipeline.document_chunks")
+        d.close()
+        db.drop()
+        megabytes = sum(size for _, size in put.values()) / 1e6
+        say(f"stages: {len(files)} files, {megabytes:.0f} MB, {chunks} chunks, 2 workers: {took:.1f} s")
+        self.tell_stages(hops)
+        worked = {}
+        for document, _, ms in hops:
+            worked[document] = worked.get(document, 0) + ms
+        good = {document for document, state in jobs if state == 6}
+        self.tell_groups("size", put, worked, good, lambda p: size_class(p[1]), [name for name, _ in SIZES])
+        self.tell_groups("type", put, worked, good, lambda p: p[0], sorted({t for t, _ in put.values()}))
+        return len(good) == len(jobs)
+
+    @staticmethod
+    def tell_stages(hops):
+        rows = [("stage, ms of work", "documents", "p50", "p95", "sum")]
+        for name in dict.fromkeys(name for _, name, _ in hops):
+            times = [ms for _, stage, ms in hops if stage == name]
+            rows.append((name, len(times), *spread(times)))
+        table(rows)
+
+    @staticmethod
+    def tell_groups(what, put, worked, good, group_of, names):
+        rows = [(what + ", ms of work", "complete", "p50", "p95", "sum")]
+        for name in names:
+            inside = [document for document in put if group_of(put[document]) == name]
+            if inside:
+                done = sum(document in good for document in inside)
+                rows.append((name, f"{done} of {len(inside)}", *spread([worked.get(i, 0) for i in inside])))
+        table(rows)
+
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -243,7 +357,7 @@ def main():
     b = Bench(programs, o.runs)
     good = True
     try:
-        for name in o.what or ["ingest", "hnsw", "kill", "memory"]:
+        for name in o.what or ["ingest", "hnsw", "chunking", "kill", "memory", "stages"]:
             good = getattr(b, name)() and good
     finally:
         b.close()
