@@ -45,20 +45,3 @@ void error_clear(struct error *e)
     if (e != NULL)
         memset(e, 0, sizeof *e);
 }
-
-const char *error_class_name(enum error_class cls)
-{
-    switch (cls) {
-    case ERR_NONE:
-        return "none";
-    case ERR_TRANSIENT:
-        return "transient";
-    case ERR_PERMANENT:
-        return "permanent";
-    case ERR_RECOVERABLE:
-        return "recoverable";
-    case ERR_INTERNAL:
-        return "internal";
-    }
-    return "unknown";
-}

@@ -35,6 +35,5 @@ int error_set(struct error *e, int code, enum error_class cls, const char *reaso
 /* Adds a hint to an error already set. */
 void error_hint(struct error *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void error_clear(struct error *e);
-const char *error_class_name(enum error_class cls);
 
 #endif

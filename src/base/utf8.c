@@ -3,33 +3,46 @@
  */
 #include "base/utf8.h"
 
-static size_t announced(unsigned char first)
+/* The lowest and highest second byte after a lead, by which overlong forms, surrogates and the top are refused. */
+static void second_byte_bounds(unsigned char lead, unsigned char *lo, unsigned char *hi)
 {
-    if (first < 0x80)
+    *lo = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    *hi = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+}
+
+int utf8_decode(const char *s, size_t n, uint32_t *cp)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    unsigned char lo, hi;
+    uint32_t value;
+    int need, i;
+
+    if (u[0] < 0x80) {
+        *cp = u[0];
         return 1;
-    if (first < 0xc2) /* a continuation, or an overlong form of ASCII */
-        return 0;
-    if (first < 0xe0)
-        return 2;
-    if (first < 0xf0)
-        return 3;
-    return first < 0xf5 ? 4 : 0;
+    }
+    if (u[0] < 0xC2 || u[0] > 0xF4)
+        return -1;
+    need = u[0] < 0xE0 ? 1 : u[0] < 0xF0 ? 2 : 3;
+    value = u[0] & (0x3Fu >> need);
+    second_byte_bounds(u[0], &lo, &hi);
+    for (i = 1; i <= need; i++) {
+        if ((size_t)i >= n || u[i] < lo || u[i] > hi)
+            return -i;
+        value = value << 6 | (u[i] & 0x3Fu);
+        lo = 0x80;
+        hi = 0xBF;
+    }
+    *cp = value;
+    return need + 1;
 }
 
 size_t utf8_sequence(const char *s, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)s;
-    size_t len = n == 0 ? 0 : announced(p[0]);
+    uint32_t cp;
+    int len = n == 0 ? 0 : utf8_decode(s, n, &cp);
 
-    if (len == 0 || len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
+    return len > 0 ? (size_t)len : 0;
 }
 
 bool utf8_valid(const char *s, size_t n, size_t *bad_at)

@@ -72,7 +72,7 @@ int blob_error(struct error *e, int err, const char *doing)
 
 struct blob_store *blob_open(const void *talloc_parent, const struct conf *c, struct error *e)
 {
-    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
         if (c->blob_backend == NULL || strcmp(c->blob_backend, backends[i]->name) != 0)
             continue;
         struct blob_store *s = talloc_zero(talloc_parent, struct blob_store);
@@ -89,11 +89,6 @@ struct blob_store *blob_open(const void *talloc_parent, const struct conf *c, st
     reason_error(e, REASON_blob_broken, EINVAL, "blob.backend \"%s\" is not known",
                  c->blob_backend == NULL ? "" : c->blob_backend);
     return NULL;
-}
-
-const char *blob_backend_name(const struct blob_store *s)
-{
-    return s->ops->name;
 }
 
 static int writer_destroy(struct blob_writer *w)

@@ -24,7 +24,6 @@ struct blob_store;
 struct blob_writer;
 
 struct blob_store *blob_open(const void *talloc_parent, const struct conf *c, struct error *e) MUST_CHECK;
-const char *blob_backend_name(const struct blob_store *s);
 
 /* Streaming write. abort removes everything that was written; commit frees the writer in either case and, on success,
  * fills hash and size. A writer that is neither (a killed process) leaves a file that blob_sweep removes. */

@@ -51,16 +51,6 @@ void ids_document(const struct uuid *user, const uint8_t sha256[SHA256_BYTES], s
     by_name(text, out);
 }
 
-void ids_job(const struct uuid *document, int generation, struct uuid *out)
-{
-    char id[UUID_TEXT_LEN + 1];
-    char text[80];
-
-    uuid_format(document, id);
-    snprintf(text, sizeof text, "%s:job:%d", id, generation);
-    by_name(text, out);
-}
-
 void ids_chunk(const struct uuid *document, const char *chunker, int version, int ord, struct uuid *out)
 {
     char id[UUID_TEXT_LEN + 1];

@@ -12,7 +12,6 @@
 void ids_user_by_name(const char *name, struct uuid *out); /* "user:<name>"; a UUID's text is taken as it is */
 void ids_user_by_uid(unsigned uid, struct uuid *out);      /* "uid:<n>": the caller of a Unix socket */
 void ids_document(const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct uuid *out); /* "<user>:<hex>" */
-void ids_job(const struct uuid *document, int generation, struct uuid *out); /* "<document>:job:<generation>" */
 void ids_chunk(const struct uuid *document, const char *chunker, int version, int ord, struct uuid *out);
 
 #endif

@@ -79,13 +79,6 @@ int state_parse(const char *name)
     return -EINVAL;
 }
 
-const char *status_meaning(int status)
-{
-    const struct status_row *r = status_row(status);
-
-    return r != NULL ? r->meaning : NULL;
-}
-
 int status_progress(int status)
 {
     const struct status_row *r = status_row(status);

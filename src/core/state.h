@@ -118,7 +118,6 @@ const char *state_name(int state);
 int status_parse(const char *name); /* number, or -EINVAL */
 int state_parse(const char *name);  /* number, or -EINVAL */
 
-const char *status_meaning(int status);
 int status_progress(int status); /* percent, -1 if unknown */
 bool status_is_end(int status);
 bool state_is_end(int state);

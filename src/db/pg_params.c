@@ -91,11 +91,6 @@ void pg_add_text(struct pg_params *p, const char *s)
         add_copy(p, PG_TEXT, s, strlen(s));
 }
 
-void pg_add_text_n(struct pg_params *p, const char *s, size_t n)
-{
-    add(p, PG_TEXT, s == NULL ? "" : s, n);
-}
-
 void pg_add_jsonb(struct pg_params *p, const char *json)
 {
     size_t n;

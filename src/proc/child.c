@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <talloc.h>
 #include <unistd.h>
 
 /* A number of the environment in [lo, hi]. */
@@ -169,6 +170,14 @@ int child_begin(struct child *c, const char *role, struct error *e)
     if (r == 0)
         r = take_conf(c, e);
     return r;
+}
+
+void child_end(struct child *c)
+{
+    scoreboard_free(&c->score);
+    talloc_free(c->conf);
+    c->conf = NULL;
+    c->pool = NULL;
 }
 
 void child_say_ready(struct child *c)

@@ -40,6 +40,7 @@ struct child {
 
 /* 0 or a negative code with *e set; on failure the role exits 70 after sending CHANNEL_FATAL. */
 int child_begin(struct child *c, const char *role, struct error *e) MUST_CHECK;
+void child_end(struct child *c); /* gives back what child_begin took, also when it failed; the last thing a role does */
 void child_say_ready(struct child *c);
 void child_say_bye(struct child *c);
 void child_say_fatal(struct child *c, const struct error *e); /* sends, logs, does not exit */

@@ -16,26 +16,15 @@
 struct verb_row {
     const char *name;
     enum control_right right;
-    const char *args, *help;
 };
 
-#define X_ROW(NAME, text, r, a, h) [CONTROL_VERB_##NAME] = {text, r, a, h},
+#define X_ROW(NAME, text, r, a, h) [CONTROL_VERB_##NAME] = {text, r},
 static const struct verb_row verbs[CONTROL_VERB_MAX_] = {CONTROL_VERBS(X_ROW)};
 #undef X_ROW
-
-const char *control_verb_name(enum control_verb v)
-{
-    return verbs[v].name;
-}
 
 enum control_right control_verb_right(enum control_verb v)
 {
     return verbs[v].right;
-}
-
-const char *control_verb_help(enum control_verb v)
-{
-    return verbs[v].help;
 }
 
 int control_verb_parse(const char *name)

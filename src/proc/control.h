@@ -13,15 +13,17 @@
  *   version  {version, pid, node, started_ms_ago}
  *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}}: three signals; ok is all three
  *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|draining|stopping, uptime_ms,
- * ready, pools: [{name, role, size, ready, busy, starting, backoff, restarts}], children: [{pool, role, slot, pid,
- * serial, phase: starting|ready|busy|draining|backoff|empty, stage, note, in_hand, jobs: [{job_id, lease, status}],
- * since_ms, age_ms, beat_age_ms, progress, claims, jobs_done, jobs_failed, jobs_lost, requests, bytes_in,
- * db_reconnects, db_ok, storage_ok, private_bytes, torn, starts, start_in_ms, last_death}], queue: null or {age_ms,
- * leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}}, totals: {starts, deaths, claims, jobs_done,
- * jobs_failed, jobs_lost, requests, stages: {}}, deaths_pending, deaths: [{ago_ms, pool, slot, pid, serial, cause,
- * in_hand, torn, cpu_ms, maxrss_kb}]} `slot` is the number within the pool. `stage` is a status name or null.
- * `since_ms` is how long it has been in this phase and stage. Totals and `deaths` outlive the children they were
- * counted by. stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
+ *            ready, pools: [{name, role, size, ready, busy, starting, backoff, restarts}],
+ *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|draining|backoff|empty, stage, note,
+ *              in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims, jobs_done,
+ *              jobs_failed, jobs_lost, requests, bytes_in, db_reconnects, db_ok, storage_ok, private_bytes, torn,
+ *              starts, start_in_ms, last_death}],
+ *            queue: null or {age_ms, leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}},
+ *            totals: {starts, deaths, claims, jobs_done, jobs_failed, jobs_lost, requests, stages: {}},
+ *            deaths_pending, deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
+ *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
+ *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.
+ *   stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
  *
  * Depends on base, core, proc/pack.
  */
@@ -53,9 +55,7 @@ enum control_right { CONTROL_READ, CONTROL_OPERATE };
 enum control_verb { CONTROL_VERBS(X_VERB) CONTROL_VERB_MAX_ };
 #undef X_VERB
 
-const char *control_verb_name(enum control_verb v);
 enum control_right control_verb_right(enum control_verb v);
-const char *control_verb_help(enum control_verb v);
 int control_verb_parse(const char *name); /* number, or -EINVAL */
 
 /* ---- client (docmillctl) ---- */

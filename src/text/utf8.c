@@ -3,40 +3,6 @@
  */
 #include "text/utf8.h"
 
-/* The lowest and highest second byte after a lead, by which overlong forms, surrogates and the top are refused. */
-static void second_byte_bounds(unsigned char lead, unsigned char *lo, unsigned char *hi)
-{
-    *lo = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    *hi = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-}
-
-int utf8_decode(const char *s, size_t n, uint32_t *cp)
-{
-    const unsigned char *u = (const unsigned char *)s;
-    unsigned char lo, hi;
-    uint32_t value;
-    int need, i;
-
-    if (u[0] < 0x80) {
-        *cp = u[0];
-        return 1;
-    }
-    if (u[0] < 0xC2 || u[0] > 0xF4)
-        return -1;
-    need = u[0] < 0xE0 ? 1 : u[0] < 0xF0 ? 2 : 3;
-    value = u[0] & (0x3Fu >> need);
-    second_byte_bounds(u[0], &lo, &hi);
-    for (i = 1; i <= need; i++) {
-        if ((size_t)i >= n || u[i] < lo || u[i] > hi)
-            return -i;
-        value = value << 6 | (u[i] & 0x3Fu);
-        lo = 0x80;
-        hi = 0xBF;
-    }
-    *cp = value;
-    return need + 1;
-}
-
 bool utf8_is_space(uint32_t cp)
 {
     return cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x202F || cp == 0x205F || cp == 0x3000;

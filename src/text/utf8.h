@@ -1,13 +1,14 @@
 /*
- * utf8.h - reading UTF-8 a character at a time, and the few character classes that the text rules need
+ * utf8.h - stepping over UTF-8 a character at a time, and the few character classes that the text rules need
  *
- * Decoding follows the WHATWG standard: of an ill-formed sequence its longest well-begun part counts as one error.
  * The classes are ranges, not the Unicode database: they say what normalise.h and chunker.h promise and no more.
  *
- * Diagnostics: none. Depends on nothing.
+ * Diagnostics: none. Depends on base/utf8, for decoding.
  */
 #ifndef TEXT_UTF8_H
 #define TEXT_UTF8_H
+
+#include "base/utf8.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,9 +16,6 @@
 
 #define UTF8_ZWNJ 0x200Cu
 #define UTF8_ZWJ  0x200Du
-
-/* Bytes taken, 1 to 4, with *cp set; or minus the bytes of an ill-formed sequence. n > 0. */
-int utf8_decode(const char *s, size_t n, uint32_t *cp);
 
 static inline bool utf8_is_continuation(char c)
 {

@@ -332,6 +332,19 @@ def test_term_drains_and_leaves_nothing(master):
     assert sorted(os.listdir(m.run_dir)) == ["deaths.log", "docmilld.lock"], "no socket is left"
 
 
+@pytest.mark.skipif("asan" not in build_dir(), reason="only the sanitizer build hears leaks")
+def test_a_leak_in_a_child_is_reported_when_it_drains(master):
+    m = master(COORDINATOR, pool("leaky"))
+    m.wait_phase("leaky", "ready")
+    m.signal(signal.SIGTERM)
+    m.ends(10)
+    reports = [os.path.join(m.sanitizer_dir, name) for name in os.listdir(m.sanitizer_dir)]
+    assert len(reports) == 1, reports
+    with open(reports[0], encoding="utf-8") as f:
+        assert "4321 byte(s)" in (text := f.read()) and "forget_some" in text, text
+    os.remove(reports[0])
+
+
 def test_a_stubborn_child_is_killed_when_the_drain_limit_ends(master):
     m = master(COORDINATOR, pool("stubborn"), keys={"supervise.drain_timeout": "2s"})
     pid = m.wait_phase("stubborn", "ready")["pid"]

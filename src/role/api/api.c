@@ -217,9 +217,7 @@ static void close_parts(struct api *a)
 static void api_free(struct api *a)
 {
     close_parts(a);
-    if (a->child.score != NULL)
-        scoreboard_free(&a->child.score);
-    talloc_free(a->child.conf);
+    child_end(&a->child);
     talloc_free(a);
 }
 

@@ -370,11 +370,6 @@ bool dbpool_ok(const struct dbpool *pool)
     return !pool->down && pool->last_answer_ms > 0 && clock_ms() - pool->last_answer_ms < FRESH_MS;
 }
 
-int dbpool_waiting(const struct dbpool *pool)
-{
-    return pool->n_queued;
-}
-
 void dbpool_tick(struct dbpool *pool)
 {
     int64_t now = clock_ms();

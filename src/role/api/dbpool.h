@@ -40,7 +40,6 @@ void dbpool_forget(struct db_call **call);
 /* 0, or db_unavailable if it is known that no call can succeed now. */
 int dbpool_check(const struct dbpool *pool, struct error *e) MUST_CHECK;
 bool dbpool_ok(const struct dbpool *pool); /* it answered lately */
-int dbpool_waiting(const struct dbpool *pool);
 /* Every second: expires waiting calls, probes. */
 void dbpool_tick(struct dbpool *pool);
 

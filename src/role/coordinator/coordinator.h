@@ -49,7 +49,7 @@ struct coordinator {
     struct child child;
     const struct conf *conf;
     sd_event *event;
-    sd_event_source *io, *timer;
+    sd_event_source *io, *timer, *channel;
     struct pg *pg;
     int pg_fd_seen;
     int64_t due_ms[TASK_COUNT_]; /* INT64_MAX: not wanted now */

@@ -177,18 +177,15 @@ static void process(struct coordinator *c)
 
 static int set_up_loop(struct coordinator *c, struct error *e)
 {
-    sd_event_source *channel = NULL;
-
     if (sd_event_new(&c->event) < 0 ||
-        sd_event_add_io(c->event, &channel, c->child.channel, EPOLLIN, handle_channel, c) < 0 ||
+        sd_event_add_io(c->event, &c->channel, c->child.channel, EPOLLIN, handle_channel, c) < 0 ||
         sd_event_add_time(c->event, &c->timer, CLOCK_MONOTONIC, 0, 1000, handle_timer, c) < 0)
         return reason_error(e, REASON_internal, ENOMEM, "the event loop could not be made");
     return 0;
 }
 
-int coordinator_main(void)
+static int coordinator_run(struct coordinator *c)
 {
-    struct coordinator *c = talloc_zero(NULL, struct coordinator);
     struct pg_options o = {.role = "docmill_worker", .application = "docmill coordinator"};
     struct error e;
     int rc;
@@ -208,6 +205,20 @@ int coordinator_main(void)
     tasks_want(c, TASK_SESSION);
     process(c);
     rc = sd_event_loop(c->event);
-    pg_free(&c->pg);
     return rc < 0 ? 70 : rc;
+}
+
+int coordinator_main(void)
+{
+    struct coordinator *c = talloc_zero(NULL, struct coordinator);
+    int status = coordinator_run(c);
+
+    sd_event_source_disable_unref(c->io);
+    sd_event_source_disable_unref(c->timer);
+    sd_event_source_disable_unref(c->channel);
+    sd_event_unref(c->event);
+    pg_free(&c->pg);
+    child_end(&c->child);
+    talloc_free(c);
+    return status;
 }

@@ -345,10 +345,9 @@ static int start(struct worker *w, struct error *e)
     return 0;
 }
 
-int worker_main(void)
+static int worker_run(struct worker *w)
 {
     struct sigaction sa = {.sa_handler = handle_term};
-    struct worker *w = talloc_zero(NULL, struct worker);
     struct error e;
 
     if (child_begin(&w->child, "worker", &e) != 0) {
@@ -368,6 +367,17 @@ int worker_main(void)
     child_say_ready(&w->child);
     run(w);
     child_say_bye(&w->child);
-    pg_free(&w->pg);
     return 0;
+}
+
+int worker_main(void)
+{
+    struct worker *w = talloc_zero(NULL, struct worker);
+    int status = worker_run(w);
+
+    pg_free(&w->pg);
+    talloc_free(w->blobs);
+    child_end(&w->child);
+    talloc_free(w);
+    return status;
 }

@@ -55,13 +55,3 @@ Test(error, a_new_error_has_no_hint_of_the_last_one)
     cr_expect_eq(e.code, 0);
     cr_expect_str_eq(e.message, "");
 }
-
-Test(error, every_class_has_a_name)
-{
-    cr_expect_str_eq(error_class_name(ERR_NONE), "none");
-    cr_expect_str_eq(error_class_name(ERR_TRANSIENT), "transient");
-    cr_expect_str_eq(error_class_name(ERR_PERMANENT), "permanent");
-    cr_expect_str_eq(error_class_name(ERR_RECOVERABLE), "recoverable");
-    cr_expect_str_eq(error_class_name(ERR_INTERNAL), "internal");
-    cr_expect_str_eq(error_class_name((enum error_class)99), "unknown");
-}

@@ -36,13 +36,10 @@ Test(ids, chunk_and_document_as_agreed)
     expect_id(&out, "a698c713-e458-5325-b103-a62a7882830a");
 }
 
-Test(ids, jobs_and_users)
+Test(ids, users)
 {
-    struct uuid document = parsed("11111111-1111-1111-1111-111111111111");
     struct uuid out, again;
 
-    ids_job(&document, 1, &out);
-    expect_id(&out, "117e50ea-90b1-51b0-8083-e26f6e4d3845");
     ids_user_by_uid(1000, &out);
     expect_id(&out, "688ca082-326a-5818-a839-0c004891001d");
     ids_user_by_name("Alice", &out);

@@ -7,15 +7,6 @@
 #include <string.h>
 #include <talloc.h>
 
-#ifdef __SANITIZE_ADDRESS__
-/* criterion 2.4.1's runner leaks when tests of unequal length run side by side, and its frames are in every test's
- * stack, so that the report cannot be suppressed without suppressing ours. */
-static __attribute__((constructor)) void run_one_at_a_time(void)
-{
-    setenv("CRITERION_JOBS", "1", 0);
-}
-#endif
-
 const char *db_test_url(void)
 {
     const char *url = getenv("DOCMILL_TEST_PG_URL");

@@ -13,6 +13,7 @@
  *   garbage...   sends bytes that are no message
  *   holder...    holds two jobs, and dies (when killed) in the middle of writing its slot
  *   waker...     api: sends WAKE every 50 ms
+ *   leaky...     as good, and forgets 4321 bytes
  *   burst...     api: sends 3000 WAKEs at once
  *   sleeper...   READY, then hears nothing for 2 s
  *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED
@@ -128,6 +129,17 @@ static void misbehave_early(void)
         pause();
 }
 
+/* Far from the stack that the leak checker looks through for pointers. */
+static __attribute__((noinline)) void forget_some(void)
+{
+    char *volatile gone = malloc(4321);
+
+    if (gone == NULL)
+        abort();
+    gone[0] = 1;
+    gone = NULL;
+}
+
 static void misbehave(void)
 {
     const struct channel_msg drain = {.kind = CHANNEL_DRAIN}, wake = {.kind = CHANNEL_WAKE};
@@ -156,6 +168,8 @@ static void misbehave(void)
     for (int i = 0; is("burst") && i < 3000; i++)
         while (channel_send(self.channel, &wake) == -EAGAIN)
             poll(NULL, 0, 1);
+    if (is("leaky"))
+        forget_some();
     while (is("frozen"))
         pause();
 }
