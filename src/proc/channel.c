@@ -137,7 +137,7 @@ static int fields_of(int64_t kind)
     case CHANNEL_RELEASED:
         return 2;
     case CHANNEL_DEATH:
-        return 15;
+        return 16;
     default:
         return -1;
     }

@@ -42,7 +42,7 @@ static struct channel_msg example(enum channel_kind kind)
                                      .exit_code = -1,
                                      .signal = 9,
                                      .sent_by_us = 0,
-                                    .hung = 1,
+                                     .hung = 1,
                                      .oom = -1,
                                      .torn = 1,
                                      .stage = STATUS_CHUNKING,
