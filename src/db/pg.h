@@ -80,7 +80,7 @@ void pg_add_int4(struct pg_params *p, int32_t v);
 void pg_add_int2(struct pg_params *p, int16_t v);
 void pg_add_bool(struct pg_params *p, bool v);
 void pg_add_float8(struct pg_params *p, double v);
-void pg_add_text(struct pg_params *p, const char *s);             /* NULL: SQL NULL; copied */
+void pg_add_text(struct pg_params *p, const char *s); /* NULL: SQL NULL; copied */
 void pg_add_jsonb(struct pg_params *p, const char *json);
 void pg_add_uuid(struct pg_params *p, const struct uuid *u);
 void pg_add_bytea(struct pg_params *p, const void *b, size_t n);                       /* not copied */

@@ -150,9 +150,8 @@ const char rescue_dead_nodes_sql[] =
     "       OR n.heartbeat_at < now() - 20 * $1 * interval '1 millisecond')";
 
 /* $3 grace ms: one that beats again meanwhile keeps its row */
-const char rescue_forget_node_sql[] =
-    "DELETE FROM nodes WHERE name = $1 AND incarnation = $2\n"
-    "  AND (said_goodbye OR heartbeat_at < now() - $3 * interval '1 millisecond')";
+const char rescue_forget_node_sql[] = "DELETE FROM nodes WHERE name = $1 AND incarnation = $2\n"
+                                      "  AND (said_goodbye OR heartbeat_at < now() - $3 * interval '1 millisecond')";
 
 /* $1 max attempts, $2 retry ms */
 const char rescue_expired_sql[] =

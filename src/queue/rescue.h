@@ -42,9 +42,9 @@ bool rescue_suspects(const struct rescue_evidence *v);
  * program's own fault but nobody can tell whose; they will be worked on alone. evidence_json may be NULL.
  * Result: one row a job (id, to_state). */
 extern const char rescue_release_sql[];
-void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child,
-                           const struct uuid *begun, int n_begun, enum rescue_blame blame, bool suspect,
-                           int max_attempts, int crash_budget, int64_t retry_ms, const char *evidence_json);
+void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child, const struct uuid *begun,
+                           int n_begun, enum rescue_blame blame, bool suspect, int max_attempts, int crash_budget,
+                           int64_t retry_ms, const char *evidence_json);
 
 /* ---- a dead node ($1 incarnation): all its jobs, attempts given back. -> count */
 extern const char rescue_node_sql[];

@@ -55,7 +55,7 @@ static int by_job_id(const void *a, const void *b)
 {
     const struct queue_work *const *x = a, *const *y = b;
 
-    return memcmp((*x)->job->id.b, (*y)->job->id.b, sizeof (*x)->job->id.b);
+    return memcmp((*x)->job->id.b, (*y)->job->id.b, sizeof(*x)->job->id.b);
 }
 
 /* The works that take part, in the order in which their jobs are locked. */
@@ -196,8 +196,10 @@ static int clear_chunks(struct attempt *a, const bool *duplicate)
 }
 
 /* The columns of the chunk rows, in the order of sql_insert_chunks. */
+/* clang-format off */
 enum { C_USER, C_DOCUMENT, C_GENERATION, C_ORD, C_ID, C_START, C_END, C_OVERLAP, C_TOKENS, C_PAGE, C_HASH, C_PATH, C_TEXT,
        C_COLUMNS };
+/* clang-format on */
 
 static void add_chunk(struct pg_array *const *col, const struct queue_job *j, const struct queue_chunk *c)
 {
@@ -548,8 +550,8 @@ static int count_pending(const struct queue_work *work, int n)
 int queue_store(struct pg *p, struct queue_work *work, int n, int dimension, int64_t stage_deadline_ms,
                 int64_t give_up_ms, struct error *e)
 {
-    struct attempt a = {.p = p, .work = work, .n = n, .dimension = dimension, .stage_deadline_ms = stage_deadline_ms,
-                        .e = e};
+    struct attempt a = {
+        .p = p, .work = work, .n = n, .dimension = dimension, .stage_deadline_ms = stage_deadline_ms, .e = e};
     void *top = talloc_new(NULL);
     bool *duplicate = talloc_zero_array(top, bool, (unsigned)(n > 0 ? n : 1));
     bool unknown = false;
@@ -566,8 +568,8 @@ int queue_store(struct pg *p, struct queue_work *work, int n, int dimension, int
                     settle(&work[i], duplicate[i]);
         }
         TALLOC_FREE(a.ctx);
-        if (rc != 0 && (e->cls == ERR_PERMANENT || e->cls == ERR_INTERNAL || try_no >= MAX_TRIES ||
-                        clock_ms() >= give_up_ms))
+        if (rc != 0 &&
+            (e->cls == ERR_PERMANENT || e->cls == ERR_INTERNAL || try_no >= MAX_TRIES || clock_ms() >= give_up_ms))
             break;
         if (rc != 0)
             pg_pause(p, backoff_ms(50, 2000, try_no));

@@ -46,8 +46,8 @@ static char *evidence_text(const void *ctx, const struct msg_death *d)
 {
     const char *stage = status_name(d->stage);
     json_t *j = json_pack("{s:i, s:i, s:i, s:b, s:b, s:i, s:s, s:i, s:I, s:I, s:I, s:I}", "pid", d->pid, "exit_code",
-                          d->exit_code, "signal", d->signal, "sent_by_us", d->sent_by_us, "hung", d->hung, "oom", d->oom, "stage",
-                          stage != NULL ? stage : "none", "in_hand", d->n_in_hand, "in_hand_ms",
+                          d->exit_code, "signal", d->signal, "sent_by_us", d->sent_by_us, "hung", d->hung, "oom",
+                          d->oom, "stage", stage != NULL ? stage : "none", "in_hand", d->n_in_hand, "in_hand_ms",
                           (json_int_t)d->in_hand_ms, "utime_ms", (json_int_t)d->utime_ms, "stime_ms",
                           (json_int_t)d->stime_ms, "maxrss_kb", (json_int_t)d->maxrss_kb);
     char *dumped = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;

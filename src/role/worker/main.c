@@ -27,8 +27,8 @@
 #include <string.h>
 #include <talloc.h>
 
-#define BATCH_TARGET_US  250000              /* claim about so much work at once */
-#define KEEP_UNBEGUN_MS  1000                /* then what was not begun goes back to the others */
+#define BATCH_TARGET_US  250000 /* claim about so much work at once */
+#define KEEP_UNBEGUN_MS  1000   /* then what was not begun goes back to the others */
 #define SWEEP_EVERY_MS   (60 * 60 * 1000)
 #define SWEEP_AGE_MS     (24 * 60 * 60 * 1000LL)
 #define TRIM_ABOVE_BYTES (8 * 1024 * 1024)
@@ -202,8 +202,8 @@ static void abandon(struct worker *w, const struct error *why)
 /* Claims and works. 1: there was work, 0: none, negative: the database failed. */
 static int round_trip(struct worker *w, struct error *e)
 {
-    struct queue_filter f = {.stages = w->child.pool->stages, .lane_min = w->child.pool->lane_min,
-                             .lane_max = w->child.pool->lane_max};
+    struct queue_filter f = {
+        .stages = w->child.pool->stages, .lane_min = w->child.pool->lane_min, .lane_max = w->child.pool->lane_max};
     struct queue_job *jobs = NULL;
     int n, rc;
 
@@ -328,9 +328,12 @@ static void run(struct worker *w)
 
 static int start(struct worker *w, struct error *e)
 {
-    struct pg_options o = {.url = w->conf->database_url, .role = "docmill_worker", .application = "docmill worker",
+    struct pg_options o = {.url = w->conf->database_url,
+                           .role = "docmill_worker",
+                           .application = "docmill worker",
                            .connect_timeout_ms = w->conf->database_connect_timeout,
-                           .statement_timeout_ms = w->conf->database_statement_timeout, .tick = worker_tick,
+                           .statement_timeout_ms = w->conf->database_statement_timeout,
+                           .tick = worker_tick,
                            .tick_arg = w};
     int rc, version;
 
@@ -357,8 +360,8 @@ static int worker_run(struct worker *w)
     sigaction(SIGTERM, &sa, NULL);
     w->conf = w->child.conf;
     w->owner = (struct queue_owner){w->child.incarnation, w->child.serial};
-    w->policy = (struct queue_policy){(int)w->conf->queue_max_attempts, w->conf->queue_retry_first,
-                                      w->conf->queue_retry_cap};
+    w->policy =
+        (struct queue_policy){(int)w->conf->queue_max_attempts, w->conf->queue_retry_first, w->conf->queue_retry_cap};
     if (start(w, &e) != 0) {
         child_say_fatal(&w->child, &e);
         return 70;

@@ -18,7 +18,7 @@
 
 #define WORKER_MAX_CLAIM    256
 #define WORKER_MAX_SPACES   8
-#define BATCH_MAX_CHUNKS    512             /* stored in one transaction */
+#define BATCH_MAX_CHUNKS    512 /* stored in one transaction */
 #define BATCH_MAX_BYTES     (4 * 1024 * 1024)
 #define BATCH_MAX_DOCUMENTS 64
 
@@ -57,7 +57,7 @@ struct worker {
     int n_spaces;
     bool woken, draining, master_gone;
     int64_t drain_until_ms;
-    uint64_t epoch; /* of the connection when jobs were last claimed */
+    uint64_t epoch;  /* of the connection when jobs were last claimed */
     int64_t ewma_us; /* of one job */
     int64_t done;
 };

@@ -39,7 +39,8 @@ Test(claim, a_claim_raises_lease_and_attempt_and_brings_the_document)
     cr_assert(!j->suspect);
     cr_assert_eq(j->n_page_starts, 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 2 AND owner_node = 7"
-                           " AND owner_child = 1 AND deadline > now() + interval '50 s'"), 1);
+                           " AND owner_child = 1 AND deadline > now() + interval '50 s'"),
+                 1);
     qt_close(q);
 }
 
@@ -105,7 +106,8 @@ Test(claim, handing_back_gives_the_attempt_back_and_only_by_lease)
     list[0] = j;
     cr_assert_eq(queue_hand_back(q->worker, list, 1, &e), 0);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1 AND attempt = 0"
-                           " AND owner_node IS NULL AND deadline IS NULL"), 1);
+                           " AND owner_node IS NULL AND deadline IS NULL"),
+                 1);
     qt_close(q);
 }
 

@@ -71,9 +71,12 @@ Test(fail, a_dead_letter_keeps_its_reason_message_and_hint)
 
     cr_assert_eq(queue_fail(q->worker, j, j->status, STATUS_PARSE_QUEUED, &why, &policy, &v, &e), 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE status = 11 AND state = 7"), 1);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'parse_corrupt'"
-                           " AND error_message LIKE 'The parser could not%%' AND error_hint = 'look there'"), 1);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.events WHERE to_status = 11 AND reason = 'parse_corrupt'"), 1);
+    cr_assert_eq(qt_int(q,
+                        "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'parse_corrupt'"
+                        " AND error_message LIKE 'The parser could not%%' AND error_hint = 'look there'"),
+                 1);
+    cr_assert_eq(
+        qt_int(q, "SELECT count(*) FROM upload_pipeline.events WHERE to_status = 11 AND reason = 'parse_corrupt'"), 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.stale_generations"), 1);
     qt_close(q);
 }
@@ -89,7 +92,8 @@ Test(fail, a_message_that_is_no_utf8_does_not_keep_the_failure_from_being_writte
     strcpy(why.hint, "\xff");
     cr_assert_eq(queue_fail(q->worker, j, j->status, j->status, &why, &policy, NULL, &e), 1, "%s", e.message);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details"
-                           " WHERE error_message = 'cut in the middle of ?' AND error_hint = '?'"), 1);
+                           " WHERE error_message = 'cut in the middle of ?' AND error_hint = '?'"),
+                 1);
     qt_close(q);
 }
 

@@ -109,9 +109,11 @@ Test(rescue, a_dead_childs_jobs_are_queued_at_once_and_its_lease_is_broken)
     struct queue_work w = qt_work(q, &j[0], 2);
 
     cr_assert_eq(release(q, 1, NULL, 0, BLAME_NONE, false, NULL), 2);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1 AND attempt = 0 AND lease = 2"), 2);
+    cr_assert_eq(
+        qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1 AND attempt = 0 AND lease = 2"), 2);
     cr_assert_eq(qt_int(q, "SELECT state FROM upload_pipeline.upload_jobs WHERE id = %s", qt_id(q, &other->id)), 2);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.events WHERE reason = 'worker_lost' AND actor = 4"), 2);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.events WHERE reason = 'worker_lost' AND actor = 4"),
+                 2);
     cr_assert_eq(qt_store(q, &w, 1), 0);
     cr_assert_eq(w.outcome, QUEUE_LOST);
     cr_assert_eq(release(q, 1, NULL, 0, BLAME_NONE, false, NULL), 0, "done twice it does nothing");
@@ -126,23 +128,30 @@ Test(rescue, a_document_that_crashes_its_worker_alone_is_quarantined_with_eviden
     qt_claim_one(q);
     cr_assert_eq(release(q, 1, &id, 1, BLAME_CRASH, false, "{\"signal\": 11}"), 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 5 AND crashes = 1"
-                           " AND run_at > now() + interval '50 s'"), 1);
+                           " AND run_at > now() + interval '50 s'"),
+                 1);
     qt_run(q, "UPDATE upload_pipeline.upload_jobs SET state = 1");
     qt_claim_one(q);
     cr_assert_eq(release(q, 1, &id, 1, BLAME_CRASH, false, "{\"signal\": 11}"), 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 8 AND status = 11"), 1);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'crashed_worker'"
-                           " AND (evidence ->> 'signal')::int = 11"), 1);
+    cr_assert_eq(qt_int(q,
+                        "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'crashed_worker'"
+                        " AND (evidence ->> 'signal')::int = 11"),
+                 1);
     qt_close(q);
 }
 
 /* The first document holds its content, the second is its duplicate. */
 static void make_duplicate(struct qt *q, const struct uuid *first, const struct uuid *second)
 {
-    qt_run(q, "INSERT INTO upload_pipeline.document_contents (user_id, parsed_sha256, document_id)"
-              " SELECT user_id, sha256, document_id FROM upload_pipeline.documents WHERE job_id = %s", qt_id(q, first));
-    qt_run(q, "UPDATE upload_pipeline.documents d SET duplicate_of = f.document_id FROM upload_pipeline.documents f"
-              " WHERE f.job_id = %s AND d.job_id = %s", qt_id(q, first), qt_id(q, second));
+    qt_run(q,
+           "INSERT INTO upload_pipeline.document_contents (user_id, parsed_sha256, document_id)"
+           " SELECT user_id, sha256, document_id FROM upload_pipeline.documents WHERE job_id = %s",
+           qt_id(q, first));
+    qt_run(q,
+           "UPDATE upload_pipeline.documents d SET duplicate_of = f.document_id FROM upload_pipeline.documents f"
+           " WHERE f.job_id = %s AND d.job_id = %s",
+           qt_id(q, first), qt_id(q, second));
     qt_run(q, "UPDATE upload_pipeline.upload_jobs SET status = 14, state = 6 WHERE id = %s", qt_id(q, second));
 }
 
@@ -150,8 +159,10 @@ static void make_duplicate(struct qt *q, const struct uuid *first, const struct 
 static void expect_content_passed_on(struct qt *q, const struct uuid *second)
 {
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_contents"), 0);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE id = %s AND status = 1 AND state = 1",
-                        qt_id(q, second)), 1);
+    cr_assert_eq(qt_int(q,
+                        "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE id = %s AND status = 1 AND state = 1",
+                        qt_id(q, second)),
+                 1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.documents WHERE duplicate_of IS NOT NULL"), 0);
 }
 
@@ -209,12 +220,15 @@ Test(rescue, unexplained_kills_use_up_the_attempts_of_the_one_alone_in_hand)
         cr_assert_eq(release(q, 1, &id, 1, BLAME_ATTEMPT, false, NULL), 1);
         if (i == 2) { /* the first time at once, then after a wait that doubles */
             cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 5"
-                                   " AND run_at > now() + interval '110 s'"), 1);
+                                   " AND run_at > now() + interval '110 s'"),
+                         1);
             qt_run(q, "UPDATE upload_pipeline.upload_jobs SET state = 1");
         }
     }
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 7 AND status = 11"), 1);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'attempts_exhausted'"), 1);
+    cr_assert_eq(
+        qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'attempts_exhausted'"),
+        1);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.stale_generations"), 1);
     qt_close(q);
 }
@@ -277,7 +291,9 @@ Test(rescue, a_node_is_dead_only_with_a_free_lock_and_an_old_heartbeat)
               " ('fresh', 3, 'x', now()), ('ours', 4, 'x', now() - interval '1 day'),"
               " ('stuck', 5, 'x', now() - interval '1 hour'), ('polite', 6, 'x', now())");
     qt_run(q, "UPDATE upload_pipeline.nodes SET said_goodbye = true WHERE name = 'polite'");
-    db_test_run(q->other, "SELECT pg_advisory_lock(1684865027, hashtext('held')), pg_advisory_lock(1684865027, hashtext('stuck'))");
+    db_test_run(
+        q->other,
+        "SELECT pg_advisory_lock(1684865027, hashtext('held')), pg_advisory_lock(1684865027, hashtext('stuck'))");
     pg_params_init(&p, q);
     pg_add_int8(&p, 1); /* grace of 1 ms, so that the server is old enough */
     pg_add_int8(&p, 4);
@@ -316,7 +332,8 @@ Test(rescue, a_job_past_its_deadline_is_tried_again_and_then_dead)
         }
     }
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 7 AND status = 11"), 1);
-    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'stage_deadline'"), 1);
+    cr_assert_eq(
+        qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'stage_deadline'"), 1);
     qt_close(q);
 }
 
@@ -380,7 +397,9 @@ Test(upkeep, the_counts_are_those_of_the_queue)
     for (int i = 0; i < 4; i++)
         qt_submit(q, 1, i, 1, 100);
     qt_claim_one(q);
-    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET created_at = now() - interval '5 s', run_at = now() - interval '5 s'");
+    qt_run(
+        q,
+        "UPDATE upload_pipeline.upload_jobs SET created_at = now() - interval '5 s', run_at = now() - interval '5 s'");
     pg_params_init(&p, q);
     r = pg_exec(q->worker, rescue_counts_sql, &p, 0, &e);
     cr_assert_not_null(r, "%s", e.message);

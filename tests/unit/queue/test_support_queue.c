@@ -21,7 +21,10 @@ struct pg *qt_connect(const struct pg_options *o)
 
 static struct pg *connect_as(const char *url, const char *role)
 {
-    struct pg_options o = {.url = url, .role = role, .application = "docmill test", .connect_timeout_ms = 10000,
+    struct pg_options o = {.url = url,
+                           .role = role,
+                           .application = "docmill test",
+                           .connect_timeout_ms = 10000,
                            .statement_timeout_ms = 10000};
 
     return qt_connect(&o);
@@ -82,8 +85,7 @@ struct uuid qt_submit(struct qt *q, int user, int seed, int lane, int64_t bytes)
 
     sha256_of(&seed, sizeof seed, hash);
     ids_document(&u, hash, &document);
-    sql = talloc_asprintf(q,
-                          "SELECT set_config('request.jwt.claims', '{\"sub\":\"' || %s || '\"}', false);",
+    sql = talloc_asprintf(q, "SELECT set_config('request.jwt.claims', '{\"sub\":\"' || %s || '\"}', false);",
                           qt_id(q, &u));
     db_test_run(q->api, sql);
     sql = talloc_asprintf(q,
@@ -142,11 +144,22 @@ struct queue_work qt_work(struct qt *q, const struct queue_job *j, int n_chunks)
         chunks[i].text_len = strlen(text);
         vectors[i * QT_DIM + i % QT_DIM] = 1;
     }
-    return (struct queue_work){.job = j, .from_status = j->status, .to_status = STATUS_COMPLETE, .set_parsed = true,
-                               .parsed_sha256 = hash, .parsed_bytes = n_chunks * 10, .pages = 1, .page_starts = start,
-                               .n_page_starts = 1, .chunks = chunks, .n_chunks = n_chunks, .vectors = vectors,
-                               .n_vectors = n_chunks, .expected_chunks = n_chunks,
-                               .hops = {{STATUS_PARSE_QUEUED, 3}, {STATUS_PARSED, 1}, {STATUS_CHUNKING, 2}}, .n_hops = 3};
+    return (struct queue_work){.job = j,
+                               .from_status = j->status,
+                               .to_status = STATUS_COMPLETE,
+                               .set_parsed = true,
+                               .parsed_sha256 = hash,
+                               .parsed_bytes = n_chunks * 10,
+                               .pages = 1,
+                               .page_starts = start,
+                               .n_page_starts = 1,
+                               .chunks = chunks,
+                               .n_chunks = n_chunks,
+                               .vectors = vectors,
+                               .n_vectors = n_chunks,
+                               .expected_chunks = n_chunks,
+                               .hops = {{STATUS_PARSE_QUEUED, 3}, {STATUS_PARSED, 1}, {STATUS_CHUNKING, 2}},
+                               .n_hops = 3};
 }
 
 int qt_store(struct qt *q, struct queue_work *work, int n)
