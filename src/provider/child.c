@@ -302,7 +302,7 @@ static void reap(struct child *c)
         return;
     if (c->status_n > 0) {
         c->o->end = CHILD_REFUSED;
-        c->o->refusal = c->status[0];
+        c->o->refusal = (unsigned char)c->status[0];
         snprintf(c->o->said, sizeof c->o->said, "%s", c->status + 1);
     } else if (WIFSIGNALED(status)) {
         c->o->end = CHILD_SIGNALED;

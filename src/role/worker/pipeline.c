@@ -260,6 +260,10 @@ static float *embed(struct passage *p, const void *ctx, const struct queue_chunk
     float *out = talloc_array(ctx, float, (unsigned)n *(unsigned)dimension);
     int per_call = (int)p->w->conf->embedder_batch_items;
 
+    if (in == NULL || out == NULL) {
+        (void)reason_error(e, REASON_internal, ENOMEM, "no memory for %d passages", n);
+        return NULL;
+    }
     pinned.embedder_dimension = dimension;
     for (int i = 0; i < n; i++)
         in[i] = (struct embed_input){chunks[i].text, chunks[i].text_len};
