@@ -18,7 +18,7 @@
 
 enum kind { INLINE, BLOCK, SKIP, BREAK, HEADING, TITLE, PRE, CODE, IMAGE, QUOTE, UL, OL, ITEM, TABLE, ROW, CELL };
 
-static const struct {
+static const struct element {
     const char *name;
     enum kind kind;
 } elements[] = {
@@ -74,15 +74,14 @@ static void stop_if_failed(struct page *p)
 
 static int by_name(const void *key, const void *row)
 {
-    return strcmp(key, *(const char *const *)row);
+    return strcmp(key, ((const struct element *)row)->name);
 }
 
 static enum kind kind_of(const xmlChar *name)
 {
-    const void *row = bsearch(name, elements, sizeof elements / sizeof *elements, sizeof *elements, by_name);
+    const struct element *row = bsearch(name, elements, sizeof elements / sizeof *elements, sizeof *elements, by_name);
 
-    return row == NULL ? INLINE
-                       : elements[(size_t)((const char *)row - (const char *)elements) / sizeof *elements].kind;
+    return row == NULL ? INLINE : row->kind;
 }
 
 static const char *attribute(const xmlChar **attributes, const char *name)
