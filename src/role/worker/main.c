@@ -214,10 +214,15 @@ static int round_trip(struct worker *w, struct error *e)
     n = queue_claim(w->pg, NULL, &w->owner, &f, claim_size(w), w->conf->queue_stage_deadline, &jobs, e);
     if (n < 0) {
         w->epoch = 0; /* the claim may have happened */
+        w->late_claim = true;
         return n;
     }
     if (n == 0) {
         talloc_free(jobs);
+        if (w->late_claim) { /* the lost claim may have been committed after the reclaim looked for it */
+            w->late_claim = false;
+            return reclaim(w, e);
+        }
         return 0;
     }
     hands_take(w, jobs, n);

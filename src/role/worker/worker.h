@@ -56,6 +56,7 @@ struct worker {
     struct queue_space spaces[WORKER_MAX_SPACES];
     int n_spaces;
     bool woken, draining, master_gone;
+    bool late_claim; /* a claim lost its answer: look once more for what it took */
     int64_t drain_until_ms;
     uint64_t epoch;  /* of the connection when jobs were last claimed */
     int64_t ewma_us; /* of one job */
