@@ -351,6 +351,17 @@ static int store_chunk_slices(struct passage *p, struct error *e)
     return rc;
 }
 
+/* Exactly n chunks from the database, or an error. */
+static int read_slice(struct passage *p, const void *ctx, int first, int n, struct queue_chunk **chunks,
+                      struct error *e)
+{
+    int rc = queue_read_chunks(p->w->pg, ctx, p->h->job, first, n, chunks, e);
+
+    if (rc >= 0 && rc != n)
+        return reason_error(e, REASON_count_mismatch, EIO, NULL);
+    return rc < 0 ? rc : 0;
+}
+
 static int embed_slices(struct passage *p, int first, int expected, int dimension, struct error *e)
 {
     int rc = 1;
@@ -363,10 +374,8 @@ static int embed_slices(struct passage *p, int first, int expected, int dimensio
         hand_stage(p->w, p->h, STATUS_EMBEDDING_IN_PROGRESS, STAGE_BUSY_MS);
         rc = hand_check_deadline(p->w, p->h, e);
         if (rc == 0 && chunks == NULL)
-            rc = queue_read_chunks(p->w->pg, ctx, p->h->job, first, n, &chunks, e);
-        if (rc > 0 && rc != n)
-            rc = reason_error(e, REASON_count_mismatch, EIO, NULL);
-        if (rc >= 0) {
+            rc = read_slice(p, ctx, first, n, &chunks, e);
+        if (rc == 0) {
             work.vectors = embed(p, ctx, chunks, n, dimension, e);
             work.n_vectors = n;
             rc = work.vectors != NULL ? step(p, &work, e) : e->code;
