@@ -464,6 +464,16 @@ static void conn_hang_up(struct http_conn *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
+/* The client has gone in the middle of its body. libmicrohttpd watches the edge of an event and loses it when the end
+ * comes with the last bytes: the connection and the half upload then stayed until the idle limit. */
+static bool conn_cut_short(const struct http_conn *c)
+{
+    char byte;
+
+    return c->request != NULL && c->headers_done && c->request->phase == REQUEST_BODY &&
+           recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void http_tick(struct http *h)
 {
     int64_t now = clock_ms();
@@ -475,7 +485,7 @@ void http_tick(struct http *h)
         bool idle = c->request == NULL;
         int64_t since = idle ? c->since_ms : c->request->started_ms;
 
-        if ((idle && h->api->draining) || ((idle || !c->headers_done) && now - since > limit))
+        if (conn_cut_short(c) || (idle && h->api->draining) || ((idle || !c->headers_done) && now - since > limit))
             conn_hang_up(c);
     }
 }
