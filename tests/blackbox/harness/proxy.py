@@ -5,6 +5,7 @@ hears of it). Which is what a client must be able to tell apart afterwards.
 """
 
 import os
+import random
 import selectors
 import socket
 import tempfile
@@ -17,13 +18,13 @@ PORT = 5432
 
 class CommitCutter:
     def __init__(self, server_sockets, every):
-        """Cuts at every n-th COMMIT while `armed`."""
+        """Cuts at one in n COMMITs while `armed`, by a seeded die: a count could fall in step with a client's retries."""
         self.directory = tempfile.mkdtemp(prefix="dm-cut-", dir="/tmp")
         account.make_private_dir(self.directory)
         self.server = f"{server_sockets}/.s.PGSQL.{PORT}"
         self.every = every
         self.armed = True
-        self.commits = 0
+        self.die = random.Random(7)
         self.cuts = {"before": 0, "after": 0}
         self.lock = threading.Lock()
         self.listener = socket.socket(socket.AF_UNIX)
@@ -47,8 +48,7 @@ class CommitCutter:
     def _choose(self):
         """What to do with this COMMIT: None, "before" or "after"."""
         with self.lock:
-            self.commits += 1
-            if not self.armed or self.commits % self.every:
+            if not self.armed or self.die.randrange(self.every):
                 return None
             how = "before" if self.cuts["before"] <= self.cuts["after"] else "after"
             self.cuts[how] += 1
@@ -67,7 +67,8 @@ class CommitCutter:
                         piece = key.fileobj.recv(65536)
                         if not piece:
                             return
-                        if key.fileobj is client and (b"COMMIT" in piece or b"commit" in piece):
+                        # the statement with its end, not the word in a document
+                        if key.fileobj is client and (b"COMMIT\0" in piece or b"commit\0" in piece):
                             how = self._choose()
                             if how == "before":
                                 return
