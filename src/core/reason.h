@@ -29,7 +29,7 @@
     X(parse_timeout, ERR_PERMANENT, 0, "The parser did not finish within parser.timeout.")                     \
     X(parse_memory, ERR_PERMANENT, 0, "The parser needed more memory than parser.max_memory allows.")          \
     X(parse_output, ERR_PERMANENT, 0, "The parser wrote more than parser.max_output allows.")                  \
-    X(parse_crashed, ERR_PERMANENT, 0, "The parser was killed by a signal.")                                   \
+    X(parse_crashed, ERR_PERMANENT, 0, "The parser crashed: a signal of its own ended it.")                                   \
     X(parse_failed, ERR_PERMANENT, 0, "The parser reported an error.")                                         \
     X(too_many_chunks, ERR_PERMANENT, 0, "The document has more chunks than limits.max_chunks allows.")        \
     X(blob_corrupt, ERR_PERMANENT, 0, "Stored bytes no longer have the SHA-256 that was recorded for them.")   \
@@ -46,6 +46,7 @@
     X(blob_broken, ERR_RECOVERABLE, 503, "The blob store does not work.")                                      \
     X(parser_missing, ERR_RECOVERABLE, 0, "The parser's program is not installed or cannot run.")              \
     X(sandbox_refused, ERR_RECOVERABLE, 0, "The kernel refused the sandbox, so no parser was run.")            \
+    X(parser_killed, ERR_TRANSIENT, 0, "The parser was killed from outside before it had finished.")           \
     X(stage_deadline, ERR_TRANSIENT, 0, "The stage did not finish before its deadline.")                       \
     X(worker_lost, ERR_TRANSIENT, 0, "The worker that held the job is gone.")                                  \
     X(db_unavailable, ERR_RECOVERABLE, 503, "The database does not answer.")                                   \

@@ -104,6 +104,13 @@ static int judge_exit(enum sniff_type type, const struct child_outcome *o, struc
                         line[0] == '\0' ? "." : ": ", line);
 }
 
+/* Signals that a program does not give itself by a fault: an operator's hand, or the kernel's out of memory. Neither
+ * says anything about the file, so it is tried again. */
+static bool from_outside(int signal)
+{
+    return signal == SIGKILL || signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
+}
+
 static int judge_signal(enum sniff_type type, const struct child_outcome *o, struct error *e)
 {
     const struct verdict *v = verdict_of(type, o);
@@ -112,6 +119,9 @@ static int judge_signal(enum sniff_type type, const struct child_outcome *o, str
         return reason_error(e, REASON_parse_timeout, ETIMEDOUT, "The parser used up its CPU time.");
     if (v != NULL && v->reason == REASON_parse_memory)
         return reason_error(e, REASON_parse_memory, ENOMEM, NULL);
+    if (from_outside(o->status))
+        return reason_error(e, REASON_parser_killed, EINTR, "The parser was killed from outside by signal %d (%s).",
+                            o->status, sigabbrev_np(o->status));
     return reason_error(e, REASON_parse_crashed, ECHILD, "The parser was killed by signal %d (%s).", o->status,
                         sigabbrev_np(o->status) == NULL ? "?" : sigabbrev_np(o->status));
 }

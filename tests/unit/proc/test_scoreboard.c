@@ -120,7 +120,9 @@ Test(scoreboard, readers_never_see_half_of_a_write)
     if (pid == 0) {
         struct error e;
         struct scoreboard *c = scoreboard_attach(scoreboard_fd(m), 0, &e);
-        for (uint64_t i = 1; c != NULL; i++) {
+        if (c == NULL)
+            _exit(1);
+        for (uint64_t i = 1;; i++) {
             struct score_data *d = score_begin(c);
             d->progress = i;
             d->jobs_done = i;
@@ -128,7 +130,6 @@ Test(scoreboard, readers_never_see_half_of_a_write)
             d->schema_version = (int32_t)i;
             score_end(c);
         }
-        _exit(1);
     }
     for (int i = 0; i < 20000; i++) {
         struct score_data got;

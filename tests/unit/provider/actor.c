@@ -90,6 +90,11 @@ static int play_abort(void)
     abort();
 }
 
+static int play_killed(void)
+{
+    return raise(SIGKILL);
+}
+
 /* What a wrongly believed exit status or message would turn into "not the file's fault". */
 static int play_pretend(void)
 {
@@ -268,10 +273,10 @@ static int play_attack(void)
 static const struct {
     const char *name;
     int (*play)(void);
-} parts[] = {{"hang", play_hang},       {"linger", play_linger}, {"spin", play_spin},   {"memory", play_memory},
-             {"output", play_output},   {"pages", play_pages},   {"crash", play_crash}, {"abort", play_abort},
-             {"pretend", play_pretend}, {"noise", play_noise},   {"echo", play_echo},   {"look", play_look},
-             {"attack", play_attack}};
+} parts[] = {{"hang", play_hang},     {"linger", play_linger},   {"spin", play_spin},   {"memory", play_memory},
+             {"output", play_output}, {"pages", play_pages},     {"crash", play_crash}, {"abort", play_abort},
+             {"killed", play_killed}, {"pretend", play_pretend}, {"noise", play_noise}, {"echo", play_echo},
+             {"look", play_look},     {"attack", play_attack}};
 
 int main(int argc, char **argv)
 {

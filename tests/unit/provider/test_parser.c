@@ -459,6 +459,12 @@ Test(parser, an_abort_is_a_crash)
     expect_reason(parse_played("abort"), "parse_crashed");
 }
 
+Test(parser, a_parser_killed_from_outside_says_nothing_about_the_file)
+{
+    expect_reason(parse_played("killed"), "parser_killed");
+    cr_assert_eq(err.cls, ERR_TRANSIENT);
+}
+
 Test(parser, a_parser_cannot_pretend_that_the_sandbox_was_refused)
 {
     expect_reason(parse_played("pretend"), "parse_failed");
