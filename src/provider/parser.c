@@ -87,6 +87,7 @@ static void command_html(struct command *k, const struct conf *c)
 static void command_office(struct command *k, const struct conf *c, enum sniff_type type)
 {
     const char *from = type == SNIFF_DOCX ? "docx" : type == SNIFF_ODT ? "odt" : "epub";
+    /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): OFFICE_TO is one string in three lines */
     const char *const args[] = {"--sandbox", "-f", from, "-t", OFFICE_TO, "--wrap=none", "+RTS", k->heap, "-RTS"};
 
     k->profile = "office";

@@ -210,9 +210,11 @@ static bool mime_is_text(const char *mime)
 /* libmagic takes a text that quotes PDF's mark for a PDF; a real one has binary parts. */
 static bool no_control_bytes(const struct sniff_head *h)
 {
-    for (size_t i = 0; i < h->n; i++)
-        if (h->bytes[i] < 0x20 && memchr("\t\n\f\r", h->bytes[i], 4) == NULL)
+    for (size_t i = 0; i < h->n; i++) {
+        unsigned char b = h->bytes[i];
+        if (b < 0x20 && b != '\t' && b != '\n' && b != '\f' && b != '\r')
             return false;
+    }
     return true;
 }
 

@@ -66,7 +66,7 @@ static int in_lock_order(const struct attempt *a, const struct queue_work **sort
     for (int i = 0; i < a->n; i++)
         if (a->in[i])
             sorted[n++] = &a->work[i];
-    qsort(sorted, (size_t)n, sizeof *sorted, by_job_id);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_job_id); /* NOLINT(bugprone-sizeof-expression): pointers are sorted */
     return n;
 }
 
