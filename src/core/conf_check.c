@@ -142,8 +142,61 @@ static void check_backends(struct conf_loader *l)
                  "search.index = \"none\"");
 }
 
+static void require(struct conf_loader *l, int key, bool there, const char *why)
+{
+    char text[200];
+
+    if (there)
+        return;
+    snprintf(text, sizeof text, "missing; %s requires it", why);
+    fault_at(l, key, text);
+}
+
+/* The next name of a list with commas in word; NULL at its end. */
+static const char *next_name(const char *list, char *word, size_t size)
+{
+    size_t n;
+
+    list += strspn(list, ", ");
+    if (*list == '\0')
+        return NULL;
+    n = strcspn(list, ", ");
+    snprintf(word, size, "%.*s", (int)n, list);
+    return list + n;
+}
+
+static void check_parsers(struct conf_loader *l)
+{
+    struct conf *c = l->conf;
+    bool local = false, remote = false;
+    char word[32], found[80], text[240];
+
+    for (const char *p = c->parser_order; (p = next_name(p, word, sizeof word)) != NULL;) {
+        bool *seen = strcmp(word, "local") == 0 ? &local : strcmp(word, "llamaparse") == 0 ? &remote : NULL;
+        if (seen != NULL && !*seen) {
+            *seen = true;
+            continue;
+        }
+        conf_printable(word, found, sizeof found);
+        snprintf(text, sizeof text, "found \"%s\"%s, allowed are local and llamaparse, each once, commas between them",
+                 found, seen != NULL ? " twice" : "");
+        fault_at(l, CONF_KEY_parser_order, text);
+        return;
+    }
+    if (!local && !remote)
+        fault_at(l, CONF_KEY_parser_order, "names no parser; allowed are local and llamaparse");
+    if (!remote)
+        return;
+    require(l, CONF_KEY_llamaparse_base_url, c->llamaparse_base_url != NULL, "parser.order");
+    require(l, CONF_KEY_llamaparse_api_key, c->llamaparse_api_key != NULL, "parser.order");
+    if (c->llamaparse_webhook_url != NULL && strncmp(c->llamaparse_webhook_url, "https://", 8) != 0 &&
+        strncmp(c->llamaparse_webhook_url, "http://", 7) != 0)
+        fault_at(l, CONF_KEY_llamaparse_webhook_url, "allowed is an address that begins with https:// (or http://)");
+}
+
 void conf_check(struct conf_loader *l)
 {
+    check_parsers(l);
     check_node_name(l);
     check_chunks(l);
     check_listen(l);

@@ -93,6 +93,41 @@
       "Address space a parser may use.")                                                                                     \
     X(parser_max_output, "parser.max_output", SIZE, "256MB", 1 * KB, 16 * GB, CF_RELOAD, CR_WORKER,                          \
       "Most bytes a parser may write.")                                                                                      \
+    X(parser_order, "parser.order", STR, "local", 1, 100, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                          \
+      "Parsers in order of preference, with commas between them: local, llamaparse. The first one parses; a later one only after the one before it has been out of service for parser.fallback_after. Markdown and plain text need none.")\
+    X(parser_fallback_after, "parser.fallback_after", DURATION, "10m", 0, 7 * DAY, CF_RELOAD, CR_COORD | CR_WORKER,          \
+      "How long a parser must be out of service before the next of parser.order takes its place.")                           \
+                                                                                                                             \
+    X(llamaparse_base_url, "llamaparse.base_url", STR, NULL, 1, 500, CF_RELOAD, CR_WORKER,                                   \
+      "Address of the LlamaParse service, such as https://api.cloud.llamaindex.ai (EU: https://api.cloud.eu.llamaindex.ai).")\
+    X(llamaparse_api_key, "llamaparse.api_key", STR, NULL, 1, 400, CF_SECRET | CF_RELOAD, CR_WORKER,                         \
+      "Key of the LlamaParse service; it belongs to one region.")                                                            \
+    X(llamaparse_api, "llamaparse.api", ENUM, "v1", 0, 0, CF_RELOAD, CR_WORKER,                                              \
+      "Version of the service's interface.")                                                                                 \
+    X(llamaparse_tier, "llamaparse.tier", ENUM, "cost_effective", 0, 0, CF_RELOAD, CR_WORKER,                                \
+      "Tier that documents are parsed with; it decides the price of a page.")                                                \
+    X(llamaparse_version, "llamaparse.version", STR, "latest", 1, 64, CF_RELOAD, CR_WORKER,                                  \
+      "Version of the tier.")                                                                                                \
+    X(llamaparse_language, "llamaparse.language", STR, NULL, 1, 200, CF_RELOAD, CR_WORKER,                                   \
+      "Languages of scanned text, with commas between them, such as en,de.")                                                 \
+    X(llamaparse_webhook_url, "llamaparse.webhook_url", STR, NULL, 1, 150, CF_RELOAD, CR_WORKER,                             \
+      "Public https address of this API, where the service calls back. Without one, answers are polled for.")                \
+    X(llamaparse_webhook_secret, "llamaparse.webhook_secret", STR, NULL, 16, 400, CF_SECRET | CF_RELOAD, CR_API | CR_WORKER, \
+      "Secret that the service signs its calls with. Without one, the token of each job alone identifies them.")             \
+    X(llamaparse_requests_per_minute, "llamaparse.requests_per_minute", INT, "0", 0, 1000000, CF_RELOAD, CR_COORD | CR_WORKER,\
+      "Requests a minute to the service, of all nodes together; 0: no limit of our own. The free plan allows 20.")           \
+    X(llamaparse_max_jobs, "llamaparse.max_jobs", INT, "5", 1, 100000, CF_RELOAD, CR_COORD | CR_WORKER,                      \
+      "Documents at the service at once, of all nodes together. The free plan allows 5.")                                    \
+    X(llamaparse_price_per_page, "llamaparse.price_per_page", STR, NULL, 1, 24, CF_RELOAD, CR_WORKER,                        \
+      "US dollars a page, as a decimal. Default: the public price of the tier.")                                             \
+    X(llamaparse_job_timeout, "llamaparse.job_timeout", DURATION, "10m", SEC, DAY, CF_RELOAD, CR_WORKER,                     \
+      "Longest wait for a document at the service, to which llamaparse.page_timeout is added for each page.")                \
+    X(llamaparse_page_timeout, "llamaparse.page_timeout", DURATION, "10s", 0, HOUR, CF_RELOAD, CR_WORKER,                    \
+      "Further wait for each page of the document, as far as its pages are known.")                                          \
+    X(llamaparse_poll_first, "llamaparse.poll_first", DURATION, "2s", 100, HOUR, CF_RELOAD, CR_COORD | CR_WORKER,            \
+      "First wait before the service is asked how far it is; it doubles, with jitter.")                                      \
+    X(llamaparse_poll_cap, "llamaparse.poll_cap", DURATION, "30s", 100, HOUR, CF_RELOAD, CR_COORD | CR_WORKER,               \
+      "Longest such wait.")                                                                                                  \
                                                                                                                              \
     X(chunk_max_tokens, "chunk.max_tokens", INT, "400", 16, 8000, 0, CR_WORKER | CR_API,                                     \
       "Token budget of a chunk; no chunk exceeds it.")                                                                       \
@@ -105,6 +140,45 @@
       "Dimension of the vectors.")                                                                                           \
     X(embedder_batch_items, "embedder.batch_items", INT, "256", 1, 2048, CF_RELOAD, CR_WORKER,                               \
       "Most chunks in one embedding micro-batch.")                                                                           \
+                                                                                                                             \
+    X(openai_base_url, "openai.base_url", STR, NULL, 1, 500, CF_RELOAD, CR_API | CR_WORKER,                                  \
+      "Address of the embeddings service up to its version, such as https://api.openai.com/v1.")                             \
+    X(openai_kind, "openai.kind", ENUM, "openai", 0, 0, CF_RELOAD, CR_API | CR_WORKER,                                       \
+      "Which server it is; they differ in limits, errors and what they accept.")                                             \
+    X(openai_api_key, "openai.api_key", STR, NULL, 1, 400, CF_SECRET | CF_RELOAD, CR_API | CR_WORKER,                        \
+      "Key of the embeddings service.")                                                                                      \
+    X(openai_organization, "openai.organization", STR, NULL, 1, 200, CF_RELOAD, CR_API | CR_WORKER,                          \
+      "Organization that requests are made for, if the key belongs to several.")                                             \
+    X(openai_project, "openai.project", STR, NULL, 1, 200, CF_RELOAD, CR_API | CR_WORKER,                                    \
+      "Project that requests are made for.")                                                                                 \
+    X(openai_model, "openai.model", STR, NULL, 1, 64, 0, CR_COORD | CR_API | CR_WORKER,                                      \
+      "Embedding model; with Azure the name of the deployment.")                                                             \
+    X(openai_requests_per_minute, "openai.requests_per_minute", INT, "0", 0, 10000000, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,\
+      "Requests a minute to the service, of all nodes together; 0: what its answers allow.")                                 \
+    X(openai_tokens_per_minute, "openai.tokens_per_minute", INT, "0", 0, 10000000000LL, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,\
+      "Tokens a minute to the service, of all nodes together; 0: what its answers allow.")                                   \
+    X(openai_in_flight, "openai.in_flight", INT, "4", 1, 64, CF_RELOAD, CR_WORKER,                                           \
+      "Micro-batches that a worker has under way at once.")                                                                  \
+    X(openai_timeout, "openai.timeout", DURATION, "60s", 100, HOUR, CF_RELOAD, CR_API | CR_WORKER,                           \
+      "Longest wait for one answer.")                                                                                        \
+    X(openai_price_per_million_tokens, "openai.price_per_million_tokens", STR, NULL, 1, 24, CF_RELOAD, CR_API | CR_WORKER,   \
+      "US dollars a million tokens, as a decimal. Without it the cost is written down as 0, beside the tokens.")             \
+                                                                                                                             \
+    X(breaker_failures, "breaker.failures", INT, "5", 1, 10000, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                    \
+      "Fewest failures in breaker.window that open the circuit breaker of a service.")                                       \
+    X(breaker_rate, "breaker.rate", INT, "50", 1, 100, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                             \
+      "Percentage of requests in breaker.window that must have failed as well.")                                             \
+    X(breaker_window, "breaker.window", DURATION, "30s", SEC, HOUR, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                \
+      "How far back requests count.")                                                                                        \
+    X(breaker_open, "breaker.open", DURATION, "5s", 100, HOUR, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                     \
+      "First wait of an open breaker before a single request tries the service again; it doubles up to breaker.open_cap.")   \
+    X(breaker_open_cap, "breaker.open_cap", DURATION, "60s", 100, DAY, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,             \
+      "Longest such wait.")                                                                                                  \
+                                                                                                                             \
+    X(budget_daily, "budget.daily", STR, NULL, 1, 24, CF_RELOAD, CR_COORD | CR_WORKER,                                       \
+      "US dollars that all documents together may cost in a day (UTC), as a decimal. What would exceed it waits for the next day.")\
+    X(budget_user_daily, "budget.user_daily", STR, NULL, 1, 24, CF_RELOAD, CR_COORD | CR_WORKER,                             \
+      "US dollars that the documents of one user may cost in a day (UTC), as a decimal.")                                    \
                                                                                                                              \
     X(search_exact_limit, "search.exact_limit", INT, "10000", 0, 1000000, CF_RELOAD, CR_API,                                 \
       "Up to so many visible chunks of a user a search scans them all, exactly.")                                            \
@@ -150,6 +224,9 @@
     X(log_level, "debug|info|warn|error")                  \
     X(blob_backend, "fs")                                  \
     X(embedder_name, "builtin")                            \
+    X(llamaparse_api, "v1|v2")                             \
+    X(llamaparse_tier, "fast|cost_effective|agentic|agentic_plus") \
+    X(openai_kind, "openai|azure|ollama|llamacpp|tei|vllm|generic") \
     X(search_index, "none|hnsw")
 
 /* What the example file sets; every required key is here. X(field, value as the file spells it) */

@@ -171,8 +171,8 @@ void conf_allowed(int key, char *out, size_t size)
         snprintf(out, size, "a duration, \"%s\" to \"%s\" (ms, s, m, h, d)", lo, hi);
         return;
     case CONF_ENUM:
-        join_choices(conf_choices[key], lo, sizeof lo);
-        snprintf(out, size, "one of: %s", lo);
+        snprintf(out, size, "one of: ");
+        join_choices(conf_choices[key], out + strlen(out), size - strlen(out));
         return;
     }
 }

@@ -178,6 +178,31 @@ Test(conf_faults, a_backend_without_what_it_needs_is_refused)
     cr_expect(strstr(err.message, "docmill.conf:2: embedder.dimension: above 2000") != NULL, "%s", err.message);
 }
 
+Test(conf_faults, a_list_of_parsers_holds_known_names_once)
+{
+    refused("parser = { order = \"locall\"; };", "parser.order: found \"locall\", allowed are local and llamaparse",
+            NULL);
+    refused("parser = { order = \"local, local\"; };", "parser.order: found \"local\" twice", NULL);
+    refused("parser = { order = \" ,\"; };", "parser.order: names no parser", NULL);
+}
+
+Test(conf_faults, a_service_without_its_address_and_key_is_refused)
+{
+    refused("parser = { order = \"llamaparse,local\"; };", "llamaparse.base_url: missing; parser.order requires it",
+            "and 1 more");
+    refused("parser = { order = \"llamaparse\"; }; llamaparse = { base_url = \"https://x\"; };",
+            "llamaparse.api_key: missing; parser.order requires it", NULL);
+    refused("parser = { order = \"llamaparse\"; };\n"
+            "llamaparse = { base_url = \"https://x\"; api_key = \"k\"; webhook_url = \"ftp://x\"; };",
+            "llamaparse.webhook_url: allowed is an address that begins with https://", NULL);
+}
+
+Test(conf_faults, a_long_list_of_choices_is_told_whole)
+{
+    refused("openai = { kind = \"opena\"; };", "allowed is one of: openai, azure, ollama, llamacpp, tei, vllm, generic",
+            NULL);
+}
+
 Test(conf_faults, a_listen_address_is_numeric_with_a_port)
 {
     static const char *const bad[] = {"8000",        "localhost:8000",  ":8000",         "127.0.0.1",    "127.0.0.1:",
