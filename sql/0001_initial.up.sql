@@ -382,7 +382,7 @@ CREATE TABLE documents (
     parsed_bytes    bigint,
     live_generation int,
     chunks          int,
-    pages           int,
+    pages           int CHECK (pages > 0), -- null: it has none
     parsed_plain    boolean,
     sha256          bytea NOT NULL CHECK (length(sha256) = 32),
     parsed_sha256   bytea CHECK (length(parsed_sha256) = 32),
@@ -416,7 +416,7 @@ CREATE TABLE document_chunks (
     ord          int NOT NULL CHECK (ord >= 0),
     overlap      int NOT NULL,
     tokens       int NOT NULL,
-    page         int NOT NULL,
+    page         int CHECK (page > 0), -- null: the document has no pages
     sha256       bytea NOT NULL,
     heading_path text NOT NULL,
     text         text NOT NULL CHECK (text <> ''),

@@ -14,6 +14,9 @@
 /* Bytes taken, 1 to 4, with *cp set; or minus the bytes of an ill-formed sequence. n > 0. */
 int utf8_decode(const char *s, size_t n, uint32_t *cp);
 
+/* Writes cp, which is a character and no surrogate, as 1 to 4 bytes to `to`; returns how many. */
+size_t utf8_encode(uint32_t cp, char to[static 4]);
+
 /* Bytes of the valid sequence at p (1 to 4) of which at most n may be read; 0 if there is none. */
 size_t utf8_sequence(const char *p, size_t n);
 bool utf8_valid(const char *s, size_t n, size_t *bad_at); /* bad_at may be NULL */

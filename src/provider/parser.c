@@ -11,6 +11,7 @@
 #include "provider/child.h"
 #include "provider/parser_outcome.h"
 #include "provider/utf16.h"
+#include "provider/windows1252.h"
 #include "provider/zip.h"
 
 #include <errno.h>
@@ -186,6 +187,21 @@ static int run_command(const struct conf *c, const struct parse_job *job, struct
     return rc;
 }
 
+/* 1: r->text is a converted copy, 0: it is as it was; or -ENOMEM. */
+static int to_utf8(struct parse_result *r)
+{
+    int rc = utf16_to_utf8(r->text, r->len, &r->text, &r->len);
+
+    if (rc == 1) {
+        r->charset = "UTF-16";
+    } else if (rc == 0) {
+        rc = windows1252_to_utf8(r->text, r->len, &r->text, &r->len);
+        if (rc == 1)
+            r->charset = "windows-1252";
+    }
+    return rc;
+}
+
 /* The file is its own text. Mapped, it must have the size that was said, or reading would end in SIGBUS. */
 static int map_text(const struct conf *c, const struct parse_job *job, struct parse_result *r, struct error *e)
 {
@@ -203,7 +219,7 @@ static int map_text(const struct conf *c, const struct parse_job *job, struct pa
     if (p == MAP_FAILED)
         return reason_error(e, REASON_blob_broken, errno, "cannot map the file: %s", strerror(errno));
     *r = (struct parse_result){.text = p, .len = (size_t)job->size, .private_ = p, .plain = job->type == SNIFF_TEXT};
-    rc = utf16_to_utf8(r->text, r->len, &r->text, &r->len);
+    rc = to_utf8(r);
     if (rc < 0) {
         munmap(p, (size_t)job->size);
         return error_set(e, rc, ERR_TRANSIENT, reason_name(REASON_internal), "out of memory");

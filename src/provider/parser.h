@@ -4,7 +4,7 @@
  * local: a command per type, one-shot, in the sandbox (docmill-sandbox: seccomp, landlock, rlimits, no new
  * privileges, death with the parent). PDF by pdftotext (form feeds are page breaks), HTML by docmill-html (libxml2),
  * DOCX, ODT and EPUB by pandoc --sandbox to Markdown without raw HTML, Markdown and text by nothing (the bytes are the
- * text; UTF-16 with a byte-order mark is converted). A file without any text is parse_no_text, of whatever type.
+ * text; UTF-16 with a byte-order mark and what looks like windows-1252 are converted). A file without any text is parse_no_text, of whatever type.
  *
  * parse_run() waits for the child with deadlines and calls tick at least every 100 ms.
  *
@@ -31,8 +31,9 @@ struct parse_job {
 struct parse_result {
     char *text; /* mapped or allocated: free with parse_result_free */
     size_t len;
-    bool plain; /* plain text rather than Markdown: see normalise.h */
-    int pages;  /* as the parser knows it; 0: the format has none */
+    bool plain;          /* plain text rather than Markdown: see normalise.h */
+    int pages;           /* as the parser knows it; 0: the format has none */
+    const char *charset; /* what the file's bytes were converted from; NULL: nothing was */
     int64_t took_ms;
     void *private_;
 };

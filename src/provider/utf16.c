@@ -1,9 +1,11 @@
 /*
  * utf16.c - see utf16.h
  *
- * UTF-16 without a mark is not guessed. Pure.
+ * UTF-16 without a mark is not guessed. Pure. Depends on base.
  */
 #include "provider/utf16.h"
+
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -14,26 +16,6 @@
 static uint32_t unit(const unsigned char *p, int big)
 {
     return big ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
-}
-
-static char *put(char *to, uint32_t c)
-{
-    if (c < 0x80) {
-        *to++ = (char)c;
-    } else if (c < 0x800) {
-        *to++ = (char)(0xc0 | c >> 6);
-        *to++ = (char)(0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        *to++ = (char)(0xe0 | c >> 12);
-        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (c & 0x3f));
-    } else {
-        *to++ = (char)(0xf0 | c >> 18);
-        *to++ = (char)(0x80 | (c >> 12 & 0x3f));
-        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (c & 0x3f));
-    }
-    return to;
 }
 
 int utf16_to_utf8(const char *in, size_t n, char **out, size_t *out_n)
@@ -57,10 +39,10 @@ int utf16_to_utf8(const char *in, size_t n, char **out, size_t *out_n)
                 i += 2;
             }
         }
-        to = put(to, c >= 0xd800 && c < 0xe000 ? REPLACEMENT : c);
+        to += utf8_encode(c >= 0xd800 && c < 0xe000 ? REPLACEMENT : c, to);
     }
     if (n % 2 != 0)
-        to = put(to, REPLACEMENT);
+        to += utf8_encode(REPLACEMENT, to);
     *out = made;
     *out_n = (size_t)(to - made);
     return 1;

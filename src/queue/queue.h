@@ -65,7 +65,8 @@ int queue_claim(struct pg *p, const void *ctx, const struct queue_owner *o, cons
 
 struct queue_chunk {
     struct uuid chunk_id;
-    int ord, tokens, page, overlap;
+    int ord, tokens, overlap;
+    int page; /* 0: the document has none */
     int64_t byte_start, byte_end;
     const char *heading_path;
     const char *text; /* with the overlap; valid UTF-8 without NUL */

@@ -201,6 +201,15 @@ enum { C_USER, C_DOCUMENT, C_GENERATION, C_ORD, C_ID, C_START, C_END, C_OVERLAP,
        C_COLUMNS };
 /* clang-format on */
 
+/* A number of a page or of pages; what has none has NULL. */
+static void add_pages(struct pg_array *a, int n)
+{
+    if (n > 0)
+        pg_array_int4(a, n);
+    else
+        pg_array_null(a);
+}
+
 static void add_chunk(struct pg_array *const *col, const struct queue_job *j, const struct queue_chunk *c)
 {
     uint8_t hash[SHA256_BYTES];
@@ -215,7 +224,7 @@ static void add_chunk(struct pg_array *const *col, const struct queue_job *j, co
     pg_array_int8(col[C_END], c->byte_end);
     pg_array_int4(col[C_OVERLAP], c->overlap);
     pg_array_int4(col[C_TOKENS], c->tokens);
-    pg_array_int4(col[C_PAGE], c->page);
+    add_pages(col[C_PAGE], c->page);
     pg_array_bytes(col[C_HASH], hash, sizeof hash);
     pg_array_bytes(col[C_PATH], c->heading_path, strlen(c->heading_path));
     pg_array_bytes(col[C_TEXT], c->text, c->text_len);
@@ -319,7 +328,7 @@ static int set_parsed(struct attempt *a, const bool *duplicate)
         pg_array_bytes(col[2], w->parsed_sha256, SHA256_BYTES);
         pg_array_int8(col[3], w->parsed_bytes);
         pg_array_bytes(col[4], &w->parsed_plain, 1);
-        pg_array_int4(col[5], w->pages);
+        add_pages(col[5], w->pages);
         pg_array_bytes(col[6], starts, strlen(starts));
         if (duplicate[i])
             pg_array_uuid(col[7], &w->duplicate_of);

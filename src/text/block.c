@@ -73,6 +73,10 @@ static void take_html_table(struct block_scan *b)
 /* A paragraph; one whose second row is a table's delimiter row is a table without outer bars. */
 static void take_text(struct block_scan *b, struct block *out)
 {
+    if (b->state.plain) {
+        take_while(b, MD_TEXT);
+        return;
+    }
     if (b->line_end - b->pos >= 6 && memcmp(b->text + b->pos, "<table", 6) == 0) {
         out->kind = BLOCK_TABLE;
         take_html_table(b);
@@ -107,10 +111,10 @@ static void take_code(struct block_scan *b)
         take_line(b);
 }
 
-void block_scan_begin(struct block_scan *b, const char *text, size_t len)
+void block_scan_begin(struct block_scan *b, const char *text, size_t len, bool plain)
 {
     *b = (struct block_scan){.text = text, .len = len};
-    md_begin(&b->state);
+    md_begin(&b->state, plain);
     look(b);
 }
 

@@ -1,9 +1,9 @@
 /*
- * block.h - normalised Markdown as a row of blocks
+ * block.h - normalised Markdown, or plain text, as a row of blocks
  *
  * A block is what the chunker keeps together: a heading, a paragraph, a list with all that is in it, a table, a
  * fence, a piece of indented code. Blocks cover the text without gaps: blank lines belong to the block before them,
- * those at the very beginning to the first. Each line is classified once.
+ * those at the very beginning to the first. Each line is classified once. Plain text has paragraphs only.
  *
  * Diagnostics: none. Private to src/text.
  */
@@ -33,7 +33,7 @@ struct block_scan {
     struct md_state state;  /* and after it */
 };
 
-void block_scan_begin(struct block_scan *b, const char *text, size_t len);
+void block_scan_begin(struct block_scan *b, const char *text, size_t len, bool plain);
 bool block_next(struct block_scan *b, struct block *out); /* false at the end of the text */
 
 #endif

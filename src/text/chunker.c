@@ -28,6 +28,7 @@ struct packer {
     int n_pages;
     int page; /* of the last chunk begun */
     size_t max_tokens, overlap_tokens;
+    bool plain;
     chunk_fn fn;
     void *arg;
 
@@ -211,7 +212,7 @@ static int pack(struct packer *p)
     struct block b;
     int rc = 0;
 
-    block_scan_begin(&blocks, p->text, p->len);
+    block_scan_begin(&blocks, p->text, p->len, p->plain);
     while (rc == 0 && block_next(&blocks, &b)) {
         if (b.kind == BLOCK_HEADING) {
             rc = add_heading(p, &b);
@@ -236,9 +237,10 @@ int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_
         .len = len,
         .page_starts = page_starts,
         .n_pages = n_pages,
-        .page = 1,
+        .page = n_pages > 0 ? 1 : 0,
         .max_tokens = (size_t)o->max_tokens,
         .overlap_tokens = (size_t)o->overlap_tokens,
+        .plain = o->plain,
         .fn = fn,
         .arg = arg,
     };

@@ -18,6 +18,9 @@
  *             i-1's own bytes, beginning at a sentence, else a line, else a word. None where that leaves nothing, and
  *             less where more would split the block that follows.
  *
+ * Plain text (NORMALISE_PLAIN) has none of Markdown's signs: a line "# foo" is a line, there are paragraphs, lines and
+ * sentences only, and the heading path is "". It is cut by the same rules, so this is the same chunker and version.
+ *
  * Text that is not normalised is cut as safely, but may give chunks of white space only.
  *
  * Pure and streaming: the callback sees one chunk at a time; memory does not grow with the document.
@@ -25,6 +28,7 @@
 #ifndef TEXT_CHUNKER_H
 #define TEXT_CHUNKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +42,7 @@
 struct chunk_options {
     int max_tokens;     /* CHUNK_MIN_TOKENS .. CHUNK_MAX_TOKENS */
     int overlap_tokens; /* 0 .. max_tokens / 2 */
+    bool plain;         /* plain text, not Markdown */
 };
 
 struct chunk {
@@ -45,7 +50,7 @@ struct chunk {
     size_t start, end; /* bytes in the text that are this chunk's own */
     size_t overlap;    /* bytes before start that are repeated in it: its text is text[start - overlap, end) */
     int tokens;        /* of the text with the overlap; <= max_tokens */
-    int page;          /* from 1, of `start` */
+    int page;          /* from 1, of `start`; 0 when the text has no pages */
     /*
      * "Manual > Install > Debian": the headings over the chunk's text, its own included, without their markup; cut
      * to at most 1000 bytes between characters; "" before the first heading. Valid during the callback only.
@@ -56,7 +61,8 @@ struct chunk {
 /* Return 0 to go on, else chunking stops and returns that value. */
 typedef int (*chunk_fn)(void *arg, const struct chunk *c);
 
-/* 0, -EINVAL (bad options), or what fn returned. Allocates nothing. Text of len 0 gives no chunk. */
+/* 0, -EINVAL (bad options), or what fn returned. n_pages is 0 for text without pages. Allocates nothing. Text of len 0
+ * gives no chunk. */
 int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_pages, const struct chunk_options *o,
                chunk_fn fn, void *arg);
 

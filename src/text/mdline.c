@@ -164,9 +164,9 @@ static enum md_kind classify_open(struct md_state *st, const char *s, size_t n, 
     return *p == '|' ? MD_TABLE : MD_TEXT;
 }
 
-void md_begin(struct md_state *st)
+void md_begin(struct md_state *st, bool plain)
 {
-    *st = (struct md_state){.after_blank = true};
+    *st = (struct md_state){.plain = plain, .after_blank = true};
 }
 
 void md_classify(struct md_state *st, const char *s, size_t n, struct md_line *out)
@@ -179,7 +179,9 @@ void md_classify(struct md_state *st, const char *s, size_t n, struct md_line *o
         st->after_blank = true;
         return;
     }
-    if (st->fence_char != 0) {
+    if (st->plain) {
+        out->kind = MD_TEXT;
+    } else if (st->fence_char != 0) {
         out->kind = MD_FENCE_BODY;
         if (fence_closes(st, s + out->indent, n - out->indent, columns)) {
             out->kind = MD_FENCE_CLOSE;

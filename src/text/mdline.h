@@ -33,6 +33,7 @@ enum md_kind {
 };
 
 struct md_state {
+    bool plain; /* plain text: a line is blank or text, whatever it looks like */
     bool in_list;
     bool after_blank;
     char fence_char; /* '`' or '~' in a fence, else 0 */
@@ -45,7 +46,7 @@ struct md_line {
     size_t marker; /* MD_HEADING: number of '#'; MD_ITEM: bytes of the marker */
 };
 
-void md_begin(struct md_state *st);
+void md_begin(struct md_state *st, bool plain);
 /* One line without its newline. */
 void md_classify(struct md_state *st, const char *s, size_t n, struct md_line *out);
 /* A thematic break: only one of * - _ and blanks, three marks or more. */

@@ -231,7 +231,7 @@ int normalise(const void *talloc_ctx, enum normalise_kind kind, const char *in, 
     int rc;
 
     *out = (struct normalised){0};
-    md_begin(&s.md);
+    md_begin(&s.md, kind == NORMALISE_PLAIN);
     rc = grow_text(&s, expected / 3 * 2 + LINE_SLACK + NORMALISE_CHAR_BYTES);
     if (rc == 0)
         rc = grow_pages(&s, 1);

@@ -137,7 +137,7 @@ static double mb_per_s(size_t bytes, int64_t ns)
 
 static int bench(const char *name, const char *text, size_t n)
 {
-    const struct chunk_options o = {400, 40};
+    const struct chunk_options o = {.max_tokens = 400, .overlap_tokens = 40};
     int64_t best_n = INT64_MAX, best_c = INT64_MAX, t0, t1, t2;
     struct normalised out;
     size_t len = 0;

@@ -189,6 +189,13 @@ def test_invalid_utf8_is_repaired_and_the_rest_kept(daemon):
     assert "before \ufffd" in text and "( after" in text and "na\u00efve" in text
 
 
+def test_text_in_an_8_bit_encoding_is_converted(daemon):
+    d = daemon()
+    document = d.put("D\u00e9j\u00e0 vu \u2013 na\u00efve caf\u00e9s\n".encode("cp1252"), "old.txt")
+    assert document["status"] == "complete"
+    assert d.search("caf\u00e9s")[0]["text"] == "D\u00e9j\u00e0 vu \u2013 na\u00efve caf\u00e9s\n"
+
+
 def test_one_line_of_10_mb_is_cut_within_the_budget(daemon):
     d = daemon()
     line = documents.prose(2_000_000).replace("\n", " ").encode()[:10_000_000]

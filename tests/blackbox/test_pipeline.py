@@ -115,6 +115,36 @@ def test_a_pdfs_passages_know_their_pages(daemon):
     assert pages == sorted(pages) and pages[0] == 1 and pages[-1] > 1
 
 
+@pytest.mark.parametrize("name,content", [
+    ("a.txt", b"A heron at the mill.\n"),
+    ("a.md", b"# Mill\n\nA heron.\n"),
+    ("a.html", b"<!doctype html><html><body><p>A heron.</p></body></html>"),
+], ids=["text", "markdown", "html"])
+def test_a_document_without_pages_is_on_none(daemon, name, content):
+    d = daemon()
+    document = d.put(content, name)
+    assert document["pages"] is None
+    assert [c[6] for c in assert_complete(d, document)] == [None]
+    assert d.search("heron")[0]["page"] is None
+    assert "page" not in d.ctl("search", "heron", as_json=False).stdout
+
+
+def test_text_with_form_feeds_has_pages(daemon):
+    d = daemon()
+    document = d.put(b"The first page.\n\f" + b"A heron on the second. " * 200, "a.txt")
+    assert document["pages"] == 2
+    assert [c[6] for c in assert_complete(d, document)][::-1][0] == 2
+
+
+def test_a_comment_in_plain_text_is_no_heading(daemon):
+    d = daemon()
+    script = b"# fetch the list of mills\ncurl mills\n\n## then sort it\nsort mills\n"
+    plain, markdown = d.put(script, "fetch.txt"), d.put(script + b"\nmore\n", "fetch.md")
+    assert [c[5] for c in assert_complete(d, plain)] == [""]
+    assert [c[5] for c in assert_complete(d, markdown)] == ["fetch the list of mills",
+                                                            "fetch the list of mills > then sort it"]
+
+
 def test_the_same_bytes_again_make_no_row(daemon):
     d = daemon()
     first = d.put(GUIDE, "guide.md")

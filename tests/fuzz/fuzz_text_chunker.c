@@ -1,7 +1,7 @@
 /*
  * fuzz_text_chunker.c - any bytes and any options: every promise of chunker.h holds
  *
- * The first two bytes are the options, the third says whether the text is normalised first.
+ * The first two bytes are the options, the third says whether the text is plain (upper case) and normalised first.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     o.max_tokens = CHUNK_MIN_TOKENS + data[0];
     o.overlap_tokens = data[1] % (o.max_tokens / 2 + 1);
-    if (data[2] == 'r') {
+    o.plain = data[2] >= 'A' && data[2] <= 'Z';
+    if (data[2] == 'r' || data[2] == 'R') {
         bad = text_check_raw_chunks(text, size - 3, &o);
     } else {
-        if (normalise(NULL, NORMALISE_MARKDOWN, text, size - 3, &n) != 0)
+        if (normalise(NULL, o.plain ? NORMALISE_PLAIN : NORMALISE_MARKDOWN, text, size - 3, &n) != 0)
             abort();
         bad = text_check_chunks(&n, &o);
         talloc_free(n.text);

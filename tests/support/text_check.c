@@ -151,7 +151,7 @@ static bool blank(const char *s, size_t n)
 
 static int page_at(const struct normalised *n, size_t at)
 {
-    int i, page = 1;
+    int i, page = n != NULL && n->n_pages > 0 ? 1 : 0;
 
     for (i = 0; n != NULL && i < n->n_pages; i++)
         if (n->page_starts[i] <= at)
@@ -190,6 +190,8 @@ static const char *check_normal(const struct seen *s, const struct chunk *c)
         return say("chunk %d begins within a character", c->ord);
     if (c->overlap > 0 && overlap > s->text && *overlap > ' ' && overlap[-1] > ' ')
         return say("the overlap of chunk %d begins within a word", c->ord);
+    if (s->o->plain && c->heading_path[0] != '\0')
+        return say("chunk %d of a plain text has a heading path", c->ord);
     if (c->page != page_at(s->normal, c->start) || c->page < s->page)
         return say("chunk %d is said to be on page %d", c->ord, c->page);
     for (i = 0; c->heading_path[i] != '\0';) {
@@ -274,7 +276,7 @@ static const char *check_blocks(const struct seen *s)
     const char *bad = NULL;
     size_t begun = SIZE_MAX;
 
-    block_scan_begin(&scan, s->text, s->len);
+    block_scan_begin(&scan, s->text, s->len, s->o->plain);
     more = block_next(&scan, &b);
     while (more && bad == NULL) {
         more = block_next(&scan, &next);
@@ -285,6 +287,8 @@ static const char *check_blocks(const struct seen *s)
         begun = c->start;
         if (c->end < b.end && tokens_count(s->text + c->start, b.end - c->start) <= (size_t)s->o->max_tokens)
             bad = say("the block at %zu is split without need", b.start);
+        else if (s->o->plain && b.kind != BLOCK_TEXT)
+            bad = say("the block at %zu of a plain text is of kind %d", b.start, (int)b.kind);
         else if (c->end < b.end && c->start < b.start && !headings_only)
             bad = say("the block at %zu is split in a chunk that it does not begin", b.start);
         else if (b.kind == BLOCK_HEADING)
@@ -317,7 +321,7 @@ const char *text_check_raw_chunks(const char *text, size_t len, const struct chu
 
 const char *text_check_all(enum normalise_kind kind, const char *in, size_t len)
 {
-    static const struct chunk_options options[] = {{16, 0}, {16, 8}, {40, 10}, {400, 40}};
+    static const int sizes[][2] = {{16, 0}, {16, 8}, {40, 10}, {400, 40}};
     struct normalised n;
     const char *bad;
     size_t i;
@@ -325,8 +329,12 @@ const char *text_check_all(enum normalise_kind kind, const char *in, size_t len)
     if (normalise(NULL, kind, in, len, &n) != 0)
         return "normalise failed";
     bad = text_check_normalised(kind, &n);
-    for (i = 0; bad == NULL && i < sizeof options / sizeof *options; i++)
-        bad = text_check_chunks(&n, &options[i]);
+    for (i = 0; bad == NULL && i < sizeof sizes / sizeof *sizes; i++) {
+        struct chunk_options o = {
+            .max_tokens = sizes[i][0], .overlap_tokens = sizes[i][1], .plain = kind == NORMALISE_PLAIN};
+
+        bad = text_check_chunks(&n, &o);
+    }
     talloc_free(n.text);
     talloc_free(n.page_starts);
     return bad;

@@ -74,6 +74,14 @@ static int print_chunk(void *arg, const struct chunk *c)
     return 0;
 }
 
+/* As the worker has it: text in which no page breaks has no pages. */
+static int chunk_once(struct dump *d, const struct normalised *text, chunk_fn fn)
+{
+    int n_pages = text->n_pages > 1 ? text->n_pages : 0;
+
+    return chunk_text(text->text, text->len, text->page_starts, n_pages, &d->o, fn, d);
+}
+
 static int dump_chunks(struct dump *d, const char *in, size_t n, const struct normalised *text)
 {
     static const struct uuid nobody;
@@ -85,9 +93,9 @@ static int dump_chunks(struct dump *d, const char *in, size_t n, const struct no
     sha256_of(text->text, text->len, digest);
     hex_encode(digest, sizeof digest, d->sha256);
     d->n_chunks = 0;
-    rc = chunk_text(text->text, text->len, text->page_starts, text->n_pages, &d->o, count_chunk, d);
+    rc = chunk_once(d, text, count_chunk);
     if (rc == 0)
-        rc = chunk_text(text->text, text->len, text->page_starts, text->n_pages, &d->o, print_chunk, d);
+        rc = chunk_once(d, text, print_chunk);
     if (rc != 0)
         fprintf(stderr, "%s: cannot be chunked: %s\n", d->file, strerror(-rc));
     return rc;
@@ -139,6 +147,7 @@ static int parse(struct dump *d, int argc, char **argv)
         switch (opt) {
         case 'p':
             d->kind = NORMALISE_PLAIN;
+            d->o.plain = true;
             break;
         case 'c':
             d->check = true;
@@ -158,7 +167,7 @@ static int parse(struct dump *d, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct dump d = {.kind = NORMALISE_MARKDOWN, .o = {400, 40}};
+    struct dump d = {.kind = NORMALISE_MARKDOWN, .o = {.max_tokens = 400, .overlap_tokens = 40}};
     int rc = parse(&d, argc, argv);
 
     if (rc != 0) {

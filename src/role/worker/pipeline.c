@@ -13,6 +13,7 @@
 #include "worker/worker.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "core/ids.h"
 #include "provider/embedder.h"
 #include "provider/parser.h"
@@ -116,6 +117,14 @@ static int parse(struct passage *p, struct parse_result *result, struct error *e
     return rc;
 }
 
+static void log_converted(const struct queue_job *j, const char *charset)
+{
+    char id[UUID_TEXT_LEN + 1];
+
+    uuid_format(&j->document_id, id);
+    log_info("worker", "text converted to UTF-8", "document", id, "from", charset, NULL);
+}
+
 static int validate(struct passage *p, const struct parse_result *result, struct error *e)
 {
     const struct queue_job *j = p->h->job;
@@ -129,6 +138,8 @@ static int validate(struct passage *p, const struct parse_result *result, struct
     p->text = p->normal.text;
     p->len = p->normal.len;
     p->plain = result->plain;
+    if (result->charset != NULL)
+        log_converted(j, result->charset);
     p->pages = result->pages > 0 ? result->pages : p->normal.n_pages > 1 ? p->normal.n_pages : 0;
     if (p->len == 0)
         return reason_error(e, REASON_parse_no_text, EINVAL, NULL);
@@ -230,7 +241,8 @@ static int take_chunk(void *arg, const struct chunk *c)
 static int chunk(struct passage *p, struct error *e)
 {
     struct chunk_options o = {.max_tokens = (int)p->w->conf->chunk_max_tokens,
-                              .overlap_tokens = (int)p->w->conf->chunk_overlap_tokens};
+                              .overlap_tokens = (int)p->w->conf->chunk_overlap_tokens,
+                              .plain = p->plain};
     int64_t began = clock_ms();
     int rc;
 
@@ -238,7 +250,7 @@ static int chunk(struct passage *p, struct error *e)
         return reason_error(e, REASON_internal, ENOSYS, "chunker %d is not known to this version", p->h->job->chunker);
     hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
     p->chunks = talloc_array(p->ctx, struct queue_chunk, 16);
-    rc = chunk_text(p->text, p->len, p->normal.page_starts, p->normal.n_pages, &o, take_chunk, p);
+    rc = chunk_text(p->text, p->len, p->normal.page_starts, p->pages > 0 ? p->normal.n_pages : 0, &o, take_chunk, p);
     if (rc == -E2BIG)
         return reason_error(e, REASON_too_many_chunks, E2BIG, NULL);
     if (rc != 0)

@@ -34,12 +34,13 @@ static size_t encode(uint32_t cp, char *out)
 Test(utf8, every_code_point_but_the_surrogates_is_a_sequence_and_no_part_of_it_is)
 {
     size_t wrong = 0;
-    char buf[4];
+    char buf[4], made[4];
 
     for (uint32_t cp = 0; cp < 0x120000; cp++) {
         size_t n = encode(cp, buf);
         bool good = cp < 0xd800 || (cp > 0xdfff && cp < 0x110000);
         wrong += utf8_sequence(buf, n) != (good ? n : 0);
+        wrong += good && (utf8_encode(cp, made) != n || memcmp(made, buf, n) != 0);
         wrong += n > 1 && utf8_sequence(buf, n - 1) != 0;
     }
     cr_expect_eq(wrong, 0);

@@ -211,9 +211,9 @@ Test(parser, html_without_text_says_so)
 
 Test(parser, markdown_and_text_are_their_bytes)
 {
-    cr_assert_eq(parse(SNIFF_MARKDOWN, "# A\0b\xff", 6), 0);
-    cr_assert_eq(result.len, 6);
-    cr_assert_arr_eq(result.text, "# A\0b\xff", 6);
+    cr_assert_eq(parse(SNIFF_MARKDOWN, "# A\0b\xff\xff", 7), 0);
+    cr_assert_eq(result.len, 7);
+    cr_assert_arr_eq(result.text, "# A\0b\xff\xff", 7);
     cr_assert_not(result.plain);
     parse_result_free(&result);
 }
@@ -230,6 +230,18 @@ Test(parser, utf16_text_is_converted)
     expect_text(parse(SNIFF_TEXT, "\xff\xfeG\0r\0\xfc\0\x3d\xd8\x00\xde\x00\xd8", 14),
                 "Gr\xc3\xbc\xf0\x9f\x98\x80\xef\xbf\xbd");
     expect_text(parse(SNIFF_TEXT, "\xfe\xff\0A", 4), "A");
+}
+
+Test(parser, text_in_windows_1252_is_converted_and_says_so)
+{
+    cr_assert_eq(parse(SNIFF_TEXT, "caf\xe9 \x80", 6), 0);
+    cr_assert_str_eq(result.charset, "windows-1252");
+    cr_assert_eq(result.len, 9);
+    cr_assert_arr_eq(result.text, "caf\xc3\xa9 \xe2\x82\xac", 9);
+    parse_result_free(&result);
+    cr_assert_eq(parse(SNIFF_MARKDOWN, "caf\xc3\xa9", 5), 0);
+    cr_assert_null(result.charset);
+    parse_result_free(&result);
 }
 
 Test(parser, blank_text_has_no_text)

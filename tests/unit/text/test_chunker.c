@@ -35,15 +35,25 @@ static int collect(void *arg, const struct chunk *c)
     return 0;
 }
 
-static void chunk(const char *text, int max_tokens, int overlap_tokens)
+static void chunk_as(bool plain, const char *text, int max_tokens, int overlap_tokens)
 {
-    struct chunk_options o = {max_tokens, overlap_tokens};
+    struct chunk_options o = {.max_tokens = max_tokens, .overlap_tokens = overlap_tokens, .plain = plain};
     const char *bad = text_check_raw_chunks(text, strlen(text), &o);
 
     cr_assert_null(bad, "%s", bad);
     memset(&g, 0, sizeof g);
     g.text = text;
     cr_assert_eq(chunk_text(text, strlen(text), NULL, 0, &o, collect, NULL), 0);
+}
+
+static void chunk(const char *text, int max_tokens, int overlap_tokens)
+{
+    chunk_as(false, text, max_tokens, overlap_tokens);
+}
+
+static void chunk_plain(const char *text, int max_tokens, int overlap_tokens)
+{
+    chunk_as(true, text, max_tokens, overlap_tokens);
 }
 
 Test(chunker, empty_text_gives_no_chunk)
@@ -58,18 +68,17 @@ Test(chunker, a_small_text_is_one_chunk)
     cr_assert_eq(g.n, 1);
     cr_expect_str_eq(g.own[0], "One.\n\nTwo.\n");
     cr_expect_eq(g.c[0].tokens, (int)tokens_count(g.text, strlen(g.text)));
-    cr_expect_eq(g.c[0].page, 1);
     cr_expect_str_eq(g.path[0], "");
 }
 
 Test(chunker, bad_options_are_refused)
 {
-    struct chunk_options o[] = {{15, 0}, {8001, 0}, {16, 9}, {16, -1}};
+    struct chunk_options o[] = {{15, 0, false}, {8001, 0, false}, {16, 9, false}, {16, -1, false}};
     size_t i;
 
     for (i = 0; i < 4; i++)
         cr_expect_eq(chunk_text("a", 1, NULL, 0, &o[i], collect, NULL), -EINVAL);
-    cr_expect_eq(chunk_text("a", 1, NULL, 1, &(struct chunk_options){16, 0}, collect, NULL), -EINVAL);
+    cr_expect_eq(chunk_text("a", 1, NULL, 1, &(struct chunk_options){.max_tokens = 16}, collect, NULL), -EINVAL);
 }
 
 static int refuse(void *arg, const struct chunk *c)
@@ -80,7 +89,7 @@ static int refuse(void *arg, const struct chunk *c)
 
 Test(chunker, the_callback_can_stop_it)
 {
-    struct chunk_options o = {16, 0};
+    struct chunk_options o = {.max_tokens = 16};
     int calls = 0;
 
     cr_expect_eq(chunk_text("# A\na\n# B\nb\n# C\nc\n", 18, NULL, 0, &o, refuse, &calls), -EIO);
@@ -330,7 +339,7 @@ Test(chunker, a_chunk_is_on_the_page_it_starts_on)
 {
     const char *text = "# A\na\n# B\nb\n# C\nc\n";
     uint32_t pages[] = {0, 6, 6, 9};
-    struct chunk_options o = {400, 0};
+    struct chunk_options o = {.max_tokens = 400};
 
     memset(&g, 0, sizeof g);
     g.text = text;
@@ -339,6 +348,47 @@ Test(chunker, a_chunk_is_on_the_page_it_starts_on)
     cr_expect_eq(g.c[0].page, 1);
     cr_expect_eq(g.c[1].page, 3);
     cr_expect_eq(g.c[2].page, 4);
+}
+
+Test(chunker, text_without_pages_is_on_none)
+{
+    chunk("One.\n", 400, 0);
+    cr_assert_eq(g.n, 1);
+    cr_expect_eq(g.c[0].page, 0);
+}
+
+Test(chunker, a_comment_in_plain_text_is_no_heading)
+{
+    chunk_plain("# fetch the list\n\nget list\n\n## then\nsort list\n", 400, 0);
+    cr_assert_eq(g.n, 1);
+    cr_expect_str_eq(g.path[0], "");
+}
+
+Test(chunker, plain_text_has_no_fence_list_or_table)
+{
+    chunk_plain("```\n\naaaa bbbb cccc dddd eeee ffff gggg\n\n- hhhh iiii jjjj\n\n  kkkk\n\n| llll |\n\n"
+                "mmmm nnnn oooo pppp qqqq rrrr ssss tttt\n",
+                16, 0);
+    cr_assert_eq(g.n, 3);
+    cr_expect_str_eq(g.own[0], "```\n\naaaa bbbb cccc dddd eeee ffff gggg\n\n");
+    cr_expect_str_eq(g.own[1], "- hhhh iiii jjjj\n\n  kkkk\n\n| llll |\n\n");
+}
+
+Test(chunker, plain_text_is_split_at_paragraphs_lines_and_sentences)
+{
+    chunk_plain("- One two three. Four five six.\n- Seven eight nine ten eleven twelve.\n# Thirteen.\n", 16, 0);
+    cr_assert_eq(g.n, 3);
+    cr_expect_str_eq(g.own[0], "- One two three. Four five six.\n");
+    chunk_plain("One two three four five. Six seven eight nine ten eleven. Twelve thirteen.\n", 16, 0);
+    cr_assert_gt(g.n, 1);
+    cr_expect_str_eq(g.own[0], "One two three four five. ");
+}
+
+Test(chunker, an_overlap_in_plain_text_reaches_over_what_looks_like_a_heading)
+{
+    chunk_plain("aaaa bbbb cccc dddd eeee ffff.\n\n# gggg\n\nhhhh iiii jjjj kkkk llll mmmm nnnn oooo\n", 16, 8);
+    cr_assert_eq(g.n, 2);
+    cr_expect_str_eq(g.overlap[1], "eeee ffff.\n\n# gggg\n\n");
 }
 
 Test(chunker, a_final_newline_is_no_chunk_of_its_own)

@@ -106,14 +106,14 @@ Test(properties, hold_of_made_up_plain_text, .timeout = 120)
 
 Test(properties, hold_of_chunks_of_text_that_is_not_normalised, .timeout = 120)
 {
-    const struct chunk_options o[] = {{16, 8}, {50, 20}};
+    const struct chunk_options o[] = {{16, 8, false}, {50, 20, false}, {16, 8, true}, {50, 20, true}};
     struct made *m = malloc(sizeof *m);
     const char *bad;
     uint64_t seed;
 
     for (seed = 1; seed <= DOCUMENTS; seed++) {
         make_document(m, seed);
-        bad = text_check_raw_chunks(m->text, m->len, &o[seed % 2]);
+        bad = text_check_raw_chunks(m->text, m->len, &o[seed % 4]);
         cr_assert_null(bad, "seed %llu: %s", (unsigned long long)seed, bad);
     }
     free(m);
@@ -135,7 +135,8 @@ static int ignore(void *arg, const struct chunk *c)
 
 static void run_big(const char *head, const char *unit, const char *tail)
 {
-    const struct chunk_options o = {16, 8};
+    const struct chunk_options o = {.max_tokens = 16, .overlap_tokens = 8};
+    const struct chunk_options plain = {.max_tokens = 16, .overlap_tokens = 8, .plain = true};
     size_t n = strlen(head), unit_len = strlen(unit);
     char *text = malloc(BIG + 1024);
     struct normalised out;
@@ -148,6 +149,7 @@ static void run_big(const char *head, const char *unit, const char *tail)
     cr_assert_eq(normalise(NULL, NORMALISE_MARKDOWN, text, n, &out), 0);
     cr_expect_eq(chunk_text(out.text, out.len, out.page_starts, out.n_pages, &o, ignore, NULL), 0);
     cr_expect_eq(chunk_text(text, n, NULL, 0, &o, ignore, NULL), 0);
+    cr_expect_eq(chunk_text(text, n, NULL, 0, &plain, ignore, NULL), 0);
     talloc_free(out.text);
     talloc_free(out.page_starts);
     free(text);
