@@ -5,8 +5,14 @@
  */
 #include "queue/rescue.h"
 
+#include "db/locks.h"
+
 #include <signal.h>
 #include <stdlib.h>
+
+/* True for the session that holds the leader lock, false for all others while it does. */
+#define LEADER_GUARD "pg_try_advisory_xact_lock(1684865026, 0)"
+_Static_assert(LOCK_CLASS_LEADER == 1684865026 && LOCK_CLASS_NODE == 1684865027, "keyspace of locks.h");
 
 /* A signal that a program brings on itself. SIGKILL is one only if memory ran out. */
 static bool own_fault(const struct rescue_evidence *v)
@@ -27,82 +33,102 @@ static bool own_fault(const struct rescue_evidence *v)
     }
 }
 
+/* Nobody can tell why: the kernel may have killed it for a document's sake, and a worker leaves by itself only when
+ * nothing is in hand. Given back every time, such a document would come back for ever. */
+static bool killed_or_exited(const struct rescue_evidence *v)
+{
+    return v->signal == SIGKILL || v->signal == 0;
+}
+
 enum rescue_blame rescue_blame(const struct rescue_evidence *v)
 {
     if (v->n_begun != 1)
         return BLAME_NONE;
     if (v->sent_by_us) /* given back, a document that hangs would hang one worker after another for ever */
         return v->hung ? BLAME_ATTEMPT : BLAME_NONE;
-    if (v->signal == 0) /* it exited by itself: our own doing, not the document's */
-        return BLAME_NONE;
     if (own_fault(v))
         return BLAME_CRASH;
-    return v->signal == SIGKILL ? BLAME_ATTEMPT : BLAME_NONE;
+    return killed_or_exited(v) ? BLAME_ATTEMPT : BLAME_NONE;
 }
 
 bool rescue_suspects(const struct rescue_evidence *v)
 {
-    bool theirs = v->sent_by_us ? v->hung : v->signal != 0 && own_fault(v);
+    bool theirs = v->sent_by_us ? v->hung : own_fault(v) || killed_or_exited(v);
 
     return theirs && v->n_begun != 1;
 }
 
-/* $1 node, $2 child, $3 begun or NULL, $4 blame, $5 max attempts, $6 crash budget, $7 retry ms, $8 evidence,
- * $9 suspect.
+/* The common end of the statements that take jobs from a dead owner. Before it stands `o`: the jobs, locked, each with
+ * its blame and with `suspected`. $3 max attempts, $4 crash budget, $5 retry ms, $6 evidence.
  * Who is not blamed is queued at once, and so is the first attempt lost to a kill; a crash, and a job whose worker is
  * killed again and again, waits longer each time, so that one spell of kills does not use up its attempts; over a budget
  * it is set aside, and its content goes to its oldest duplicate. */
+#define RELEASE_OWNED                                                                                                              \
+    "t AS MATERIALIZED (\n"                                                                                                        \
+    "  SELECT o.id, o.status AS from_status, o.blame > 0 AS blamed, o.suspect OR o.suspected AS suspect,\n"                        \
+    "    CASE WHEN o.blame > 0 THEN o.attempt ELSE greatest(o.attempt - 1, 0) END AS attempt,\n"                                   \
+    "    CASE WHEN o.blame = 2 THEN o.crashes + 1 ELSE o.crashes END AS crashes,\n"                                                \
+    "    CASE WHEN o.blame = 2 AND o.crashes + 1 >= $4 THEN 8\n"                                                                   \
+    "         WHEN o.blame > 0 AND o.attempt >= $3 THEN 7\n"                                                                       \
+    "         WHEN o.blame > 0 AND (o.blame = 2 OR o.attempt > 1) THEN 5 ELSE 1 END AS to_state\n"                                 \
+    "  FROM o),\n"                                                                                                                 \
+    "u AS (\n"                                                                                                                     \
+    "  UPDATE upload_jobs j SET lease = j.lease + 1, state = t.to_state, attempt = t.attempt, crashes = t.crashes,\n"              \
+    "    suspect = t.suspect,\n"                                                                                                   \
+    "    status = CASE WHEN t.to_state IN (7, 8) THEN failure_of(j.status) ELSE j.status END,\n"                                   \
+    "    run_at = CASE WHEN t.to_state = 5 THEN now() + $5 * power(2, least(t.attempt, 8) - 1) * interval '1 millisecond'\n"       \
+    "      ELSE now() END,\n"                                                                                                      \
+    "    owner_node = NULL, owner_child = NULL, deadline = NULL, updated_at = now()\n"                                             \
+    "  FROM t WHERE j.id = t.id\n"                                                                                                 \
+    "  RETURNING j.id, j.document_id, j.user_id, j.lease, j.generation, t.from_status, t.blamed, j.status, j.state, j.attempt),\n" \
+    "d AS (\n"                                                                                                                     \
+    "  UPDATE upload_job_details d SET evidence = coalesce($6, d.evidence),\n"                                                     \
+    "    error_reason = CASE WHEN u.state = 8 THEN 'crashed_worker' WHEN u.state = 7 THEN 'attempts_exhausted'\n"                  \
+    "      ELSE d.error_reason END,\n"                                                                                             \
+    "    error_message = CASE WHEN u.state IN (7, 8) THEN 'The worker that held the job alone died; see the evidence.'\n"          \
+    "      ELSE d.error_message END\n"                                                                                             \
+    "  FROM u WHERE d.job_id = u.id AND u.blamed RETURNING d.job_id),\n"                                                           \
+    "s AS (\n"                                                                                                                     \
+    "  INSERT INTO stale_generations (user_id, document_id, generation)\n"                                                         \
+    "  SELECT user_id, document_id, generation FROM u WHERE state IN (7, 8) ON CONFLICT DO NOTHING),\n"                            \
+    "k AS (\n"                                                                                                                     \
+    "  DELETE FROM document_contents c USING u\n"                                                                                  \
+    "  WHERE u.state IN (7, 8) AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"                                    \
+    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE state IN (7, 8)),\n"                           \
+    "v AS (\n"                                                                                                                     \
+    "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"                \
+    "    to_state, attempt, actor, reason)\n"                                                                                      \
+    "  SELECT u.id, u.document_id, u.user_id, c.correlation, u.lease, u.from_status, u.status, 2, u.state, u.attempt, 4,\n"        \
+    "    CASE WHEN u.state = 8 THEN 'crashed_worker' ELSE 'worker_lost' END\n"                                                     \
+    "  FROM u LEFT JOIN upload_job_details c ON c.job_id = u.id)\n"
+
+/* $1 node, $2 child, $3 to $6 as above, $7 begun or NULL, $8 blame, $9 suspect */
 const char rescue_release_sql[] =
     "WITH o AS MATERIALIZED (\n"
-    "  SELECT j.*, $3 IS NULL OR j.id = ANY ($3) AS begun, $4 > 0 AND j.id = ANY ($3) AS blamed FROM upload_jobs j\n"
+    "  SELECT j.*, CASE WHEN j.id = ANY ($7) THEN $8 ELSE 0 END AS blame,\n"
+    "    $9 AND ($7 IS NULL OR j.id = ANY ($7)) AS suspected FROM upload_jobs j\n"
     "  WHERE j.owner_node = $1 AND j.owner_child = $2 AND j.state = 2\n"
-    "  ORDER BY j.id FOR NO KEY UPDATE),\n"
-    "t AS MATERIALIZED (\n"
-    "  SELECT o.id, o.status AS from_status, o.blamed, o.suspect OR ($9 AND o.begun) AS suspect,\n"
-    "    CASE WHEN blamed THEN o.attempt ELSE greatest(o.attempt - 1, 0) END AS attempt,\n"
-    "    CASE WHEN blamed AND $4 = 2 THEN o.crashes + 1 ELSE o.crashes END AS crashes,\n"
-    "    CASE WHEN blamed AND $4 = 2 AND o.crashes + 1 >= $6 THEN 8\n"
-    "         WHEN blamed AND o.attempt >= $5 THEN 7\n"
-    "         WHEN blamed AND ($4 = 2 OR o.attempt > 1) THEN 5 ELSE 1 END AS to_state\n"
-    "  FROM o),\n"
-    "u AS (\n"
-    "  UPDATE upload_jobs j SET lease = j.lease + 1, state = t.to_state, attempt = t.attempt, crashes = t.crashes,\n"
-    "    suspect = t.suspect,\n"
-    "    status = CASE WHEN t.to_state IN (7, 8) THEN failure_of(j.status) ELSE j.status END,\n"
-    "    run_at = CASE WHEN t.to_state = 5 THEN now() + $7 * power(2, least(t.attempt, 8) - 1) * interval '1 millisecond'\n"
-    "      ELSE now() END,\n"
-    "    owner_node = NULL, owner_child = NULL, deadline = NULL, updated_at = now()\n"
-    "  FROM t WHERE j.id = t.id\n"
-    "  RETURNING j.id, j.document_id, j.user_id, j.lease, j.generation, t.from_status, t.blamed, j.status, j.state, j.attempt),\n"
-    "d AS (\n"
-    "  UPDATE upload_job_details d SET evidence = coalesce($8, d.evidence),\n"
-    "    error_reason = CASE WHEN u.state = 8 THEN 'crashed_worker' WHEN u.state = 7 THEN 'attempts_exhausted'\n"
-    "      ELSE d.error_reason END,\n"
-    "    error_message = CASE WHEN u.state IN (7, 8) THEN 'The worker that held the job alone died; see the evidence.'\n"
-    "      ELSE d.error_message END\n"
-    "  FROM u WHERE d.job_id = u.id AND u.blamed RETURNING d.job_id),\n"
-    "s AS (\n"
-    "  INSERT INTO stale_generations (user_id, document_id, generation)\n"
-    "  SELECT user_id, document_id, generation FROM u WHERE state IN (7, 8) ON CONFLICT DO NOTHING),\n"
-    "k AS (\n"
-    "  DELETE FROM document_contents c USING u\n"
-    "  WHERE u.state IN (7, 8) AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"
-    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE state IN (7, 8)),\n"
-    "v AS (\n"
-    "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
-    "    to_state, attempt, actor, reason)\n"
-    "  SELECT u.id, u.document_id, u.user_id, c.correlation, u.lease, u.from_status, u.status, 2, u.state, u.attempt, 4,\n"
-    "    CASE WHEN u.state = 8 THEN 'crashed_worker' ELSE 'worker_lost' END\n"
-    "  FROM u LEFT JOIN upload_job_details c ON c.job_id = u.id)\n"
-    "SELECT id, state FROM u, (SELECT count(*) FROM p) promoted";
+    "  ORDER BY j.id FOR NO KEY UPDATE),\n" RELEASE_OWNED "SELECT id, state FROM u, (SELECT count(*) FROM p) promoted";
+
+static void add_limits(struct pg_params *p, const struct rescue_limits *l)
+{
+    pg_add_int4(p, l->max_attempts);
+    pg_add_int4(p, l->crash_budget);
+    pg_add_int8(p, l->retry_ms);
+}
 
 void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child, const struct uuid *begun,
-                           int n_begun, enum rescue_blame blame, bool suspect, int max_attempts, int crash_budget,
-                           int64_t retry_ms, const char *evidence_json)
+                           int n_begun, enum rescue_blame blame, bool suspect, const struct rescue_limits *l,
+                           const char *evidence_json)
 {
     pg_params_init(p, ctx);
     pg_add_int8(p, node);
     pg_add_int8(p, child);
+    add_limits(p, l);
+    if (evidence_json != NULL)
+        pg_add_jsonb(p, evidence_json);
+    else
+        pg_add_null(p, PG_JSONB);
     if (begun != NULL) {
         struct pg_array *ids = pg_array_new(ctx, PG_UUID);
         for (int i = 0; i < n_begun; i++)
@@ -112,45 +138,63 @@ void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, i
         pg_add_null(p, PG_UUID_ARRAY);
     }
     pg_add_int4(p, (int)blame);
-    pg_add_int4(p, max_attempts);
-    pg_add_int4(p, crash_budget);
-    pg_add_int8(p, retry_ms);
-    if (evidence_json != NULL)
-        pg_add_jsonb(p, evidence_json);
-    else
-        pg_add_null(p, PG_JSONB);
     pg_add_bool(p, suspect);
 }
 
-/* $1 incarnation */
+/* $1 incarnation, $2 blame those that were alone, $3 to $6 as above, $7 $8 class and name of the lock that allows it.
+ * Which jobs a lost node had begun is not known: a child's only job counts as begun. A worker that has one job to be
+ * worked on alone owns no other, so that a document which takes its node down is told from the rest. */
 const char rescue_node_sql[] =
-    "WITH o AS MATERIALIZED (\n"
-    "  SELECT j.id, j.status FROM upload_jobs j WHERE j.owner_node = $1 AND j.state = 2\n"
+    "WITH g AS MATERIALIZED (\n"
+    "  SELECT pg_try_advisory_xact_lock($7, CASE WHEN $8 = '' THEN 0 ELSE hashtext($8) END) AS held),\n"
+    "l AS MATERIALIZED (\n"
+    "  SELECT j.* FROM upload_jobs j WHERE (SELECT held FROM g) AND j.owner_node = $1 AND j.state = 2\n"
     "  ORDER BY j.id FOR NO KEY UPDATE),\n"
-    "u AS (\n"
-    "  UPDATE upload_jobs j SET lease = j.lease + 1, state = 1, attempt = greatest(j.attempt - 1, 0), run_at = now(),\n"
-    "    owner_node = NULL, owner_child = NULL, deadline = NULL, updated_at = now()\n"
-    "  FROM o WHERE j.id = o.id RETURNING j.*),\n"
-    "v AS (\n"
-    "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
-    "    to_state, attempt, actor, reason)\n"
-    "  SELECT u.id, u.document_id, u.user_id, c.correlation, u.lease, u.status, u.status, 2, 1, u.attempt, 4,\n"
-    "    'worker_lost'\n"
-    "  FROM u LEFT JOIN upload_job_details c ON c.job_id = u.id)\n"
-    "SELECT count(*) FROM u";
+    "o AS MATERIALIZED (\n"
+    "  SELECT l.*, CASE WHEN $2 AND count(*) OVER child = 1 THEN 1 ELSE 0 END AS blame,\n"
+    "    $2 AND count(*) OVER child > 1 AS suspected\n"
+    "  FROM l WINDOW child AS (PARTITION BY owner_child)),\n" RELEASE_OWNED
+    "SELECT (SELECT count(*) FROM u), (SELECT held FROM g), (SELECT count(*) FROM p) AS promoted";
+
+static const char node_evidence[] = "{\"node_lost\": true}";
+
+static void node_params(struct pg_params *p, const void *ctx, int64_t node, bool blame, const struct rescue_limits *l)
+{
+    pg_params_init(p, ctx);
+    pg_add_int8(p, node);
+    pg_add_bool(p, blame);
+    add_limits(p, l);
+    pg_add_jsonb(p, node_evidence);
+}
+
+void rescue_node_params(struct pg_params *p, const void *ctx, int64_t node, bool blame, const struct rescue_limits *l)
+{
+    node_params(p, ctx, node, blame, l);
+    pg_add_int4(p, LOCK_CLASS_LEADER);
+    pg_add_text(p, "");
+}
+
+void rescue_former_params(struct pg_params *p, const void *ctx, const char *name, int64_t node, bool blame,
+                          const struct rescue_limits *l)
+{
+    node_params(p, ctx, node, blame, l);
+    pg_add_int4(p, LOCK_CLASS_NODE);
+    pg_add_text(p, name);
+}
 
 /* $1 grace ms, $2 own incarnation. The lock is tried, not read: if it could be taken, nobody held it (it is let go with
  * this transaction). 1684865027 is LOCK_CLASS_NODE. */
 const char rescue_dead_nodes_sql[] =
-    "SELECT n.name, n.incarnation FROM nodes n\n"
-    "WHERE n.incarnation <> $2\n"
+    "WITH g AS MATERIALIZED (SELECT " LEADER_GUARD " AS held)\n"
+    "SELECT n.name, n.incarnation, n.said_goodbye FROM nodes n\n"
+    "WHERE (SELECT held FROM g) AND n.incarnation <> $2\n"
     "  AND (n.said_goodbye OR n.heartbeat_at < now() - $1 * interval '1 millisecond')\n"
     "  AND pg_postmaster_start_time() < now() - $1 * interval '1 millisecond'\n"
     "  AND (pg_try_advisory_xact_lock(1684865027, hashtext(n.name))\n"
     "       OR n.heartbeat_at < now() - 20 * $1 * interval '1 millisecond')";
 
 /* $3 grace ms: one that beats again meanwhile keeps its row */
-const char rescue_forget_node_sql[] = "DELETE FROM nodes WHERE name = $1 AND incarnation = $2\n"
+const char rescue_forget_node_sql[] = "DELETE FROM nodes WHERE name = $1 AND incarnation = $2 AND " LEADER_GUARD "\n"
                                       "  AND (said_goodbye OR heartbeat_at < now() - $3 * interval '1 millisecond')";
 
 /* $1 max attempts, $2 retry ms */
@@ -191,12 +235,11 @@ const char rescue_due_sql[] =
     "u AS (UPDATE upload_jobs j SET state = 1, updated_at = now() FROM o WHERE j.id = o.id RETURNING j.id)\n"
     "SELECT count(*) FROM u";
 
-/* $1 age ms, $2 how many. A generation that became visible after it was listed is left alone. 1684865026 is
- * LOCK_CLASS_LEADER. */
+/* $1 age ms, $2 how many. A generation that became visible after it was listed is left alone. */
 const char rescue_sweep_sql[] =
     "WITH g AS MATERIALIZED (\n"
     "  SELECT user_id, document_id, generation FROM stale_generations\n"
-    "  WHERE since < now() - $1 * interval '1 millisecond' AND pg_try_advisory_xact_lock(1684865026, 0)\n"
+    "  WHERE since < now() - $1 * interval '1 millisecond' AND " LEADER_GUARD "\n"
     "  ORDER BY since LIMIT $2 FOR UPDATE SKIP LOCKED),\n"
     "c AS (\n"
     "  DELETE FROM document_chunks c USING g\n"
@@ -211,7 +254,7 @@ const char rescue_sweep_sql[] =
 /* $1 retention ms */
 const char rescue_partitions_sql[] =
     "SELECT ensure_event_partitions() + drop_event_partitions(now() - $1 * interval '1 millisecond')\n"
-    "WHERE pg_try_advisory_xact_lock(1684865026, 0)";
+    "WHERE " LEADER_GUARD;
 
 const char rescue_counts_sql[] =
     "SELECT status, state, count(*), 0::bigint FROM upload_jobs WHERE state < 6 GROUP BY status, state\n"

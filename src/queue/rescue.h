@@ -23,7 +23,7 @@
 /* What the evidence says of the jobs it owned. Pure: rescue_blame() decides it. */
 enum rescue_blame {
     BLAME_NONE,    /* attempt given back to all: the cause is not theirs, or nobody can tell whose it is */
-    BLAME_ATTEMPT, /* the one that was alone in hand keeps its attempt (an unexplained SIGKILL, a hang that we ended) */
+    BLAME_ATTEMPT, /* the one alone in hand keeps its attempt: an unexplained SIGKILL or exit, a hang that we ended */
     BLAME_CRASH,   /* the one that was alone in hand caused it: attempt and crash */
 };
 
@@ -38,18 +38,32 @@ struct rescue_evidence {
 enum rescue_blame rescue_blame(const struct rescue_evidence *v);
 bool rescue_suspects(const struct rescue_evidence *v);
 
-/* Jobs of a dead child. begun: the jobs that it had begun (NULL: not known, taken as all). suspect: the death was a
- * program's own fault but nobody can tell whose; they will be worked on alone. evidence_json may be NULL.
+struct rescue_limits {
+    int max_attempts, crash_budget;
+    int64_t retry_ms;
+};
+
+/* Jobs of a dead child. begun: the jobs that it had begun (NULL: not known, taken as all). suspect: one of
+ * them may have caused the death but nobody can tell which; they will be worked on alone. evidence_json may be NULL.
  * Result: one row a job (id, to_state). */
 extern const char rescue_release_sql[];
 void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, int64_t child, const struct uuid *begun,
-                           int n_begun, enum rescue_blame blame, bool suspect, int max_attempts, int crash_budget,
-                           int64_t retry_ms, const char *evidence_json);
+                           int n_begun, enum rescue_blame blame, bool suspect, const struct rescue_limits *l,
+                           const char *evidence_json);
 
-/* ---- a dead node ($1 incarnation): all its jobs, attempts given back. -> count */
+/* ---- a dead node ---- */
+
+/* All its jobs -> count, allowed (false: this session lacks the lock and nothing was done). blame (false if the node said
+ * goodbye): as for an unexplained SIGKILL, a child's only job keeps its attempt, and those that a child owned together
+ * become suspect. */
 extern const char rescue_node_sql[];
+/* For the leader. */
+void rescue_node_params(struct pg_params *p, const void *ctx, int64_t node, bool blame, const struct rescue_limits *l);
+/* For a node that takes over from its own former life: for the holder of the lock of its name. */
+void rescue_former_params(struct pg_params *p, const void *ctx, const char *name, int64_t node, bool blame,
+                          const struct rescue_limits *l);
 /* Nodes that are dead: lock free, heartbeat older than the grace by the database's clock, server up longer than the
- * grace. $1 grace ms, $2 own incarnation -> name, incarnation. */
+ * grace. $1 grace ms, $2 own incarnation -> name, incarnation, said_goodbye. */
 extern const char rescue_dead_nodes_sql[];
 /* $1 name, $2 incarnation, $3 grace ms: forgets a dead node's row after its jobs were taken. */
 extern const char rescue_forget_node_sql[];

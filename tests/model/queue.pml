@@ -16,7 +16,7 @@
  *   (A) check_write    no write of an old lease takes effect; none after a cancel
  *   (B) write_move     at most one committed completion of a job; only moves that the state table allows
  *   (C) check_visible  a reader sees the whole of one complete generation, or nothing, and never an older one again
- *   (D) check_attempt  an attempt is charged only for work that was begun, or for a deadline that passed
+ *   (D) check_attempt  an attempt is charged only for work that was begun, for a deadline that passed, or with a lost node
  *   (E) let_go         a worker never lets go of a job that is still its own
  *   (F) Monitor, ltl   whatever happened, every job is finally at an end and no lock is left; nothing goes in circles
  *
@@ -493,7 +493,7 @@ end_server:
 /* ---- coordinator and leader ---- */
 
 #define R_DEAD_CHILD 1 /* its master says so; the scoreboard is the evidence of what was begun, and of whose fault it was */
-#define R_DEAD_NODE  2 /* or one cut off and taken for dead: never a document's fault */
+#define R_DEAD_NODE  2 /* or one cut off and taken for dead: a child's only job is charged, and nobody knows if it was begun */
 #define R_EXPIRED    3 /* the deadline passed: the attempt stays charged, and nobody asks whether it was begun */
 
 #ifdef BUG_NO_REFUND
@@ -510,9 +510,9 @@ inline rescue_write(j_)
     if
     :: kind == R_DEAD_CHILD && REFUNDS -> job[j_].attempt-- /* not begun, or not the document's fault */
     :: kind == R_DEAD_CHILD && MAY_CHARGE(j_)
-    :: kind == R_DEAD_NODE -> job[j_].attempt--
-    :: kind == R_EXPIRED && job[j_].begun_lease != job[j_].lease -> job[j_].blind++
-    :: kind == R_EXPIRED && job[j_].begun_lease == job[j_].lease
+    :: kind == R_DEAD_NODE && REFUNDS -> job[j_].attempt-- /* in hand with others */
+    :: kind >= R_DEAD_NODE && job[j_].begun_lease != job[j_].lease -> job[j_].blind++
+    :: kind >= R_DEAD_NODE && job[j_].begun_lease == job[j_].lease
     fi;
 #ifndef BUG_RESCUE_KEEPS_LEASE
     job[j_].lease++;

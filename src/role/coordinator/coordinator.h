@@ -13,6 +13,7 @@
 
 #include "db/pg.h"
 #include "proc/child.h"
+#include "queue/rescue.h"
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
@@ -59,9 +60,11 @@ struct coordinator {
     bool set_up, ready_said, leader, draining, gone;
     int64_t drain_until_ms;
     unsigned failures;
-    int64_t former;     /* incarnation of this node's former life, 0: none */
+    int64_t former; /* incarnation of this node's former life whose jobs are to be taken, 0: none */
+    bool former_polite;
     char dead_name[80]; /* node being taken over */
     int64_t dead_incarnation;
+    bool dead_polite; /* it said goodbye */
     struct msg_death deaths[COORD_MAX_DEATHS];
     int n_deaths, first_death;
     int64_t notified_ms;
@@ -82,6 +85,7 @@ void deaths_add(struct coordinator *c, const struct msg_death *d);
 const struct msg_death *deaths_first(const struct coordinator *c);
 void deaths_pop(struct coordinator *c);
 void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_params *p);
+struct rescue_limits coord_limits(const struct coordinator *c);
 void deaths_released(struct coordinator *c, const struct msg_death *d, int jobs);
 
 #endif

@@ -42,6 +42,13 @@ void deaths_pop(struct coordinator *c)
     c->n_deaths--;
 }
 
+struct rescue_limits coord_limits(const struct coordinator *c)
+{
+    return (struct rescue_limits){.max_attempts = (int)c->conf->queue_max_attempts,
+                                  .crash_budget = (int)c->conf->queue_crash_budget,
+                                  .retry_ms = c->conf->queue_retry_first};
+}
+
 static char *evidence_text(const void *ctx, const struct msg_death *d)
 {
     const char *stage = status_name(d->stage);
@@ -67,6 +74,7 @@ void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_p
                                 .oom = d->oom == 1};
     struct uuid begun[SCORE_IN_HAND_MAX];
     bool known = !d->torn && d->n_in_hand <= SCORE_IN_HAND_MAX;
+    struct rescue_limits limits = coord_limits(c);
     enum rescue_blame blame;
 
     for (int i = 0; i < d->n_jobs && i < SCORE_IN_HAND_MAX; i++)
@@ -76,8 +84,7 @@ void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_p
         v.n_begun = 0;
     blame = known ? rescue_blame(&v) : BLAME_NONE;
     rescue_release_params(p, c->running_ctx, c->child.incarnation, d->serial, known ? begun : NULL, v.n_begun, blame,
-                          rescue_suspects(&v), (int)c->conf->queue_max_attempts, (int)c->conf->queue_crash_budget,
-                          c->conf->queue_retry_first, evidence_text(c->running_ctx, d));
+                          rescue_suspects(&v), &limits, evidence_text(c->running_ctx, d));
 }
 
 void deaths_released(struct coordinator *c, const struct msg_death *d, int jobs)

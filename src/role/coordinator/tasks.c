@@ -45,13 +45,13 @@ static const char sql_schema[] =
     "SELECT pg_backend_pid(), (SELECT max(version) FROM upload_pipeline.schema_migrations),\n"
     "  EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()\n"
     "          AND classid = 1684865027 AND granted)";
-/* $1 name, $2 incarnation, $3 version -> the incarnation before */
+/* $1 name, $2 incarnation, $3 version -> the incarnation before, and whether it said goodbye */
 static const char sql_register[] =
-    "WITH old AS (SELECT incarnation FROM nodes WHERE name = $1),\n"
+    "WITH old AS (SELECT incarnation, said_goodbye FROM nodes WHERE name = $1),\n"
     "n AS (INSERT INTO nodes (name, incarnation, version) VALUES ($1, $2, $3)\n"
     "  ON CONFLICT (name) DO UPDATE SET incarnation = $2, version = $3, started_at = now(), heartbeat_at = now(),\n"
     "    said_goodbye = false)\n"
-    "SELECT coalesce((SELECT incarnation FROM old), 0)";
+    "SELECT coalesce((SELECT incarnation FROM old), 0), coalesce((SELECT said_goodbye FROM old), false)";
 static const char sql_listen[] = "LISTEN docmill_wake";
 static const char sql_space[] = "SELECT ensure_embedding_space($1, $2, $3, $4, $5)";
 static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
@@ -84,7 +84,9 @@ static void add_register(struct coordinator *c, struct pg_params *p)
 
 static void add_former(struct coordinator *c, struct pg_params *p)
 {
-    pg_add_int8(p, c->former);
+    struct rescue_limits l = coord_limits(c);
+
+    rescue_former_params(p, c->running_ctx, c->conf->node_name, c->former, !c->former_polite, &l);
 }
 
 static void add_space(struct coordinator *c, struct pg_params *p)
@@ -125,7 +127,9 @@ static void add_dead_nodes(struct coordinator *c, struct pg_params *p)
 
 static void add_dead_jobs(struct coordinator *c, struct pg_params *p)
 {
-    pg_add_int8(p, c->dead_incarnation);
+    struct rescue_limits l = coord_limits(c);
+
+    rescue_node_params(p, c->running_ctx, c->dead_incarnation, !c->dead_polite, &l);
 }
 
 static void add_forget(struct coordinator *c, struct pg_params *p)
@@ -207,9 +211,12 @@ static void got_schema(struct coordinator *c, const PGresult *r)
 
 static void got_register(struct coordinator *c, const PGresult *r)
 {
-    c->former = pg_get_int(r, 0, 0);
-    if (c->former == c->child.incarnation)
-        c->former = 0;
+    int64_t before = pg_get_int(r, 0, 0);
+
+    if (before != c->child.incarnation) { /* if it is ours, the session was lost: what was still to be taken still is */
+        c->former = before;
+        c->former_polite = pg_get_bool(r, 0, 1);
+    }
     tasks_want(c, c->former != 0 ? TASK_FORMER : TASK_LISTEN);
 }
 
@@ -219,6 +226,7 @@ static void got_former(struct coordinator *c, const PGresult *r)
 
     if (n > 0)
         log_info("coordinator", "jobs of this node's former life are queued again", "jobs", LOG_I(n), NULL);
+    c->former = 0;
     tasks_want(c, TASK_LISTEN);
 }
 
@@ -345,6 +353,7 @@ static void got_dead_nodes(struct coordinator *c, const PGresult *r)
     }
     snprintf(c->dead_name, sizeof c->dead_name, "%s", pg_get_text(r, 0, 0));
     c->dead_incarnation = pg_get_int(r, 0, 1);
+    c->dead_polite = pg_get_bool(r, 0, 2);
     tasks_want(c, TASK_DEAD_JOBS);
 }
 
@@ -352,6 +361,10 @@ static void got_dead_jobs(struct coordinator *c, const PGresult *r)
 {
     int64_t n = pg_get_int(r, 0, 0);
 
+    if (!pg_get_bool(r, 0, 1)) { /* another leads */
+        again_in(c, TASK_DEAD_NODES, NODES_MS);
+        return;
+    }
     log_warn("coordinator", "node is dead, its jobs are queued again", "node", c->dead_name, "jobs", LOG_I(n), NULL);
     if (n > 0)
         wake_workers(c);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <talloc.h>
 
+static const struct rescue_limits limits = {.max_attempts = 3, .crash_budget = 2, .retry_ms = 60000};
+
 static int release(struct qt *q, int64_t child, const struct uuid *begun, int n, enum rescue_blame blame, bool suspect,
                    const char *evidence)
 {
@@ -14,12 +16,31 @@ static int release(struct qt *q, int64_t child, const struct uuid *begun, int n,
     PGresult *r;
     int rows;
 
-    rescue_release_params(&p, q, 7, child, begun, n, blame, suspect, 3, 2, 60000, evidence);
+    rescue_release_params(&p, q, 7, child, begun, n, blame, suspect, &limits, evidence);
     r = pg_exec(q->worker, rescue_release_sql, &p, 0, &e);
     cr_assert_not_null(r, "%s", e.message);
     rows = PQntuples(r);
     PQclear(r);
     return rows;
+}
+
+/* -> jobs taken, or -1 if the statement was not allowed. former: the name of a node that takes over from itself. */
+static int64_t release_node(struct qt *q, int64_t node, const char *former, bool blame)
+{
+    struct pg_params p;
+    struct error e;
+    PGresult *r;
+    int64_t n;
+
+    if (former != NULL)
+        rescue_former_params(&p, q, former, node, blame, &limits);
+    else
+        rescue_node_params(&p, q, node, blame, &limits);
+    r = pg_exec(q->worker, rescue_node_sql, &p, 0, &e);
+    cr_assert_not_null(r, "%s", e.message);
+    n = pg_get_bool(r, 0, 1) ? pg_get_int(r, 0, 0) : -1;
+    PQclear(r);
+    return n;
 }
 
 static int64_t run_int(struct qt *q, const char *sql, int n, ...)
@@ -83,14 +104,37 @@ Test(blame, a_hang_that_we_ended_is_an_attempt_of_the_one_alone_and_makes_others
     cr_assert_eq(rescue_blame(&v), BLAME_NONE);
 }
 
-Test(blame, exits_and_outside_signals_blame_nobody)
+Test(blame, an_exit_of_its_own_is_an_attempt_of_the_one_alone_and_makes_others_suspect)
 {
     struct rescue_evidence v = {.signal = 0, .exit_code = 3, .n_begun = 1};
 
-    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    cr_assert_eq(rescue_blame(&v), BLAME_ATTEMPT);
     cr_assert(!rescue_suspects(&v));
-    v.signal = SIGTERM;
+    v.n_begun = 2;
     cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    cr_assert(rescue_suspects(&v));
+    v.sent_by_us = true;
+    cr_assert(!rescue_suspects(&v));
+    v.n_begun = 1;
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE, "it left because we said so");
+}
+
+Test(blame, an_unexplained_kill_makes_those_together_suspect)
+{
+    struct rescue_evidence v = {.signal = SIGKILL, .exit_code = -1, .n_begun = 2};
+
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    cr_assert(rescue_suspects(&v));
+}
+
+Test(blame, outside_signals_blame_nobody_and_those_of_a_fault_do)
+{
+    struct rescue_evidence v = {.signal = SIGTERM, .exit_code = -1, .n_begun = 1};
+
+    cr_assert_eq(rescue_blame(&v), BLAME_NONE);
+    v.n_begun = 2;
+    cr_assert(!rescue_suspects(&v));
+    v.n_begun = 1;
     for (int i = 0; i < 6; i++) {
         static const int own[] = {SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGXCPU, SIGSYS};
         v.signal = own[i];
@@ -273,9 +317,113 @@ Test(rescue, a_dead_nodes_jobs_are_taken_by_incarnation)
     for (int i = 0; i < 2; i++)
         qt_submit(q, 1, i, 1, 100);
     qt_claim(q, q->worker, 1, 2, &n);
-    cr_assert_eq(run_int(q, rescue_node_sql, 1, (int64_t)8), 0);
-    cr_assert_eq(run_int(q, rescue_node_sql, 1, (int64_t)7), 2);
+    cr_assert_eq(release_node(q, 8, NULL, true), 0);
+    cr_assert_eq(release_node(q, 7, NULL, true), 2);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1 AND attempt = 0"), 2);
+    cr_assert_eq(release_node(q, 7, NULL, true), 0, "done twice it does nothing");
+    qt_close(q);
+}
+
+Test(rescue, a_document_that_takes_its_node_down_alone_runs_out_of_attempts)
+{
+    struct qt *q = qt_open("qt_node_attempts");
+    qt_submit(q, 1, 1, 1, 100);
+
+    for (int i = 1; i <= 3; i++) {
+        cr_assert_eq(qt_claim_one(q)->attempt, i);
+        cr_assert_eq(release_node(q, 7, NULL, true), 1);
+        if (i == 2)
+            cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 5"
+                                   " AND run_at > now() + interval '110 s'"),
+                         1);
+        qt_run(q, "UPDATE upload_pipeline.upload_jobs SET state = 1 WHERE state = 5");
+    }
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 7 AND status = 11"
+                           " AND crashes = 0"),
+                 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details"
+                           " WHERE error_reason = 'attempts_exhausted' AND (evidence ->> 'node_lost')::bool"),
+                 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.stale_generations"), 1);
+    qt_close(q);
+}
+
+Test(rescue, what_a_child_of_a_dead_node_had_in_hand_together_is_suspect_and_the_one_alone_keeps_its_attempt)
+{
+    struct qt *q = qt_open("qt_node_suspects");
+    int n;
+    for (int i = 0; i < 3; i++)
+        qt_submit(q, 1, i, 1, 100);
+    qt_claim(q, q->worker, 1, 2, &n);
+    struct queue_job *alone = qt_claim(q, q->other, 2, 1, &n);
+
+    cr_assert_eq(release_node(q, 7, NULL, true), 3);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE suspect AND attempt = 0"
+                           " AND state = 1"),
+                 2);
+    cr_assert_eq(qt_int(q,
+                        "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE id = %s AND NOT suspect"
+                        " AND attempt = 1 AND state = 1",
+                        qt_id(q, &alone->id)),
+                 1);
+    qt_close(q);
+}
+
+Test(rescue, a_node_that_said_goodbye_leaves_no_blame)
+{
+    struct qt *q = qt_open("qt_node_polite");
+    int n;
+    for (int i = 0; i < 3; i++)
+        qt_submit(q, 1, i, 1, 100);
+    qt_claim(q, q->worker, 1, 2, &n);
+    qt_claim(q, q->other, 2, 1, &n);
+    cr_assert_eq(release_node(q, 7, NULL, false), 3);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE NOT suspect AND attempt = 0"), 3);
+    qt_close(q);
+}
+
+Test(rescue, only_the_holder_of_the_leader_lock_takes_a_dead_nodes_jobs_and_forgets_it)
+{
+    struct qt *q = qt_open("qt_node_leader");
+    struct pg_params p;
+    struct error e;
+    PGresult *r;
+
+    qt_submit(q, 1, 1, 1, 100);
+    qt_claim_one(q);
+    qt_run(q, "INSERT INTO upload_pipeline.nodes (name, incarnation, version, heartbeat_at) VALUES"
+              " ('gone', 7, 'x', now() - interval '1 h')");
+    db_test_run(q->other, "SELECT pg_advisory_lock(1684865026, 0)");
+    for (int allowed = 0; allowed < 2; allowed++) {
+        cr_assert_eq(run_int(q, "SELECT count(*) FROM upload_jobs WHERE state = 2", 0), 1);
+        pg_params_init(&p, q);
+        pg_add_int8(&p, 1);
+        pg_add_int8(&p, 4);
+        r = pg_exec(q->worker, rescue_dead_nodes_sql, &p, 0, &e);
+        cr_assert_eq(PQntuples(r), allowed);
+        PQclear(r);
+        cr_assert_eq(release_node(q, 7, NULL, true), allowed ? 1 : -1);
+        pg_params_init(&p, q);
+        pg_add_text(&p, "gone");
+        pg_add_int8(&p, 7);
+        pg_add_int8(&p, 1);
+        cr_assert_eq(pg_run(q->worker, rescue_forget_node_sql, &p, 0, &e), 0, "%s", e.message);
+        cr_assert_eq(run_int(q, "SELECT count(*) FROM nodes", 0), 1 - allowed);
+        db_test_run(q->other, "SELECT pg_advisory_unlock(1684865026, 0)");
+    }
+    qt_close(q);
+}
+
+Test(rescue, a_node_takes_its_former_jobs_only_while_nobody_else_holds_its_name)
+{
+    struct qt *q = qt_open("qt_node_former");
+
+    qt_submit(q, 1, 1, 1, 100);
+    qt_claim_one(q);
+    db_test_run(q->other, "SELECT pg_advisory_lock(1684865027, hashtext('me')), pg_advisory_lock(1684865026, 0)");
+    cr_assert_eq(release_node(q, 7, "me", true), -1);
+    db_test_run(q->other, "SELECT pg_advisory_unlock(1684865027, hashtext('me'))");
+    cr_assert_eq(release_node(q, 7, "me", true), 1, "leading is not asked for");
     qt_close(q);
 }
 
