@@ -31,9 +31,12 @@
     X(parse_output, ERR_PERMANENT, 0, "The parser wrote more than parser.max_output allows.")                  \
     X(parse_crashed, ERR_PERMANENT, 0, "The parser crashed: a signal of its own ended it.")                                   \
     X(parse_failed, ERR_PERMANENT, 0, "The parser reported an error.")                                         \
+    X(parse_refused, ERR_PERMANENT, 0, "The parsing service refuses the file.")                                \
     X(too_many_chunks, ERR_PERMANENT, 0, "The document has more chunks than limits.max_chunks allows.")        \
     X(blob_corrupt, ERR_PERMANENT, 0, "Stored bytes no longer have the SHA-256 that was recorded for them.")   \
     X(embed_bad_vector, ERR_PERMANENT, 0, "The embedder returned a vector that is zero, NaN, infinite or of the wrong dimension.") \
+    X(embed_refused, ERR_PERMANENT, 0, "The embedding service refuses a text of the document.")                \
+    X(embed_too_long, ERR_PERMANENT, 0, "A text of the document is longer than the embedding model takes.")    \
     X(count_mismatch, ERR_INTERNAL, 0, "Chunks or vectors in the database do not match the recorded counts.")  \
     X(crashed_worker, ERR_PERMANENT, 0, "The document killed the worker that held it alone.")                  \
     X(attempts_exhausted, ERR_PERMANENT, 0, "Every allowed attempt failed for a transient reason.")            \
@@ -47,6 +50,14 @@
     X(parser_missing, ERR_RECOVERABLE, 0, "The parser's program is not installed or cannot run.")              \
     X(sandbox_refused, ERR_RECOVERABLE, 0, "The kernel refused the sandbox, so no parser was run.")            \
     X(parser_killed, ERR_TRANSIENT, 0, "The parser was killed from outside before it had finished.")           \
+    X(parse_job_failed, ERR_TRANSIENT, 0, "The parsing service's job ended without a result; a new one may succeed.") \
+    X(parse_bad_answer, ERR_TRANSIENT, 0, "The parsing service's answer is malformed.")                        \
+    X(embed_bad_answer, ERR_TRANSIENT, 0, "The embedding service's answer is malformed or does not fit the request.") \
+    X(provider_failed, ERR_TRANSIENT, 0, "The outside service failed or did not answer.")                      \
+    X(provider_limited, ERR_RECOVERABLE, 0, "The outside service's rate limit is reached.")                    \
+    X(provider_quota, ERR_RECOVERABLE, 0, "The quota, credit or spending limit at the outside service is used up.") \
+    X(provider_denied, ERR_RECOVERABLE, 0, "The outside service refuses the key or its owner.")                \
+    X(provider_config, ERR_RECOVERABLE, 0, "The outside service does not take what is configured for it (model, address, options).") \
     X(stage_deadline, ERR_TRANSIENT, 0, "The stage did not finish before its deadline.")                       \
     X(worker_lost, ERR_TRANSIENT, 0, "The worker that held the job is gone.")                                  \
     X(db_unavailable, ERR_RECOVERABLE, 503, "The database does not answer.")                                   \
@@ -60,6 +71,8 @@
     /* answers to requests */                                                                                  \
     X(bad_request, ERR_PERMANENT, 400, "The request is malformed.")                                            \
     X(unauthenticated, ERR_PERMANENT, 401, "No valid identity came with the request.")                         \
+    X(bad_signature, ERR_PERMANENT, 401, "The webhook's signature or token is missing or wrong.")              \
+    X(stale_signature, ERR_PERMANENT, 401, "The webhook's signature is too old or from the future.")           \
     X(forbidden, ERR_PERMANENT, 403, "This identity may not do that.")                                         \
     X(not_found, ERR_PERMANENT, 404, "There is no such thing, or it belongs to someone else.")                 \
     X(method_not_allowed, ERR_PERMANENT, 405, "This path does not answer that method.")                        \
