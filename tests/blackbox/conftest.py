@@ -4,6 +4,7 @@
     own_cluster  a PostgreSQL of the test's own, to be stopped and started
     db        a fresh, empty database
     daemon    a factory: daemon(keys={...}, pools=[...], start=True) -> harness.daemon.Daemon, migrated and ready
+    mock      a factory: mock("openai", *flags) -> harness.mock.Mock, a stand-in of an outside service
     programs  the directory of the programs under test
 
 The controlling process starts PostgreSQL and places the programs before the workers exist; they find both in the
@@ -17,6 +18,7 @@ import pytest
 from harness import account, programs as programs_module
 from harness.cluster import Cluster
 from harness.daemon import Daemon
+from harness.mock import Mock
 
 _ours = {}
 
@@ -90,6 +92,20 @@ def daemon(request, programs, db):
         except AssertionError as fault:
             faults.append(str(fault))
     assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def mock():
+    """A factory of stand-ins; each must end well."""
+    made = []
+
+    def make(name, *flags, state=None):
+        made.append(Mock(name, *flags, state=state))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -29,6 +29,11 @@ def become_subreaper():
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def die_with_parent():
+    """For preexec_fn: what runs as the tests' own account ends with them too."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def give_to_account(path):
     """Makes the account own path and everything in it."""
     if not IS_ROOT:
