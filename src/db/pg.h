@@ -8,8 +8,8 @@
  * Parameters and results are binary. SQL is unnamed, parameters only; a transaction pooler is allowed in between.
  *
  * At connect each session sets: role (SET ROLE by set_config), statement_timeout (just below the deadline),
- * client_connection_check_interval, tcp_keepalives_*, tcp_user_timeout, application_name, search_path =
- * upload_pipeline, public. TLS is verify-full for hosts that are not local unless the URL names an sslmode itself
+ * idle_in_transaction_session_timeout, client_connection_check_interval, tcp_keepalives_*, tcp_user_timeout,
+ * application_name, search_path = upload_pipeline, public. TLS is verify-full for hosts that are not local unless the URL names an sslmode itself
  * (lower than verify-full for a remote host is refused).
  *
  * A deadline far from the session's statement_timeout sends the right limit ahead of the statement, in the same packet.

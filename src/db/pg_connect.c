@@ -142,7 +142,8 @@ static const char setup_sql[] =
     " coalesce((SELECT t.oid FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_type t"
     "   ON t.typnamespace = e.extnamespace AND t.typname = 'vector' WHERE e.extname = 'vector'), 0)::int8,"
     " set_config('role', coalesce($2, current_setting('role')), pooled),"
-    " pooled"
+    " pooled,"
+    " set_config('idle_in_transaction_session_timeout', '" PG_IDLE_TX_MS "', pooled)"
     " FROM (SELECT pg_backend_pid() <> $3::int4 AS pooled) AS s";
 
 /* Refused where the server's platform cannot see a closed socket: then statement_timeout alone ends an orphan. */

@@ -27,6 +27,10 @@
  * worker, and nobody else gets its jobs. A poll(2) each time, and only while a statement runs. */
 #define PG_CLIENT_CHECK_MS "25"
 
+/* A transaction is open only while we send its next statement, so one that is idle this long belongs to a process that
+ * stands still: the server ends its session, and the rows that it had locked are free for others. */
+#define PG_IDLE_TX_MS "3000"
+
 enum pg_state { PG_DOWN, PG_RETRY, PG_RESOLVING, PG_CONNECTING, PG_SETUP, PG_READY, PG_RUNNING };
 
 /* What PQconnectStartParams gets, and the secrets that no message may show. */

@@ -119,7 +119,8 @@ static const char *settings_text(struct pg *p, struct pg_statement *s, int64_t w
     char *sql = talloc_asprintf(
         s,
         "SELECT set_config('search_path', 'upload_pipeline, public', true),"
-        " set_config('statement_timeout', '%" PRId64 "', true)%s%s%s%s",
+        " set_config('statement_timeout', '%" PRId64 "', true),"
+        " set_config('idle_in_transaction_session_timeout', '" PG_IDLE_TX_MS "', true)%s%s%s%s",
         wanted_ms,
         p->checks_client ? ", set_config('client_connection_check_interval', '" PG_CLIENT_CHECK_MS "', true)" : "",
         role == NULL ? "" : ", set_config('role', ", role == NULL ? "" : role, role == NULL ? "" : ", true)");

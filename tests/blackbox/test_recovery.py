@@ -7,6 +7,7 @@ import os
 import signal
 import time
 
+import psycopg
 import pytest
 
 from harness import account, documents
@@ -172,17 +173,11 @@ def test_those_that_were_in_hand_together_at_a_crash_are_blamed_for_nothing_and_
     assert d.sql("SELECT max(crashes), bool_or(suspect) FROM upload_pipeline.upload_jobs") == [(0, False)]
 
 
-@pytest.mark.long  # a worker stopped between two statements of a transaction keeps the row's lock, and the test starts anew
-def test_a_worker_that_stands_still_past_the_deadline_loses_its_job_and_writes_nothing_afterwards(daemon):
-    d = daemon(keys={**FAST, "queue.stage_deadline": "1s", "supervise.hang_timeout": "120s"}, pools=pools(2))
-    document_id = d.upload(large(7), "late.md").json["document_id"]
-    pid, jobs = stop_with(d, 1, 1)
-    while d.sql("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-                "AND usename = 'docmill_test' AND state = 'idle in transaction'"):
-        os.kill(pid, signal.SIGCONT)  # it holds the row's lock: then only the hang's end would free it
-        pid, jobs = stop_with(d, 1, 1)
-    assert d.wait_end(document_id)["status"] == "complete"
-    lease = d.sql("SELECT lease FROM upload_pipeline.upload_jobs WHERE id = %s", (jobs[0],))[0][0]
+def drops_its_job(d, pid, job):
+    """The other worker finishes the document of a worker that stands still, which then wakes up and writes nothing."""
+    wait_for(lambda: d.sql("SELECT status FROM upload_pipeline.upload_jobs WHERE id = %s", (job,)) == [(10,)], 30,
+             "the other worker to complete it", dump=d.log)
+    lease = d.sql("SELECT lease FROM upload_pipeline.upload_jobs WHERE id = %s", (job,))[0][0]
     assert lease >= 3, "claimed, taken away, claimed by the other"
     assert d.sql("SELECT count(*) > 0 FROM upload_pipeline.events WHERE reason = 'stage_deadline'") == [(True,)]
     events = "SELECT count(*) FROM upload_pipeline.events"
@@ -191,6 +186,34 @@ def test_a_worker_that_stands_still_past_the_deadline_loses_its_job_and_writes_n
     wait_for(lambda: pid not in in_hand(d), 30, "the late worker to drop it", dump=d.log)
     assert d.sql(events) == before
     all_complete(d, 1)
+
+
+STANDS_STILL = {**FAST, "queue.stage_deadline": "1s", "supervise.hang_timeout": "120s"}
+
+
+def test_a_worker_that_stands_still_past_the_deadline_loses_its_job_and_writes_nothing_afterwards(daemon):
+    """Wherever it was: in a transaction too, which the server ends."""
+    d = daemon(keys=STANDS_STILL, pools=pools(2))
+    d.upload(large(7), "late.md")
+    pid, jobs = stop_with(d, 1, 1)
+    drops_its_job(d, pid, jobs[0])
+
+
+def test_a_worker_that_stands_still_inside_a_transaction_does_not_keep_the_rows_that_it_locked(daemon, db):
+    d = daemon(keys=STANDS_STILL, pools=pools(2), database=db)
+    waiting = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                 AND query LIKE '%document_chunks%' AND xact_start < query_start"""
+    idle = """SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'
+              AND application_name = 'docmill worker'"""
+    with psycopg.connect(db.cluster.url(db.name)) as lock:
+        lock.execute("LOCK TABLE upload_pipeline.document_chunks IN SHARE MODE")
+        d.upload(documents.markdown("Small", sections=3, words=100), "small.md")  # one that the socket takes as a whole
+        wait_for(lambda: d.sql(waiting), 20, "a worker in the middle of its transaction", every=0.02, dump=d.log)
+        pid, jobs = stop_with(d, 1, 1)
+    wait_for(lambda: d.sql(idle), 10, "the server to have done what it was told", every=0.02, dump=d.log)
+    locked = "SELECT 1 FROM upload_pipeline.upload_jobs FOR UPDATE SKIP LOCKED"
+    assert d.sql(locked) == [], "the job's row is in the transaction"
+    drops_its_job(d, pid, jobs[0])
 
 
 @pytest.mark.parametrize("immediate", [False, True], ids=["in order", "crashed"])

@@ -38,11 +38,37 @@ Test(pg_wait, a_session_has_its_settings)
     cr_assert_str_eq(text_of(p, "SELECT current_setting('search_path')"), "upload_pipeline, public");
     cr_assert_str_eq(text_of(p, "SELECT current_setting('statement_timeout')"), "9500ms");
     cr_assert_str_eq(text_of(p, "SELECT current_setting('client_connection_check_interval')"), PG_CLIENT_CHECK_MS "ms");
+    cr_assert_str_eq(text_of(p, "SELECT current_setting('idle_in_transaction_session_timeout')"), "3s");
     cr_assert_str_eq(text_of(p, "SELECT current_setting('application_name')"), "docmill worker");
     cr_assert_str_eq(text_of(p, "SELECT current_setting('client_encoding')"), "UTF8");
     cr_assert_eq(pg_epoch(p), 1);
     pg_free(&p);
     pg_free(&admin);
+}
+
+Test(pg_wait, a_transaction_left_idle_is_ended_by_the_server_and_the_next_one_works)
+{
+    struct pg *p = db_test_pg(NULL), *other = db_test_pg(NULL);
+    struct error e = {0};
+    int64_t until = clock_ms() + 10000;
+    char locks[160];
+    uint64_t epoch;
+
+    cr_assert_eq(pg_begin(p, &e), 0, "%s", e.message);
+    epoch = pg_epoch(p);
+    snprintf(locks, sizeof locks, "SELECT count(*) FROM pg_stat_activity WHERE pid = %lld",
+             (long long)db_test_int(p, "SELECT pg_backend_pid()::int8"));
+    cr_assert_eq(db_test_int(other, locks), 1);
+    while (db_test_int(other, locks) != 0 && clock_ms() < until)
+        usleep(50000);
+    cr_assert_eq(db_test_int(other, locks), 0, "the session and its locks are gone");
+    cr_assert_neq(pg_run(p, "SELECT 1", NULL, 0, &e), 0, "what was in the transaction is not silently left out");
+    cr_assert_eq(e.cls, ERR_RECOVERABLE);
+    pg_rollback(p);
+    cr_assert_eq(db_test_int(p, "SELECT 7::int8"), 7);
+    cr_assert_gt(pg_epoch(p), epoch);
+    pg_free(&p);
+    pg_free(&other);
 }
 
 Test(pg_wait, an_unknown_role_is_an_error_at_once)
