@@ -22,6 +22,7 @@ struct batch_item *batch_add(struct worker *w, struct hand *h, void *ctx)
     memset(it, 0, sizeof *it);
     it->ctx = talloc_steal(NULL, ctx);
     it->hand = h;
+    h->batched = true;
     it->work.job = h->job;
     it->work.from_status = h->status;
     return it;
@@ -89,10 +90,12 @@ int store_one(struct worker *w, struct hand *h, struct queue_work *work, struct 
     return rc;
 }
 
-static void drop_items(struct worker *w)
+void batch_drop(struct worker *w)
 {
-    for (int i = 0; i < w->n_batch; i++)
+    for (int i = 0; i < w->n_batch; i++) {
+        w->batch[i].hand->batched = false;
         talloc_free(w->batch[i].ctx);
+    }
     w->n_batch = 0;
     w->batch_chunks = 0;
     w->batch_bytes = 0;
@@ -181,6 +184,6 @@ int batch_flush(struct worker *w, struct error *e)
     }
     if (rc >= 0)
         score_stage_done(w->child.score, STATUS_EMBEDDINGS_STORED, clock_ms() - began, (uint64_t)w->n_batch);
-    drop_items(w);
+    batch_drop(w);
     return rc < 0 ? rc : 0;
 }

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <talloc.h>
 
 void hands_publish(struct worker *w)
 {
@@ -21,7 +22,7 @@ void hands_publish(struct worker *w)
 
     for (int pass = 0; pass < 2; pass++) { /* the begun ones first: they matter if there are too many to show */
         for (int i = 0; i < w->n_hands; i++) {
-            const struct hand *h = &w->hands[i];
+            const struct hand *h = w->hands[i];
             if (h->over || h->begun != (pass == 0))
                 continue;
             n++;
@@ -39,16 +40,37 @@ void hands_publish(struct worker *w)
     score_end(w->child.score);
 }
 
-void hands_take(struct worker *w, const struct queue_job *jobs, int n)
+void hands_take(struct worker *w, struct queue_job *jobs, int n)
 {
+    struct claim *claim = talloc_zero(w, struct claim);
     int64_t now = clock_ms();
 
+    claim->jobs = talloc_steal(claim, jobs);
+    claim->n_held = n;
     for (int i = 0; i < n; i++) {
-        w->hands[i] =
-            (struct hand){.job = &jobs[i], .status = jobs[i].status, .stage = jobs[i].status, .progress_ms = now};
+        struct hand *h = talloc_zero(w, struct hand);
+        *h = (struct hand){
+            .claim = claim, .job = &jobs[i], .status = jobs[i].status, .stage = jobs[i].status, .progress_ms = now};
+        w->hands[w->n_hands++] = h;
     }
-    w->n_hands = n;
     hands_publish(w);
+}
+
+void hands_let_go(struct worker *w)
+{
+    int kept = 0;
+
+    for (int i = 0; i < w->n_hands; i++) {
+        struct hand *h = w->hands[i];
+        if (!h->over || h->batched) {
+            w->hands[kept++] = h;
+            continue;
+        }
+        if (--h->claim->n_held == 0)
+            talloc_free(h->claim);
+        talloc_free(h);
+    }
+    w->n_hands = kept;
 }
 
 void hand_begin(struct worker *w, struct hand *h)

@@ -75,22 +75,23 @@ static void idle(struct worker *w, int64_t ms)
 
 /* ---- giving back ---- */
 
+/* Gives back what has not begun, or everything. */
 static int hand_back_where(struct worker *w, bool begun_too, struct error *e)
 {
     const struct queue_job *back[WORKER_MAX_CLAIM];
     int n = 0, rc;
 
     for (int i = 0; i < w->n_hands; i++)
-        if (!w->hands[i].over && (begun_too || !w->hands[i].begun))
-            back[n++] = w->hands[i].job;
+        if (!w->hands[i]->over && (begun_too || !w->hands[i]->begun))
+            back[n++] = w->hands[i]->job;
     if (n == 0)
         return 0;
     rc = queue_hand_back(w->pg, back, n, e);
     if (rc != 0)
         return rc;
     for (int i = 0; i < w->n_hands; i++)
-        if (begun_too || !w->hands[i].begun)
-            w->hands[i].over = true;
+        if (begun_too || !w->hands[i]->begun)
+            w->hands[i]->over = true;
     hands_publish(w);
     return 0;
 }
@@ -102,8 +103,8 @@ static int reclaim(struct worker *w, struct error *e)
     int n = 0, rc;
 
     for (int i = 0; i < w->n_hands; i++)
-        if (!w->hands[i].over)
-            held[n++] = w->hands[i].job->id;
+        if (!w->hands[i]->over)
+            held[n++] = w->hands[i]->job->id;
     rc = queue_reclaim(w->pg, &w->owner, held, n, e);
     if (rc == 0)
         w->epoch = pg_epoch(w->pg);
@@ -123,9 +124,8 @@ static int claim_size(const struct worker *w)
     return n > WORKER_MAX_CLAIM ? WORKER_MAX_CLAIM : (int)n;
 }
 
-static int run_one(struct worker *w, int i, struct error *e)
+static int run_one(struct worker *w, struct hand *h, struct error *e)
 {
-    struct hand *h = &w->hands[i];
     int64_t began = clock_ns();
     int rc;
 
@@ -141,19 +141,16 @@ static int isolate_suspects(struct worker *w, struct error *e)
     const struct queue_job *back[WORKER_MAX_CLAIM];
     int n = 0, rc;
 
-    if (w->n_hands < 2)
-        return 0;
-    for (int i = 0; i < w->n_hands; i++)
-        if (i > 0 && (w->hands[0].job->suspect || w->hands[i].job->suspect))
-            back[n++] = w->hands[i].job;
+    for (int i = 1; i < w->n_hands; i++)
+        if (w->hands[0]->job->suspect || w->hands[i]->job->suspect)
+            back[n++] = w->hands[i]->job;
     if (n == 0)
         return 0;
     if ((rc = queue_hand_back(w->pg, back, n, e)) != 0)
         return rc;
     for (int i = 1; i < w->n_hands; i++)
-        for (int k = 0; k < n; k++)
-            if (w->hands[i].job == back[k])
-                w->hands[i].over = true;
+        if (w->hands[0]->job->suspect || w->hands[i]->job->suspect)
+            w->hands[i]->over = true;
     hands_publish(w);
     return 0;
 }
@@ -169,19 +166,18 @@ static int work_through(struct worker *w, struct error *e)
             rc = hand_back_where(w, false, e);
             break;
         }
-        if (!w->hands[i].over)
-            rc = run_one(w, i, e);
+        if (!w->hands[i]->over)
+            rc = run_one(w, w->hands[i], e);
     }
     return rc == 0 ? batch_flush(w, e) : rc;
 }
 
-static void forget_batch(struct worker *w)
+static void let_all_go(struct worker *w)
 {
-    for (int i = 0; i < w->n_batch; i++)
-        talloc_free(w->batch[i].ctx);
-    w->n_batch = 0;
-    w->batch_chunks = 0;
-    w->batch_bytes = 0;
+    for (int i = 0; i < w->n_hands; i++)
+        w->hands[i]->over = true;
+    hands_let_go(w);
+    hands_publish(w);
 }
 
 /* The work could not go on. What is still ours is given back if the database can be reached at all; if not, it is
@@ -191,12 +187,11 @@ static void abandon(struct worker *w, const struct error *why)
     struct error e;
 
     log_warn("worker", "work given back", "reason", why->reason, "error", why->message, NULL);
-    forget_batch(w);
+    batch_drop(w);
     pg_rollback(w->pg);
     if (hand_back_where(w, true, &e) != 0)
         w->epoch = 0; /* reclaim before the next claim */
-    w->n_hands = 0;
-    hands_publish(w);
+    let_all_go(w);
 }
 
 /* Claims and works. 1: there was work, 0: none, negative: the database failed. */
@@ -232,10 +227,8 @@ static int round_trip(struct worker *w, struct error *e)
     rc = work_through(w, e);
     if (rc != 0)
         abandon(w, e);
-    w->n_hands = 0;
-    hands_publish(w);
+    let_all_go(w);
     score_stage(w->child.score, 0, 0);
-    talloc_free(jobs);
     return rc != 0 ? rc : 1;
 }
 

@@ -22,10 +22,18 @@
 #define BATCH_MAX_BYTES     (4 * 1024 * 1024)
 #define BATCH_MAX_DOCUMENTS 64
 
-/* A job in hand. */
+/* Jobs that were claimed together; freed when the last of them is let go. */
+struct claim {
+    struct queue_job *jobs;
+    int n_held;
+};
+
+/* A job in hand. Its address stays until it is let go. */
 struct hand {
+    struct claim *claim;
     const struct queue_job *job;
     bool begun, over;
+    bool batched;        /* the batch points to it */
     int16_t stage;       /* where the document is in our hands */
     int16_t status;      /* what the database has under our lease */
     int64_t progress_ms; /* last thing stored for it */
@@ -48,7 +56,7 @@ struct worker {
     enum worker_storage storage; /* as last tried */
     struct queue_owner owner;
     struct queue_policy policy;
-    struct hand hands[WORKER_MAX_CLAIM];
+    struct hand *hands[WORKER_MAX_CLAIM];
     int n_hands;
     struct batch_item batch[BATCH_MAX_DOCUMENTS];
     int n_batch, batch_chunks;
@@ -64,7 +72,8 @@ struct worker {
 };
 
 /* hand.c */
-void hands_take(struct worker *w, const struct queue_job *jobs, int n);
+void hands_take(struct worker *w, struct queue_job *jobs, int n); /* jobs: talloc; it is the hands' now */
+void hands_let_go(struct worker *w);                              /* of those that are over */
 void hand_begin(struct worker *w, struct hand *h);
 void hand_stage(struct worker *w, struct hand *h, int stage, int64_t busy_ms); /* also on the scoreboard */
 void hand_stage_done(struct worker *w, struct queue_work *work, int stage, int64_t began_ms);
@@ -82,6 +91,7 @@ int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, str
 struct batch_item *batch_add(struct worker *w, struct hand *h, void *ctx);
 bool batch_full(const struct worker *w);
 int batch_flush(struct worker *w, struct error *e) MUST_CHECK;
+void batch_drop(struct worker *w); /* what was not stored is lost to this process, not to the database */
 /* One document's work by itself, now. 1: stored, 0: over (lost or duplicate; the hand is closed), or negative. */
 int store_one(struct worker *w, struct hand *h, struct queue_work *work, struct error *e) MUST_CHECK;
 /* The space of a job, and the configuration with that space's dimension. */
