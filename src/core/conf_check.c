@@ -90,6 +90,27 @@ static void check_order(struct conf_loader *l, int a, int b)
     fault_at(l, l->origins[a].source == CONF_SRC_DEFAULT ? b : a, text);
 }
 
+/* A worker gives its job up at 80 % of the stage's deadline: a parser that may take longer would be stopped as late, which
+ * is tried again, and never as too slow, which is the file's own end. */
+static void check_parser_timeout(struct conf_loader *l)
+{
+    const struct conf *c = l->conf;
+    char found[40], deadline[40], text[300];
+
+    if (c->parser_timeout < c->queue_stage_deadline / 5 * 4)
+        return;
+    conf_format_duration(c->parser_timeout, found, sizeof found);
+    conf_format_duration(c->queue_stage_deadline, deadline, sizeof deadline);
+    snprintf(text, sizeof text,
+             "found parser.timeout \"%s\" and queue.stage_deadline \"%s\"; allowed is a timeout below 80 %% of the "
+             "deadline",
+             found, deadline);
+    fault_at(l,
+             l->origins[CONF_KEY_parser_timeout].source == CONF_SRC_DEFAULT ? CONF_KEY_queue_stage_deadline
+                                                                            : CONF_KEY_parser_timeout,
+             text);
+}
+
 static void check_node_name(struct conf_loader *l)
 {
     const char *name = l->conf->node_name;
@@ -197,6 +218,7 @@ static void check_parsers(struct conf_loader *l)
 void conf_check(struct conf_loader *l)
 {
     check_parsers(l);
+    check_parser_timeout(l);
     check_node_name(l);
     check_chunks(l);
     check_listen(l);

@@ -88,7 +88,7 @@
     X(parser_libexec, "parser.libexec", PATH, NULL, 1, 1000, CF_NODE, CR_WORKER,                                             \
       "Directory of docmill's own helpers docmill-sandbox and docmill-html. Default: beside the executable or as installed.") \
     X(parser_timeout, "parser.timeout", DURATION, "120s", 100, DAY, CF_RELOAD, CR_WORKER,                                    \
-      "Longest time a parser may take for one file.")                                                                        \
+      "Longest time a parser may take for one file; below 80 % of queue.stage_deadline.")                                    \
     X(parser_max_memory, "parser.max_memory", SIZE, "2GB", 64 * MB, 256 * GB, CF_NODE | CF_RELOAD, CR_WORKER,                \
       "Address space a parser may use.")                                                                                     \
     X(parser_max_output, "parser.max_output", SIZE, "256MB", 1 * KB, 16 * GB, CF_RELOAD, CR_WORKER,                          \

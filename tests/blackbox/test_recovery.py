@@ -188,7 +188,7 @@ def drops_its_job(d, pid, job):
     all_complete(d, 1)
 
 
-STANDS_STILL = {**FAST, "queue.stage_deadline": "1s", "supervise.hang_timeout": "120s"}
+STANDS_STILL = {**FAST, "queue.stage_deadline": "1s", "parser.timeout": "700ms", "supervise.hang_timeout": "120s"}
 
 
 def test_a_worker_that_stands_still_past_the_deadline_loses_its_job_and_writes_nothing_afterwards(daemon):

@@ -163,6 +163,14 @@ Test(conf_faults, what_one_key_alone_cannot_know_is_checked)
     refused("supervise = { backoff_cap = \"1s\"; };", "docmill.conf:2: supervise.backoff_cap:", NULL);
     refused("queue = { retry_first = \"6m\"; };", "queue.retry_first", NULL);
     refused("node = { heartbeat = \"31s\"; };", "node.heartbeat", NULL);
+    refused(
+        "parser = { timeout = \"12m\"; };",
+        "docmill.conf:2: parser.timeout: found parser.timeout \"12m\" and queue.stage_deadline \"15m\"; allowed is a "
+        "timeout below 80 % of the deadline",
+        NULL);
+    accepted("parser = { timeout = \"719s\"; };");
+    refused("queue = { stage_deadline = \"150s\"; };", "docmill.conf:2: queue.stage_deadline:", NULL);
+    accepted("queue = { stage_deadline = \"151s\"; };");
     refused("node = { name = \"a b\"; };", "node.name: allowed are letters, digits", NULL);
     refused("node = { name = \"a;b\"; };", "node.name", NULL);
 }
