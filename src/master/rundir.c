@@ -116,28 +116,31 @@ static int listen_unix(const struct conf *c, const char *name, mode_t mode, stru
     return fd;
 }
 
-static int give_to_group(const struct conf *c, const char *name, struct error *e)
+/* The one look-up of the group: the name service may ask the network, and a master that runs waits for nobody. */
+static int give_to_group(const struct conf *c, const char *name, gid_t *group, struct error *e)
 {
     char path[160];
     const struct group *g;
 
+    *group = (gid_t)-1;
     if (c->control_group == NULL)
         return 0;
     g = getgrnam(c->control_group);
     if (g == NULL)
         return reason_error(e, REASON_start_failed, EINVAL, "control.group: there is no group \"%s\".",
                             c->control_group);
+    *group = g->gr_gid;
     snprintf(path, sizeof path, "%s/%s", c->run_dir, name);
-    if (chown(path, (uid_t)-1, g->gr_gid) != 0)
+    if (chown(path, (uid_t)-1, *group) != 0)
         return reason_error(e, REASON_start_failed, errno, "control.group: %s cannot be given to \"%s\": %s", path,
                             c->control_group, strerror(errno));
     return 0;
 }
 
-int rundir_listen_control(const struct conf *c, struct error *e)
+int rundir_listen_control(const struct conf *c, gid_t *group, struct error *e)
 {
     int fd = listen_unix(c, CONTROL_SOCKET, 0660, e);
-    int r = fd < 0 ? fd : give_to_group(c, CONTROL_SOCKET, e);
+    int r = fd < 0 ? fd : give_to_group(c, CONTROL_SOCKET, group, e);
 
     if (r == 0)
         return fd;

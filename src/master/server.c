@@ -22,7 +22,6 @@
 #include "proc/control.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -123,14 +122,9 @@ static bool in_group(int fd, const struct ucred *peer, gid_t group)
 
 static bool peer_may(const struct master *m, int fd, const struct ucred *peer)
 {
-    const struct group *g;
-
     if (peer->uid == 0 || peer->uid == geteuid())
         return true;
-    if (m->conf->control_group == NULL)
-        return false;
-    g = getgrnam(m->conf->control_group);
-    return g != NULL && in_group(fd, peer, g->gr_gid);
+    return m->control_group != (gid_t)-1 && in_group(fd, peer, m->control_group);
 }
 
 /* ---- requests ---- */

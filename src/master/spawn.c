@@ -26,6 +26,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <talloc.h>
 #include <unistd.h>
 
@@ -139,6 +140,8 @@ static int launch_child(struct launch *l, struct child_slot *s, struct error *e)
     if (s->pidfd < 0) {
         int err = errno;
         kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) /* it is dying: not for long */
+            ;
         return reason_error(e, REASON_start_failed, err, "pidfd_open: %s", strerror(err));
     }
     s->pid = pid;

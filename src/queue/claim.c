@@ -28,24 +28,40 @@ static void add_statuses(struct pg_params *params, const void *ctx, uint32_t sta
     pg_add_array(params, a);
 }
 
+/* One number of the list, and the comma or the end behind it; NULL: it is neither, or goes back. */
+static const char *next_page_start(const char *s, uint32_t least, uint32_t *out)
+{
+    char *end;
+    unsigned long v;
+
+    errno = 0;
+    if (*s < '0' || *s > '9')
+        return NULL;
+    v = strtoul(s, &end, 10);
+    if (errno != 0 || v > UINT32_MAX || v < least || (*end != ',' && *end != '\0'))
+        return NULL;
+    *out = (uint32_t)v;
+    return *end == ',' ? end + 1 : end;
+}
+
+/* A list that docmill did not write leaves none: the job then fails where it needs them, and the others of its batch
+ * go on. */
 static void read_page_starts(const void *ctx, const PGresult *r, int row, int col, struct queue_job *j)
 {
-    const char *text = pg_get_text(r, row, col);
+    const char *s = pg_get_text(r, row, col);
+    uint32_t last = 0;
     int n = 1;
 
-    if (text == NULL || *text == '\0')
-        text = "0";
-    for (const char *s = text; *s != '\0'; s++)
-        n += *s == ',';
+    if (s == NULL || *s == '\0')
+        s = "0";
+    for (const char *c = s; *c != '\0'; c++)
+        n += *c == ',';
     j->page_starts = talloc_array(ctx, uint32_t, (unsigned)n);
-    j->n_page_starts = 0;
-    for (const char *s = text; j->n_page_starts < n;) {
-        char *end;
-        j->page_starts[j->n_page_starts++] = (uint32_t)strtoul(s, &end, 10);
-        if (*end != ',')
-            break;
-        s = end + 1;
-    }
+    for (j->n_page_starts = 0; j->n_page_starts < n; j->page_starts[j->n_page_starts++] = last)
+        if ((s = next_page_start(s, last, &last)) == NULL) {
+            j->n_page_starts = 0;
+            return;
+        }
 }
 
 static void copy_hash(uint8_t out[SHA256_BYTES], const PGresult *r, int row, int col)

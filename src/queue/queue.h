@@ -47,7 +47,7 @@ struct queue_job {
     uint8_t parsed_sha256[SHA256_BYTES];
     int64_t parsed_bytes;
     int pages;
-    uint32_t *page_starts; /* n_page_starts of them, at least one if has_parsed */
+    uint32_t *page_starts; /* n_page_starts of them; none: the document's row is corrupt */
     int n_page_starts;
 };
 

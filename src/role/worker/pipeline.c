@@ -168,6 +168,9 @@ static int reopen(struct passage *p, struct error *e)
     blob_unview(&v);
     if (p->text == NULL)
         return reason_error(e, REASON_internal, ENOMEM, "no memory for %zu bytes of parsed text", p->len);
+    if (j->n_page_starts == 0 || j->page_starts[j->n_page_starts - 1] > p->len)
+        return reason_error(e, REASON_internal, EBADMSG,
+                            "the page starts in the document's row are not those of its text");
     p->plain = j->parsed_plain;
     p->pages = j->pages;
     p->normal.page_starts = j->page_starts;

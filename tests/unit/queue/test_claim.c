@@ -168,6 +168,20 @@ Test(claim, where_the_pages_begin_comes_with_the_job_that_was_parsed_before)
     qt_close(q);
 }
 
+Test(claim, page_starts_that_nobody_wrote_come_as_none_and_never_as_made_up_numbers)
+{
+    static const char *const corrupt[] = {"{-1}", "{0,-5}", "{0,9,3}"};
+    struct qt *q = qt_open("qt_corrupt_pages");
+
+    qt_submit(q, 1, 1, 1, 100);
+    for (size_t i = 0; i < sizeof corrupt / sizeof corrupt[0]; i++) {
+        qt_run(q, "UPDATE upload_pipeline.upload_jobs SET state = 1, owner_node = NULL, owner_child = NULL");
+        qt_run(q, "UPDATE upload_pipeline.documents SET page_starts = '%s'", corrupt[i]);
+        cr_assert_eq(qt_claim_one(q)->n_page_starts, 0, "%s", corrupt[i]);
+    }
+    qt_close(q);
+}
+
 Test(claim, a_dead_database_is_an_error_not_an_empty_queue)
 {
     struct qt *q = qt_open("qt_claim_dead");
