@@ -47,6 +47,11 @@
     X(blob_busy, ERR_TRANSIENT, 503, "The blob store is busy.")                                                \
     X(blob_full, ERR_RECOVERABLE, 507, "The blob store has no space left.")                                    \
     X(blob_broken, ERR_RECOVERABLE, 503, "The blob store does not work.")                                      \
+    X(http_unreachable, ERR_RECOVERABLE, 503, "No connection to the outside service could be made.")           \
+    X(http_timeout, ERR_TRANSIENT, 504, "The outside service did not answer before the deadline.")             \
+    X(http_broken, ERR_TRANSIENT, 502, "The connection to the outside service ended before its answer did.")   \
+    X(http_too_large, ERR_PERMANENT, 0, "The outside service's answer is larger than is allowed.")             \
+    X(http_refused, ERR_RECOVERABLE, 502, "The outside service's address, certificate or redirect is not accepted.") \
     X(parser_missing, ERR_RECOVERABLE, 0, "The parser's program is not installed or cannot run.")              \
     X(sandbox_refused, ERR_RECOVERABLE, 0, "The kernel refused the sandbox, so no parser was run.")            \
     X(parser_killed, ERR_TRANSIENT, 0, "The parser was killed from outside before it had finished.")           \

@@ -3,17 +3,30 @@
  *
  * One engine a process over one libcurl multi handle: connections are reused, HTTP/2 where the server offers it, TLS
  * verified, redirects never followed. A request has four deadlines (connect, first byte, whole, low speed) and a limit
- * on the answer's size. A host that resolves to a private, loopback or link-local address is refused unless the
- * request allows it; the address that was checked is the address that is connected to. Secrets travel in headers
- * marked secret, never in a URL; no header, body or query of a request is ever logged.
+ * on the answer's size. Secrets travel in headers marked secret, never in a URL; no header, body or query of a request
+ * is ever logged or put into an error.
  *
- * The engine never calls `done` from inside http_start(): only from http_run(), or from http_free() (cancelled).
+ * Addresses. A host that resolves to an address that is not public (base/addr.h) is refused, unless the request or the
+ * engine's list of networks allows it. What is checked is the very address of each connection when its socket is made,
+ * and again, for a connection that is used once more, before the request is sent on it: a name that changes its
+ * addresses between a check and a connection gains nothing. Through a proxy the connection is the proxy's, so only a
+ * numeric host can be checked; a name is refused, unless the request or the list ("all") leaves it to the proxy.
  *
- * Errors of a request come in its response: http_unreachable (nothing was sent), http_timeout, http_broken (the
- * connection ended before the answer did), http_too_large, http_refused (an address that is not allowed, a redirect,
- * a certificate that does not verify). A status of 4xx or 5xx is an answer, not an error: its meaning is the caller's.
+ * A POST is never sent a second time by itself, not even when a kept connection turns out to be closed: that ends as
+ * http_broken with `sent`. GET, HEAD, PUT and DELETE are sent once more on a new connection in that case.
  *
- * Depends on base, core.
+ * The engine calls `done` only from http_run(), http_wait() and http_fetch(), or from http_free() (cancelled); never
+ * from inside http_start() or http_cancel(). `done` may start and cancel requests; it must not run, wait, fetch or free.
+ *
+ * Errors of a request come in its response, with status 0: http_unreachable (nothing was sent), http_timeout,
+ * http_broken (the connection ended before the answer did), http_too_large, http_refused (an address that is not
+ * allowed, a certificate that does not verify, or a redirect: 301, 302, 303, 307, 308; the answer's headers are then
+ * still there), cancelled, os_error (a file of the caller's could not be read or written). A status of 4xx or 5xx is an
+ * answer, not an error: its meaning is the caller's.
+ *
+ * Names are resolved by libcurl's threads, so that nothing waits for them; a lookup that is given up ends by itself.
+ *
+ * Depends on base, core. The process ignores SIGPIPE.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -29,10 +42,11 @@ struct http_call; /* a request under way */
 
 struct http_options {
     const char *user_agent;
-    const char *ca_file;      /* PEM bundle; NULL: the system's */
-    const char *proxy;        /* http://host:port; NULL: none, whatever the environment says */
-    int max_connections;      /* over all hosts; 0: 64 */
-    int max_host_connections; /* 0: 16 */
+    const char *ca_file;       /* PEM bundle; NULL: the system's */
+    const char *proxy;         /* http://[user:password@]host:port; NULL: none, whatever the environment says */
+    const char *allow_private; /* addr_list_parse(): "none", "all", networks; NULL: none */
+    int max_connections;       /* over all hosts; 0: 64 */
+    int max_host_connections;  /* 0: 16 */
 };
 
 struct http_header {
@@ -53,11 +67,13 @@ struct http_response {
     int status; /* 0: no answer, `error` says why */
     struct error error;
     bool sent;        /* part of the request may have reached the server: a submission may have happened */
-    const char *body; /* NUL-terminated behind `len` bytes; NULL with a response_fd */
-    size_t len;
+    const char *body; /* NUL-terminated behind `len` bytes; NULL if it went to response_fd */
+    size_t len;       /* bytes of the body, wherever it went */
     int64_t connect_ms, first_byte_ms, total_ms;
     int64_t sent_bytes, received_bytes;
-    const struct http_call *call; /* for http_response_header() */
+    const struct http_header *headers; /* of the answer, in its order */
+    int n_headers;
+    void *memory; /* talloc owner of body and headers: talloc_steal() it to keep them */
 };
 
 struct http_request {
@@ -72,13 +88,15 @@ struct http_request {
     int64_t body_fd_len;
     const struct http_part *parts;
     int n_parts;
-    int64_t connect_ms, first_byte_ms, total_ms;            /* 0: 10 s, total, 60 s */
-    int64_t low_speed_bytes, low_speed_ms;                  /* under so many bytes a second for so long; 0: off */
-    size_t max_response;                                    /* bytes of the answer; 0: 16 MiB */
-    int response_fd;                                        /* >= 0: a 2xx body is written here; -1: kept in memory */
-    bool allow_private;                                     /* private, loopback and link-local addresses too */
-    const char *sigv4;                                      /* "aws:amz:<region>:s3", or NULL */
-    const char *userpwd;                                    /* key:secret for sigv4, only with it */
+    /* 0: 10 s, total, 60 s. connect: from looking up the name to the end of the TLS handshake. first byte: from the
+     * last byte of the request that the connection took. total: from http_start(), waiting for a connection included. */
+    int64_t connect_ms, first_byte_ms, total_ms;
+    int64_t low_speed_bytes, low_speed_ms; /* under so many bytes a second for so long; 0: off */
+    size_t max_response;                   /* bytes of the answer; 0: 16 MiB */
+    int response_fd;     /* >= 0: a 2xx body is written here with pwrite from offset 0; -1: kept in memory */
+    bool allow_private;  /* private, loopback and link-local addresses too */
+    const char *sigv4;   /* "aws:amz:<region>:s3", or NULL */
+    const char *userpwd; /* key:secret for sigv4, only with it */
     void (*done)(void *arg, const struct http_response *r); /* r and what it points to live until it returns */
     void *arg;
 };
@@ -90,7 +108,8 @@ void http_free(struct http_engine **h);
 /* Copies everything but what body, body_fd and parts' data point to, which must live until done. NULL with *e when the
  * request itself is wrong (a URL that is none, a scheme, credentials in it). */
 struct http_call *http_start(struct http_engine *h, const struct http_request *q, struct error *e) MUST_CHECK;
-/* done is called from the next http_run() or http_wait(), with reason `cancelled`. */
+/* done is called from the next http_run() or http_wait(), with reason `cancelled`. Not for a call whose done has been
+ * called: it is gone. */
 void http_cancel(struct http_call *c);
 
 /* Descriptors of the caller's to wait for as well. */
@@ -105,12 +124,15 @@ int http_wait(struct http_engine *h, struct http_fd *more, int n_more, int timeo
 /* The same without waiting. */
 int http_run(struct http_engine *h, struct error *e) MUST_CHECK;
 int http_in_flight(const struct http_engine *h);
+/* For an event loop: readable (EPOLLIN) when http_run() has something to do, deadlines included. Stays the engine's. */
+int http_descriptor(const struct http_engine *h);
 
 /* Value of an answer's header, case-insensitive, the last one if there are several; NULL if there is none. */
 const char *http_response_header(const struct http_response *r, const char *name);
 
-/* One request from start to end, ticking at least every 100 ms; r->body belongs to talloc ctx. 0 with any answer of
- * the server, negative (r->error, also in *e) with none. cancelled may be NULL. */
+/* One request from start to end, ticking at least every 100 ms; other calls of the engine go on meanwhile. r->memory
+ * belongs to talloc ctx. 0 with any answer of the server, negative (r->error, also in *e) with none. tick and cancelled
+ * may be NULL; q's done and arg are not used. */
 int http_fetch(struct http_engine *h, const void *ctx, const struct http_request *q, void (*tick)(void *arg),
                bool (*cancelled)(void *arg), void *arg, struct http_response *r, struct error *e) MUST_CHECK;
 
