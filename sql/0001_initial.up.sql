@@ -7,7 +7,7 @@
 -- Run by a role that may create roles and extensions. Afterwards grant docmill_worker and docmill_api to the daemon's
 -- login role.
 
--- lookup: job_statuses job_states job_edges job_paths database_identity
+-- lookup: job_statuses job_states job_edges job_paths database_identity blob_walk
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Roles (of the whole server: other databases may have made them already, at this very moment too)
@@ -331,6 +331,15 @@ CREATE TABLE usage_ledger (
     note        text
 );
 CREATE INDEX usage_ledger_user ON usage_ledger (user_id, at);
+-- The walk through the blob store that finds what no document names: how far it got, and when the next step, or the
+-- next walk, is due. Whoever takes a step moves next_at on; a worker that dies in it has only delayed it.
+CREATE TABLE blob_walk (
+    one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+    cursor  text NOT NULL DEFAULT '',
+    step    bigint NOT NULL DEFAULT 0,
+    next_at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO blob_walk DEFAULT VALUES;
 -- What this database is, so that two programs can tell whether they speak to the same one.
 CREATE TABLE database_identity (
     one    boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -394,6 +403,9 @@ CREATE TABLE documents (
     CHECK ((live_generation IS NULL) = (chunks IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX documents_list ON documents (user_id, created_at, document_id);
+-- Which blobs are named: each is looked up before it may be removed.
+CREATE INDEX documents_blob ON documents (user_id, sha256);
+CREATE INDEX documents_parsed_blob ON documents (user_id, parsed_sha256) WHERE parsed_sha256 IS NOT NULL;
 CREATE INDEX documents_duplicates ON documents (user_id, duplicate_of) WHERE duplicate_of IS NOT NULL;
 
 -- Whose normalised content is whose: the first document of a user with a content is its canonical one.
@@ -469,7 +481,8 @@ BEGIN
     FOREACH t IN ARRAY ARRAY['documents', 'document_chunks', 'upload_jobs', 'upload_job_details', 'events'] LOOP
         EXECUTE format('GRANT SELECT ON %I TO docmill_user', t);
     END LOOP;
-    FOREACH t IN ARRAY ARRAY['webhook_log', 'nodes', 'audit_log', 'embedding_spaces', 'database_identity'] LOOP
+    FOREACH t IN ARRAY ARRAY['webhook_log', 'nodes', 'audit_log', 'embedding_spaces', 'database_identity',
+                             'blob_walk'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY worker_all ON %I TO docmill_worker USING (true) WITH CHECK (true)', t);
@@ -484,6 +497,7 @@ CREATE POLICY api_reads ON embedding_spaces FOR SELECT TO docmill_api, docmill_s
 CREATE POLICY api_reads ON database_identity FOR SELECT TO docmill_api USING (true);
 GRANT SELECT ON embedding_spaces, database_identity TO docmill_api;
 REVOKE INSERT, UPDATE, DELETE ON database_identity, embedding_spaces FROM docmill_worker;
+REVOKE INSERT, DELETE ON blob_walk FROM docmill_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON upload_jobs, upload_job_details, user_lanes, documents, stale_generations
     TO docmill_api;
 GRANT SELECT, INSERT ON events TO docmill_api;
@@ -686,6 +700,36 @@ BEGIN
 END
 $$;
 
+-- Would submit_document take it? Asked before the bytes get their name in the blob store, so that what is refused leaves
+-- nothing there. Writes nothing and locks nothing; the errors are submit_document's, which asks again.
+CREATE FUNCTION may_submit(p_document uuid, p_model text, p_model_version int, p_dimension int, p_max_active bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = upload_pipeline, pg_temp
+AS $$
+DECLARE
+    v_user   uuid := current_user_id();
+    v_active bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM embedding_spaces s WHERE s.model = p_model AND s.version = p_model_version
+                   AND s.dimension = p_dimension AND s.state <> 'retired') THEN
+        RAISE EXCEPTION 'no embedding space for % version % dimension %', p_model, p_model_version, p_dimension
+            USING ERRCODE = 'DM002';
+    END IF;
+    SELECT u.active_seen INTO v_active FROM user_lanes u WHERE u.user_id = v_user;
+    IF coalesce(v_active, 0) + 1 <= p_max_active
+            OR EXISTS (SELECT FROM documents d JOIN upload_jobs j ON j.id = d.job_id
+                       WHERE d.user_id = v_user AND d.document_id = p_document AND j.state NOT IN (7, 8, 9)) THEN
+        RETURN true;
+    END IF;
+    SELECT count(*) INTO v_active FROM upload_jobs j WHERE j.user_id = v_user AND j.state < 6;
+    IF v_active + 1 > p_max_active THEN
+        RAISE EXCEPTION 'user has % unfinished documents, the limit is %', v_active, p_max_active
+            USING ERRCODE = 'DM001';
+    END IF;
+    RETURN true;
+END
+$$;
+
 -- A failed, quarantined or cancelled job starts again. No row: not there, or not the caller's. DM003: not ended so.
 CREATE FUNCTION retry_job(p_job uuid) RETURNS TABLE (job_id uuid, status smallint, state smallint)
     LANGUAGE plpgsql SET search_path = upload_pipeline, pg_temp
@@ -761,7 +805,8 @@ BEGIN
 END
 $$;
 
--- Removes a document with its chunks, vectors and job; events and ledger stay. Workers that hold it lose it.
+-- Removes a document with its chunks, vectors and job; events and ledger stay. Workers that hold it lose it. Its blobs,
+-- which nobody names now, are removed by the walk through the blob store (blob_walk).
 CREATE FUNCTION delete_document(p_document uuid) RETURNS TABLE (job_id uuid, status smallint, state smallint)
     LANGUAGE plpgsql SET search_path = upload_pipeline, pg_temp
 AS $$
@@ -862,13 +907,13 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION submit_document(uuid, text, text, bigint, bytea, smallint, text, int, int, smallint, bigint, uuid),
-    retry_job(uuid), cancel_job(uuid), delete_document(uuid), restart_job(uuid, smallint),
-    promote_duplicate(uuid, uuid), next_fair_key(uuid, smallint, bigint),
+    may_submit(uuid, text, int, int, bigint), retry_job(uuid), cancel_job(uuid), delete_document(uuid),
+    restart_job(uuid, smallint), promote_duplicate(uuid, uuid), next_fair_key(uuid, smallint, bigint),
     search_chunks(vector, text, int, int, text, int, int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     submit_document(uuid, text, text, bigint, bytea, smallint, text, int, int, smallint, bigint, uuid),
-    retry_job(uuid), cancel_job(uuid), delete_document(uuid), restart_job(uuid, smallint),
-    promote_duplicate(uuid, uuid), next_fair_key(uuid, smallint, bigint) TO docmill_api;
+    may_submit(uuid, text, int, int, bigint), retry_job(uuid), cancel_job(uuid), delete_document(uuid),
+    restart_job(uuid, smallint), promote_duplicate(uuid, uuid), next_fair_key(uuid, smallint, bigint) TO docmill_api;
 GRANT EXECUTE ON FUNCTION restart_job(uuid, smallint), promote_duplicate(uuid, uuid),
     next_fair_key(uuid, smallint, bigint) TO docmill_worker;
 GRANT EXECUTE ON FUNCTION search_chunks(vector, text, int, int, text, int, int) TO docmill_api, docmill_user;

@@ -23,7 +23,17 @@ struct blob_backend {
     int (*commit)(void *writer, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e);
     /* A readable local descriptor, at offset 0, of the bytes under the key; they are not checked yet. */
     int (*fetch)(void *store, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e);
-    int (*remove)(void *store, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e);
+    /* Begins the blob's idle time anew. An error (blob_absent) if it is not there; a backend that cannot do it says so
+     * always, and the bytes are written again. */
+    int (*touch)(void *store, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e);
+    /* See blob_list. The cursor is the backend's own text: a path, or the key after which a listing goes on. */
+    int (*list)(void *store, char cursor[BLOB_CURSOR_BYTES], int64_t idle_ms, struct blob_name *names, int max,
+                struct error *e);
+    /* See blob_remove_idle. To look and to remove must be one step to every commit and touch: a lock (fs), or a removal
+     * on condition of the version that was looked at. */
+    int (*remove_idle)(void *store, const struct blob_name *name, int64_t idle_ms, int64_t not_after_ms,
+                       struct error *e);
+    int (*belongs)(void *store, const struct uuid *database, struct error *e);
     int (*probe)(void *store, struct error *e);
     int (*sweep)(void *store, int64_t age_ms, struct error *e);
 };

@@ -36,6 +36,8 @@ struct blob_writer {
     void *state;
     struct sha256 *sha;
     int64_t size;
+    bool hashed; /* hash is final */
+    uint8_t hash[SHA256_BYTES];
 };
 
 int blob_error(struct error *e, int err, const char *doing)
@@ -122,8 +124,11 @@ struct blob_writer *blob_begin(struct blob_store *s, const struct uuid *user, st
 
 int blob_write(struct blob_writer *w, const void *p, size_t n, struct error *e)
 {
-    int rc = w->store->ops->write(w->state, p, n, e);
+    int rc;
 
+    if (w->hashed)
+        return reason_error(e, REASON_internal, EINVAL, "a blob was written to after its hash was taken");
+    rc = w->store->ops->write(w->state, p, n, e);
     if (rc < 0)
         return rc;
     sha256_update(w->sha, p, n);
@@ -131,12 +136,20 @@ int blob_write(struct blob_writer *w, const void *p, size_t n, struct error *e)
     return 0;
 }
 
+const uint8_t *blob_writer_hash(struct blob_writer *w)
+{
+    if (!w->hashed)
+        sha256_final(w->sha, w->hash);
+    w->hashed = true;
+    return w->hash;
+}
+
 int blob_commit(struct blob_writer **w, uint8_t sha256[SHA256_BYTES], int64_t *size, struct error *e)
 {
     struct blob_writer *one = *w;
     int rc;
 
-    sha256_final(one->sha, sha256);
+    memcpy(sha256, blob_writer_hash(one), SHA256_BYTES);
     rc = one->store->ops->commit(one->state, &one->user, sha256, e);
     if (rc == 0 && size != NULL)
         *size = one->size;
@@ -159,12 +172,13 @@ int blob_writer_fd(const struct blob_writer *w)
     return w->store->ops->peek(w->state);
 }
 
-/* Is the blob there, whole? Any doubt is "no": then it is written again. */
+/* Is the blob there, whole, and will it stay? Any doubt is "no": then it is written again. Its idle time begins anew
+ * before it is looked at: what is seen then stays. */
 static bool already_there(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], size_t n)
 {
     struct blob_view v;
 
-    if (blob_view(s, user, sha256, (int64_t)n, &v, NULL) < 0)
+    if (s->ops->touch(s->state, user, sha256, NULL) < 0 || blob_view(s, user, sha256, (int64_t)n, &v, NULL) < 0)
         return false;
     blob_unview(&v);
     return true;
@@ -268,9 +282,21 @@ void blob_unview(struct blob_view *v)
     *v = (struct blob_view){.fd = -1};
 }
 
-int blob_delete(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e)
+int blob_list(struct blob_store *s, char cursor[BLOB_CURSOR_BYTES], int64_t idle_ms, struct blob_name *names, int max,
+              struct error *e)
 {
-    return s->ops->remove(s->state, user, sha256, e);
+    return s->ops->list(s->state, cursor, idle_ms, names, max, e);
+}
+
+int blob_remove_idle(struct blob_store *s, const struct blob_name *name, int64_t idle_ms, int64_t not_after_ms,
+                     struct error *e)
+{
+    return s->ops->remove_idle(s->state, name, idle_ms, not_after_ms, e);
+}
+
+int blob_belongs(struct blob_store *s, const struct uuid *database, struct error *e)
+{
+    return s->ops->belongs(s->state, database, e);
 }
 
 int blob_probe(struct blob_store *s, struct error *e)

@@ -6,6 +6,12 @@
  * synced, renamed, directories synced) and only then returns the name. The same bytes twice are one blob. Reading
  * checks: the whole content is hashed again and a difference is blob_corrupt, before the caller may believe a byte.
  *
+ * Removing. A name is its content, so the same name may come again at any moment: while one process removes what nobody
+ * names any more, another may commit the same bytes for a new document. Hence one promise, which each backend keeps by
+ * its own means: bytes that were committed, or put, are not removed before they have been idle for the time that the
+ * remover names (by the store's own clock; a commit or a put of the same bytes begins it anew). What removes, and why
+ * that is enough, is in role/worker/leftovers.c.
+ *
  * Errors map to reasons: blob_absent, blob_denied, blob_busy, blob_full, blob_broken, blob_corrupt.
  *
  * Depends on base, core.
@@ -29,14 +35,17 @@ struct blob_store *blob_open(const void *talloc_parent, const struct conf *c, st
  * fills hash and size. A writer that is neither (a killed process) leaves a file that blob_sweep removes. */
 struct blob_writer *blob_begin(struct blob_store *s, const struct uuid *user, struct error *e) MUST_CHECK;
 int blob_write(struct blob_writer *w, const void *p, size_t n, struct error *e) MUST_CHECK;
+/* The hash of what was written: the last word, nothing can be written after it. */
+const uint8_t *blob_writer_hash(struct blob_writer *w);
 int blob_commit(struct blob_writer **w, uint8_t sha256[SHA256_BYTES], int64_t *size, struct error *e) MUST_CHECK;
 void blob_abort(struct blob_writer **w);
-/* The hash so far decides nothing; this is the running size. */
+/* The running size. */
 int64_t blob_written(const struct blob_writer *w);
 /* The bytes so far, for a look at them before the commit: the writer's own descriptor, to be read with pread only. */
 int blob_writer_fd(const struct blob_writer *w);
 
-/* In one call, for derived text; no write at all if the blob is already there with the right size and hash. */
+/* In one call, for derived text; no write at all if the blob is already there with the right size and hash, but its
+ * idle time begins anew. */
 int blob_put(struct blob_store *s, const struct uuid *user, const void *p, size_t n, uint8_t sha256[SHA256_BYTES],
              struct error *e) MUST_CHECK;
 
@@ -51,9 +60,25 @@ int blob_view(struct blob_store *s, const struct uuid *user, const uint8_t sha25
               struct blob_view *v, struct error *e) MUST_CHECK;
 void blob_unview(struct blob_view *v);
 
-/* 0 also when there was no such blob. */
-int blob_delete(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES],
-                struct error *e) MUST_CHECK;
+/* ---- removing what nobody names ---- */
+
+struct blob_name {
+    struct uuid user;
+    uint8_t sha256[SHA256_BYTES];
+};
+
+#define BLOB_CURSOR_BYTES 128 /* with the NUL */
+
+/* The next names of blobs that have been idle for idle_ms, in an order of the store's own that does not change; `cursor`
+ * ("" at first) is moved on, and is "" again after the last. At most max; fewer do not mean the end. Returns how many. */
+int blob_list(struct blob_store *s, char cursor[BLOB_CURSOR_BYTES], int64_t idle_ms, struct blob_name *names, int max,
+              struct error *e) MUST_CHECK;
+/* Removes a blob if it is still idle for idle_ms, and only before not_after_ms of the monotonic clock. 1: removed,
+ * 0: kept, or not there. */
+int blob_remove_idle(struct blob_store *s, const struct blob_name *name, int64_t idle_ms, int64_t not_after_ms,
+                     struct error *e) MUST_CHECK;
+/* A store belongs to the first database that says so. -EEXIST (blob_denied): it is another's. */
+int blob_belongs(struct blob_store *s, const struct uuid *database, struct error *e) MUST_CHECK;
 /* Writes, syncs and removes a small blob: is the store usable? */
 int blob_probe(struct blob_store *s, struct error *e) MUST_CHECK;
 /* Removes abandoned half-written files older than age_ms (by the store's own clock); returns how many. */

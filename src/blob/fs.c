@@ -9,11 +9,17 @@
  * directory once itself, before it first answers for a blob in it. Directories are never removed. A rename over an
  * existing blob puts the same bytes there again, and heals it if the disk had spoilt them.
  *
+ * A commit, or a touch, holds the blob's directory by a shared flock, the remover (fs_idle.c) by an exclusive one: so a
+ * blob that was looked at and found idle cannot be committed again before it is removed. A commit sets the file's time
+ * under that lock: the idle time begins at the rename, not at the last byte.
+ *
  * Everything is opened relative to the root's descriptor, with O_NOFOLLOW: paths hold only hex digits and dashes.
  *
  * Diagnostics: errno mapped by blob_error(). Depends on base, core.
  */
+#include "base/clock.h"
 #include "blob/backend.h"
+#include "blob/fs_int.h"
 #include "core/reason.h"
 
 #include <dirent.h>
@@ -21,24 +27,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <talloc.h>
 #include <unistd.h>
 
 #define TMP_DIR      "tmp"
-#define DIR_FLAGS    (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-#define SYNCED_SLOTS 1024 /* a direct-mapped memory; forgetting only costs a sync */
-
-struct synced_dir {
-    struct uuid user;
-    uint8_t prefix;
-    bool used;
-};
-
-struct fs_store {
-    int root_fd, tmp_fd;
-    struct synced_dir synced[SYNCED_SLOTS];
-};
+#define LOCK_WAIT_MS 2000 /* a remover holds a directory for a moment only */
 
 struct fs_writer {
     struct fs_store *store;
@@ -47,13 +42,7 @@ struct fs_writer {
     bool named; /* tmp_name exists */
 };
 
-struct fs_path {
-    char user[UUID_TEXT_LEN + 1];
-    char dir[UUID_TEXT_LEN + 4];                   /* user/aa */
-    char file[UUID_TEXT_LEN + 5 + SHA256_HEX_LEN]; /* user/aa/sha256 */
-};
-
-static void path_of(struct fs_path *p, const struct uuid *user, const uint8_t sha256[SHA256_BYTES])
+void fs_path_of(struct fs_path *p, const struct uuid *user, const uint8_t sha256[SHA256_BYTES])
 {
     char hex[SHA256_HEX_LEN + 1];
 
@@ -75,13 +64,13 @@ static int store_destroy(struct fs_store *s)
 /* Makes the last component of the root if its parent is there. */
 static int open_root(const char *path)
 {
-    int fd = open(path, DIR_FLAGS);
+    int fd = open(path, FS_DIR_FLAGS);
 
     if (fd >= 0 || errno != ENOENT)
         return fd;
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return -1;
-    return open(path, DIR_FLAGS);
+    return open(path, FS_DIR_FLAGS);
 }
 
 static void *fs_open(const void *parent, const struct conf *c, struct error *e)
@@ -104,7 +93,7 @@ static void *fs_open(const void *parent, const struct conf *c, struct error *e)
     if (s->root_fd >= 0 && mkdirat(s->root_fd, TMP_DIR, 0700) < 0 && errno != EEXIST)
         goto failed;
     if (s->root_fd >= 0)
-        s->tmp_fd = openat(s->root_fd, TMP_DIR, DIR_FLAGS | O_NOFOLLOW);
+        s->tmp_fd = openat(s->root_fd, TMP_DIR, FS_DIR_FLAGS | O_NOFOLLOW);
     if (s->tmp_fd < 0)
         goto failed;
     return s;
@@ -180,12 +169,12 @@ static struct synced_dir *synced_slot(struct fs_store *s, const struct uuid *use
 
     for (size_t i = 0; i < sizeof user->b; i++)
         h = h * 31 + user->b[i];
-    return &s->synced[h % SYNCED_SLOTS];
+    return &s->synced[h % FS_SYNCED_SLOTS];
 }
 
-static int sync_dir(int at, const char *path)
+int fs_sync_dir(int at, const char *path)
 {
-    int fd = openat(at, path, DIR_FLAGS | O_NOFOLLOW);
+    int fd = openat(at, path, FS_DIR_FLAGS | O_NOFOLLOW);
     int rc;
 
     if (fd < 0)
@@ -207,11 +196,58 @@ static int make_dirs(struct fs_store *s, const struct fs_path *p, const struct u
         return -errno;
     if (mkdirat(s->root_fd, p->dir, 0700) < 0 && errno != EEXIST)
         return -errno;
-    rc = sync_dir(s->root_fd, p->user);
+    rc = fs_sync_dir(s->root_fd, p->user);
     if (rc == 0 && fsync(s->root_fd) < 0)
         rc = -errno;
     if (rc == 0)
         *slot = (struct synced_dir){.user = *user, .prefix = prefix, .used = true};
+    return rc;
+}
+
+/* 0, or -errno; where the file system has no such locks nothing is removed, and nothing needs to be held. */
+static int lock_shared(int fd)
+{
+    int64_t until = clock_ms() + LOCK_WAIT_MS;
+
+    while (flock(fd, LOCK_SH | LOCK_NB) < 0) {
+        if (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL)
+            return 0;
+        if ((errno != EWOULDBLOCK && errno != EINTR) || clock_ms() >= until)
+            return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+        usleep(1000);
+    }
+    return 0;
+}
+
+/* The directory, held against removers; a descriptor, whose closing lets go. */
+static int hold_dir(struct fs_store *s, const char *dir)
+{
+    int fd = openat(s->root_fd, dir, FS_DIR_FLAGS | O_NOFOLLOW);
+    int rc = fd < 0 ? -errno : lock_shared(fd);
+
+    if (rc < 0 && fd >= 0)
+        close(fd);
+    return rc < 0 ? rc : fd;
+}
+
+/* Its time begins now, whenever its last byte was written; then it gets its name. */
+static int give_name(struct fs_writer *w, const struct fs_path *p)
+{
+    struct fs_store *s = w->store;
+    int dir = hold_dir(s, p->dir);
+    int rc = dir < 0 ? dir : 0;
+
+    if (rc == 0 && utimensat(s->tmp_fd, w->tmp_name, NULL, AT_SYMLINK_NOFOLLOW) < 0)
+        rc = -errno;
+    if (rc == 0 && renameat(s->tmp_fd, w->tmp_name, s->root_fd, p->file) < 0)
+        rc = -errno;
+    if (rc == 0) {
+        w->named = false;
+        flock(dir, LOCK_UN);
+        rc = fsync(dir) < 0 ? -errno : 0;
+    }
+    if (dir >= 0)
+        close(dir);
     return rc;
 }
 
@@ -222,19 +258,15 @@ static int fs_commit(void *writer, const struct uuid *user, const uint8_t sha256
     struct fs_path p;
     int rc;
 
-    path_of(&p, user, sha256);
+    fs_path_of(&p, user, sha256);
     if (fsync(w->fd) < 0)
         return blob_error(e, errno, "cannot sync a blob");
     rc = close(w->fd) < 0 ? -errno : 0;
     w->fd = -1;
     if (rc == 0)
         rc = make_dirs(s, &p, user, sha256[0]);
-    if (rc == 0 && renameat(s->tmp_fd, w->tmp_name, s->root_fd, p.file) < 0)
-        rc = -errno;
-    if (rc == 0) {
-        w->named = false;
-        rc = sync_dir(s->root_fd, p.dir);
-    }
+    if (rc == 0)
+        rc = give_name(w, &p);
     if (rc == -ENOENT) {
         /* Somebody removed a directory under us, or swept a file that was still in use: not an absent blob. The
          * memory of synced directories may be wrong, so it is dropped. */
@@ -250,22 +282,25 @@ static int fs_fetch(void *store, const struct uuid *user, const uint8_t sha256[S
     struct fs_path p;
     int fd;
 
-    path_of(&p, user, sha256);
+    fs_path_of(&p, user, sha256);
     fd = openat(s->root_fd, p.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     return fd < 0 ? blob_error(e, errno, "cannot open a blob") : fd;
 }
 
-static int fs_remove(void *store, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e)
+static int fs_touch(void *store, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], struct error *e)
 {
     struct fs_store *s = store;
     struct fs_path p;
-    int rc;
+    int dir, rc = 0;
 
-    path_of(&p, user, sha256);
-    if (unlinkat(s->root_fd, p.file, 0) < 0)
-        return errno == ENOENT ? 0 : blob_error(e, errno, "cannot remove a blob");
-    rc = sync_dir(s->root_fd, p.dir);
-    return rc < 0 ? blob_error(e, -rc, "cannot sync the removal of a blob") : 0;
+    fs_path_of(&p, user, sha256);
+    dir = hold_dir(s, p.dir);
+    if (dir < 0)
+        return blob_error(e, -dir, "cannot touch a blob");
+    if (utimensat(s->root_fd, p.file, NULL, AT_SYMLINK_NOFOLLOW) < 0)
+        rc = blob_error(e, errno, "cannot touch a blob");
+    close(dir);
+    return rc;
 }
 
 static int probe_named(struct fs_store *s, const char *from, const char *to)
@@ -305,7 +340,7 @@ static int fs_probe(void *store, struct error *e)
 }
 
 /* The store's own time: the modification time of a file made just now. */
-static int store_now_ms(struct fs_store *s, int64_t *now_ms)
+int fs_now_ms(struct fs_store *s, int64_t *now_ms)
 {
     char name[UUID_TEXT_LEN + 1];
     struct uuid id;
@@ -320,7 +355,7 @@ static int store_now_ms(struct fs_store *s, int64_t *now_ms)
     if (fstat(fd, &st) < 0)
         rc = -errno;
     else
-        *now_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+        *now_ms = fs_time_ms(&st);
     close(fd);
     unlinkat(s->tmp_fd, name, 0);
     return rc;
@@ -333,7 +368,7 @@ static int sweep_one(int dir_fd, const char *name, int64_t before_ms)
 
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -errno;
-    if (!S_ISREG(st.st_mode) || (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 > before_ms)
+    if (!S_ISREG(st.st_mode) || fs_time_ms(&st) > before_ms)
         return 0;
     if (unlinkat(dir_fd, name, 0) < 0)
         return errno == ENOENT ? 0 : -errno;
@@ -362,12 +397,12 @@ static int fs_sweep(void *store, int64_t age_ms, struct error *e)
 {
     struct fs_store *s = store;
     int64_t now_ms = 0;
-    int rc = store_now_ms(s, &now_ms);
+    int rc = fs_now_ms(s, &now_ms);
     int fd = -1;
     DIR *d = NULL;
 
     if (rc == 0) {
-        fd = openat(s->tmp_fd, ".", DIR_FLAGS); /* its own position, unlike a dup */
+        fd = openat(s->tmp_fd, ".", FS_DIR_FLAGS); /* its own position, unlike a dup */
         d = fd < 0 ? NULL : fdopendir(fd);
         rc = d == NULL ? -errno : sweep_dir(d, now_ms - age_ms);
     }
@@ -386,7 +421,10 @@ const struct blob_backend blob_fs = {
     .peek = fs_peek,
     .commit = fs_commit,
     .fetch = fs_fetch,
-    .remove = fs_remove,
+    .touch = fs_touch,
+    .list = fs_list,
+    .remove_idle = fs_remove_idle,
+    .belongs = fs_belongs,
     .probe = fs_probe,
     .sweep = fs_sweep,
 };

@@ -215,6 +215,28 @@ static void check_parsers(struct conf_loader *l)
         fault_at(l, CONF_KEY_llamaparse_webhook_url, "allowed is an address that begins with https:// (or http://)");
 }
 
+/* Bytes are durable before the row that names them: in between they must not look like leftovers. */
+static void check_leftovers(struct conf_loader *l)
+{
+    const struct conf *c = l->conf;
+    int64_t least = 4 * (c->queue_stage_deadline + c->database_statement_timeout);
+    int key = CONF_KEY_retention_blobs;
+    char found[40], text[300], allowed[40];
+
+    if (c->retention_blobs >= least)
+        return;
+    conf_format_duration(c->retention_blobs, found, sizeof found);
+    conf_format_duration(least, allowed, sizeof allowed);
+    snprintf(text, sizeof text,
+             "found retention.blobs \"%s\"; allowed is at least four times queue.stage_deadline and "
+             "database.statement_timeout together, \"%s\"",
+             found, allowed);
+    if (l->origins[key].source == CONF_SRC_DEFAULT)
+        key = l->origins[CONF_KEY_queue_stage_deadline].source == CONF_SRC_DEFAULT ? CONF_KEY_database_statement_timeout
+                                                                                   : CONF_KEY_queue_stage_deadline;
+    fault_at(l, key, text);
+}
+
 void conf_check(struct conf_loader *l)
 {
     check_parsers(l);
@@ -223,6 +245,7 @@ void conf_check(struct conf_loader *l)
     check_chunks(l);
     check_listen(l);
     check_backends(l);
+    check_leftovers(l);
     check_order(l, CONF_KEY_supervise_backoff_first, CONF_KEY_supervise_backoff_cap);
     check_order(l, CONF_KEY_queue_retry_first, CONF_KEY_queue_retry_cap);
     check_order(l, CONF_KEY_node_heartbeat, CONF_KEY_node_grace);

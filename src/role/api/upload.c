@@ -3,12 +3,15 @@
  *
  *   headers  limits that can be known already are checked before a byte is read
  *   body     streamed into the blob store, whose writer hashes; never more than limits.max_upload
- *   end      on a helper thread: what is it (by its bytes), then commit: synced and under its final name
+ *   end      may it become a document? The database is asked before the bytes get a name
+ *   then     on a helper thread: what is it (by its bytes), then commit: synced and under its final name
  *   then     one SQL call makes document and job; workers are woken
  *
  * A job exists only after its bytes are durable. Whatever fails before the commit leaves nothing behind: freeing the
- * request frees the writer, which removes what it wrote. After it a blob without a document may stay behind if the
- * database refuses; it is not removed here, since another upload of the same bytes may be about to rely on it.
+ * request frees the writer, which removes what it wrote. So a user over the limit fills no disk. Should the database
+ * refuse after the commit all the same (it went away meanwhile, uploads beside this one reached the limit), a blob stays
+ * that no document names; it is not removed here, since another upload of the same bytes may be about to rely on it, but
+ * by the workers (role/worker/leftovers.c). Their rule is why an upload that comes to its row too late is refused.
  *
  * Depends on base, core, db, text (the chunker's number), blob, provider.
  */
@@ -16,6 +19,7 @@
 #include "api/api.h"
 #include "api/handlers.h"
 #include "api/stores.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/ids.h"
 #include "core/reason.h"
@@ -46,8 +50,10 @@ struct upload {
     enum sniff_type type;
     uint8_t sha256[SHA256_BYTES];
     int64_t size;
+    int64_t committed_ms;
 };
 
+static const char may_sql[] = "SELECT upload_pipeline.may_submit($1, $2, $3, $4, $5)";
 static const char submit_sql[] =
     "SELECT document_id, job_id, created, status, state, generation FROM upload_pipeline.submit_document("
     "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -233,6 +239,7 @@ static void upload_work(void *arg)
     struct upload *u = arg;
 
     u->rc = sniff_upload(u);
+    u->committed_ms = clock_ms(); /* before rather than after it */
     if (u->rc == 0)
         u->rc = blob_commit(&u->writer, u->sha256, &u->size, &u->error);
 }
@@ -273,19 +280,38 @@ static int submit_rows(struct request *r, const PGresult *res, struct error *e)
     return 0;
 }
 
+static void add_space(struct pg_params *p, const struct conf *c)
+{
+    struct embedder_identity space = embedder_identity(c);
+
+    pg_add_text(p, space.model);
+    pg_add_int4(p, space.version);
+    pg_add_int4(p, space.dimension);
+}
+
+/* A blob is safe without a row for retention.blobs; half of that is for the way to the row. */
+static int check_in_time(const struct upload *u, const struct conf *c, struct error *e)
+{
+    if (clock_ms() - u->committed_ms < c->retention_blobs / 4)
+        return 0;
+    return reason_error(e, REASON_blob_busy, ETIMEDOUT, "The upload took too long to be stored; try again.");
+}
+
 static int upload_worked(struct request *r, struct error *e)
 {
     const struct conf *c = r->api->conf;
-    struct embedder_identity space = embedder_identity(c);
     struct upload *u = r->work;
     struct pg_params *p;
     struct uuid document;
+    int rc;
 
     if (u->rc != 0) {
         *e = u->error;
         doubt_storage(r, e);
         return u->rc;
     }
+    if ((rc = check_in_time(u, c, e)) != 0)
+        return rc;
     ids_document(&r->user, u->sha256, &document);
     p = request_sql(r, submit_sql, true);
     pg_add_uuid(p, &document);
@@ -294,13 +320,34 @@ static int upload_worked(struct request *r, struct error *e)
     pg_add_int8(p, u->size);
     pg_add_bytea(p, u->sha256, sizeof u->sha256);
     pg_add_int2(p, (int16_t)u->lane);
-    pg_add_text(p, space.model);
-    pg_add_int4(p, space.version);
-    pg_add_int4(p, space.dimension);
+    add_space(p, c);
     pg_add_int2(p, CHUNKER_ID);
     pg_add_int8(p, c->limits_user_active);
     pg_add_uuid(p, &r->correlation);
     return request_wait_db(r, submit_rows, submit_sqlstate, e);
+}
+
+/* ---- before the commit ---- */
+
+static int may_rows(struct request *r, const PGresult *res, struct error *e)
+{
+    struct upload *u = r->work;
+
+    (void)res;
+    u->rc = reason_error(&u->error, REASON_draining, ECANCELED, NULL); /* if the thread never comes to it */
+    return request_wait_work(r, upload_work, u, upload_worked, e);
+}
+
+static int ask_whether(struct request *r, struct upload *u, struct error *e)
+{
+    struct pg_params *p = request_sql(r, may_sql, true);
+    struct uuid document;
+
+    ids_document(&r->user, blob_writer_hash(u->writer), &document);
+    pg_add_uuid(p, &document);
+    add_space(p, r->api->conf);
+    pg_add_int8(p, r->api->conf->limits_user_active);
+    return request_wait_db(r, may_rows, submit_sqlstate, e);
 }
 
 int upload_end(struct request *r, struct error *e)
@@ -315,6 +362,5 @@ int upload_end(struct request *r, struct error *e)
         if (memcmp(found, u->announced, sizeof found) != 0)
             return reason_error(e, REASON_hash_mismatch, EBADMSG, NULL);
     }
-    u->rc = reason_error(&u->error, REASON_draining, ECANCELED, NULL); /* if the thread never comes to it */
-    return request_wait_work(r, upload_work, u, upload_worked, e);
+    return ask_whether(r, u, e);
 }

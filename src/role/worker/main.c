@@ -29,8 +29,7 @@
 
 #define BATCH_TARGET_US  250000 /* claim about so much work at once */
 #define KEEP_UNBEGUN_MS  1000   /* then what was not begun goes back to the others */
-#define SWEEP_EVERY_MS   (60 * 60 * 1000)
-#define SWEEP_AGE_MS     (24 * 60 * 60 * 1000LL)
+#define LEFTOVERS_MS     1000   /* after the start: the first jobs go ahead */
 #define TRIM_ABOVE_BYTES (8 * 1024 * 1024)
 
 static volatile sig_atomic_t got_term;
@@ -240,21 +239,6 @@ static void trim_memory(void)
         malloc_trim(0);
 }
 
-static void sweep_blobs(struct worker *w, int64_t *next_ms)
-{
-    struct error e;
-    int n;
-
-    if (clock_ms() < *next_ms)
-        return;
-    *next_ms = clock_ms() + SWEEP_EVERY_MS;
-    n = blob_sweep(w->blobs, SWEEP_AGE_MS, &e);
-    if (n < 0)
-        log_warn("worker", "half-written blobs could not be swept", "error", e.message, NULL);
-    else if (n > 0)
-        log_info("worker", "half-written blobs removed", "files", LOG_I(n), NULL);
-}
-
 static void check_parsers(struct worker *w)
 {
     struct error e;
@@ -288,9 +272,9 @@ static void check_surroundings(struct worker *w)
 
 static void run(struct worker *w)
 {
-    int64_t sweep_ms = clock_ms() + SWEEP_EVERY_MS;
     unsigned failures = 0, broken = 0;
 
+    w->leftovers_ms = clock_ms() + LEFTOVERS_MS;
     while (!leaving(w)) {
         struct error e = {0};
         int rc;
@@ -314,9 +298,10 @@ static void run(struct worker *w)
             failures = 0;
             set_health(w, true, -1, "");
         }
+        if (!leaving(w))
+            leftovers_step(w);
         if (rc == 0) {
             trim_memory();
-            sweep_blobs(w, &sweep_ms);
             idle(w, w->conf->queue_poll_interval);
         }
     }

@@ -4,6 +4,7 @@
  *   main.c     start, claim, wait, drain: the loop
  *   pipeline.c one job through its stages, from wherever an earlier attempt got to
  *   batch.c    what is finished in memory and waits to be stored in one transaction
+ *   leftovers.c  removes blobs that no document names
  *   hand.c     which jobs are in hand, on the scoreboard; deadlines
  */
 #ifndef WORKER_WORKER_H
@@ -69,7 +70,12 @@ struct worker {
     uint64_t epoch;  /* of the connection when jobs were last claimed */
     int64_t ewma_us; /* of one job */
     int64_t done;
+    int64_t leftovers_ms; /* when to ask next */
+    bool leftovers_failing;
 };
+
+/* leftovers.c: between jobs, one step if one is due */
+void leftovers_step(struct worker *w);
 
 /* hand.c */
 void hands_take(struct worker *w, struct queue_job *jobs, int n); /* jobs: talloc; it is the hands' now */

@@ -276,18 +276,6 @@ Test(fs, a_writer_whose_file_was_swept_is_told_to_try_again)
     cr_assert_str_eq(err.reason, "blob_busy");
 }
 
-Test(fs, delete_removes_and_is_harmless_when_repeated)
-{
-    uint8_t sha[SHA256_BYTES];
-    struct blob_view v;
-
-    cr_assert_eq(blob_put(store, &user, "abc", 3, sha, &err), 0);
-    cr_assert_eq(blob_delete(store, &user, sha, &err), 0);
-    cr_assert_lt(blob_view(store, &user, sha, 3, &v, &err), 0);
-    cr_assert_str_eq(err.reason, "blob_absent");
-    cr_assert_eq(blob_delete(store, &user, sha, &err), 0);
-}
-
 Test(fs, probe_succeeds_and_leaves_nothing)
 {
     cr_assert_eq(blob_probe(store, &err), 0, "%s", err.message);

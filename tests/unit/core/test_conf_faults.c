@@ -171,6 +171,13 @@ Test(conf_faults, what_one_key_alone_cannot_know_is_checked)
     accepted("parser = { timeout = \"719s\"; };");
     refused("queue = { stage_deadline = \"150s\"; };", "docmill.conf:2: queue.stage_deadline:", NULL);
     accepted("queue = { stage_deadline = \"151s\"; };");
+    refused("retention = { blobs = \"61m\"; };",
+            "retention.blobs: found retention.blobs \"61m\"; allowed is at least four times queue.stage_deadline and "
+            "database.statement_timeout together, \"62m\"",
+            NULL);
+    accepted("retention = { blobs = \"62m\"; };");
+    refused("queue = { stage_deadline = \"2h\"; };", "docmill.conf:2: queue.stage_deadline: found retention.blobs",
+            NULL);
     refused("node = { name = \"a b\"; };", "node.name: allowed are letters, digits", NULL);
     refused("node = { name = \"a;b\"; };", "node.name", NULL);
 }
