@@ -93,6 +93,7 @@
     X(already_running, ERR_PERMANENT, 0, "Another docmilld uses this run directory.")                          \
     X(start_failed, ERR_PERMANENT, 0, "A process could not be started.")                                       \
     X(os_error, ERR_INTERNAL, 500, "The operating system refused a call.")                                     \
+    X(node_taken, ERR_PERMANENT, 0, "Another master that is alive holds this node's name.")                    \
     X(internal, ERR_INTERNAL, 500, "An error inside docmill; it has been logged.")
 /* clang-format on */
 

@@ -103,7 +103,7 @@ void death_describe(const struct msg_death *d, enum kill_cause cause, const stru
     else if (d->signal != 0)
         snprintf(out, size, "killed by signal %d (%s), not by docmill", d->signal, signal_word(d->signal));
     else if (fatal->reason[0] != '\0')
-        snprintf(out, size, "exited with status %d: %s: %.120s", d->exit_code, fatal->reason, fatal->message);
+        snprintf(out, size, "exited with status %d: %s: %.150s", d->exit_code, fatal->reason, fatal->message);
     else if (d->exit_code == 127)
         snprintf(out, size, "exited with status 127: could not be exec'd");
     else

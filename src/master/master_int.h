@@ -96,6 +96,7 @@ struct master {
     bool stopping;    /* STOPPING=1 was said */
     bool coordinated; /* a coordinator has been ready: this node's name and its schema are ours to use */
     bool refused;     /* the last coordinator said that they are not */
+    bool taken;       /* and that a living master has the name: waiting would not help */
     bool failed;      /* the daemon ends because it cannot do its work */
     int next_wake;    /* where the search for an idle worker begins */
 

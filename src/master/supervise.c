@@ -131,8 +131,10 @@ static void record_message(struct child_slot *s, const struct channel_msg *msg)
         return;
     case CHANNEL_FATAL:
         s->fatal = msg->fatal;
-        if (role_of(m, s) == POOL_COORDINATOR)
-            m->refused = strcmp(msg->fatal.reason, reason_name(REASON_conflict)) == 0;
+        if (role_of(m, s) != POOL_COORDINATOR)
+            return;
+        m->taken = strcmp(msg->fatal.reason, reason_name(REASON_node_taken)) == 0;
+        m->refused = m->taken || strcmp(msg->fatal.reason, reason_name(REASON_conflict)) == 0;
         return;
     case CHANNEL_RELEASED:
         if (role_of(m, s) == POOL_COORDINATOR)
@@ -424,15 +426,16 @@ static void process_owed(struct master *m, int64_t now, int64_t *wake)
     }
 }
 
-/* A name that stays taken is not a start-up failure to wait out: the daemon says so and ends. For a while it is tried
- * again, since the server may not have noticed yet that this node's former life is gone. */
+/* A name that stays taken is not a start-up failure to wait out: the daemon says so and ends. Unless its holder was seen
+ * to live, it is tried again for a while, since the server may not have noticed yet that this node's former life is
+ * gone. */
 static void process_refusal(struct master *m, int64_t now, int64_t *wake)
 {
     int64_t until = m->started_ms + m->limits.ready_ms;
 
     if (m->coordinated || !m->refused || m->stop.mode != STOP_NONE)
         return;
-    if (now < until) {
+    if (now < until && !m->taken) {
         if (until < *wake)
             *wake = until;
         return;

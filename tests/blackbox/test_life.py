@@ -1,5 +1,9 @@
 """test_life.py - the daemon's life: start, readiness, one node name once, stop, death of the master"""
 
+import time
+
+import psycopg
+
 from harness import account
 from harness.account import wait_for
 
@@ -61,6 +65,32 @@ def test_a_second_master_of_one_node_name_serves_nothing_until_the_first_is_gone
     if not second.alive:
         second.start(ready=False)
     second.wait_ready(60)
+
+
+def test_a_second_master_of_a_living_nodes_name_ends_soon_and_says_who_holds_it(daemon):
+    first = daemon(keys={"node.heartbeat": "200ms"})
+    holder = first.sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1684865027 AND granted "
+                       "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0][0]
+    second = daemon(keys={"node.name": first.keys["node.name"], "supervise.ready_timeout": "60s"}, start=False)
+    second.start(ready=False)
+    assert second.process.wait(15) == 1, "long before the timeout"
+    second.process = None
+    assert f'\\"{first.keys["node.name"]}\\" is held by session {holder}' in second.log(), second.log()
+    assert first.health()["ok"]
+
+
+def test_a_name_whose_holder_is_dead_but_not_gone_is_waited_for(daemon, db):
+    """As after a cut cable: the server still has the session, and its heartbeat stands still."""
+    d = daemon(keys={"node.heartbeat": "200ms"}, start=False, database=db)
+    name = d.keys["node.name"]
+    d.sql("INSERT INTO upload_pipeline.nodes (name, incarnation, version) VALUES (%s, 5, 'x')", (name,))
+    with psycopg.connect(db.cluster.url(db.name)) as session:
+        session.execute("SELECT pg_advisory_lock(1684865027, hashtext(%s))", (name,))
+        d.start(ready=False)
+        time.sleep(2)  # ten heartbeats
+        assert d.alive
+        assert not d.children("worker")
+    d.wait_ready(30)
 
 
 def test_a_killed_child_of_each_role_comes_back(daemon):

@@ -23,6 +23,7 @@
 /* In order of importance: the first that is due goes next. */
 #define COORD_TASKS(X)                                                                                                 \
     X(SESSION, "prove that the connection is a session, and take the node's lock")                                     \
+    X(HOLDER, "see who holds this node's name")                                                                        \
     X(SCHEMA, "check the schema's version")                                                                            \
     X(REGISTER, "write the node's row, and find its former life")                                                      \
     X(FORMER, "take back the jobs of this node's former life")                                                         \
@@ -69,8 +70,9 @@ struct coordinator {
     int n_deaths, first_death;
     int64_t notified_ms;
     int backend_pid;
-    int lock_tries;
-    const char *fatal; /* the session cannot be set up: say so and leave */
+    int64_t lock_since_ms;          /* when the node's name was first found taken, 0: it was not */
+    int64_t holder, holder_beat_us; /* incarnation and heartbeat of who holds it, as last seen; 0: not seen */
+    const char *fatal;              /* the session cannot be set up: say so and leave */
     struct error fatal_error;
 };
 

@@ -32,7 +32,8 @@
 #define PARTITIONS_MS   (60 * 60 * 1000)
 #define NOTIFY_GAP_MS   100
 #define SWEEP_AT_ONCE   20
-#define LOCK_TRIES      50
+#define LOCK_WAIT_MS    5000
+#define LOCK_WAIT_MAX   15000
 #define LOCK_EVERY_MS   100
 
 /* ---- statements of this file ---- */
@@ -41,6 +42,17 @@
 static const char sql_session[] =
     "SELECT pg_try_advisory_lock(1684865027, hashtext($1)), pg_backend_pid(),\n"
     "  EXISTS (SELECT FROM pg_settings WHERE name = 'server_version_num' AND setting::int >= 150000)";
+/* $1 node name -> incarnation, heartbeat in us, its age in ms, whether it said goodbye, session and host of the lock's
+ * holder */
+static const char sql_holder[] =
+    "SELECT n.incarnation, (extract(epoch FROM n.heartbeat_at) * 1000000)::bigint,\n"
+    "  (extract(epoch FROM now() - n.heartbeat_at) * 1000)::bigint, n.said_goodbye, coalesce(l.pid, 0),\n"
+    "  coalesce(host(a.client_addr), '')\n"
+    "FROM upload_pipeline.nodes n\n"
+    "LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = 1684865027 AND l.objid = hashtext(n.name)::oid\n"
+    "  AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())\n"
+    "LEFT JOIN pg_stat_activity a ON a.pid = l.pid\n"
+    "WHERE n.name = $1";
 static const char sql_schema[] =
     "SELECT pg_backend_pid(), (SELECT max(version) FROM upload_pipeline.schema_migrations),\n"
     "  EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()\n"
@@ -174,17 +186,60 @@ static void set_fatal(struct coordinator *c, enum reason r, int code, const char
 static void got_session(struct coordinator *c, const PGresult *r)
 {
     c->backend_pid = (int)pg_get_int(r, 0, 1);
-    if (!pg_get_bool(r, 0, 0) && c->lock_tries++ < LOCK_TRIES) { /* a session that just ended may still hold it */
+    if (!pg_get_bool(r, 0, 0)) {
+        if (c->lock_since_ms == 0)
+            c->lock_since_ms = clock_ms();
+        tasks_want(c, TASK_HOLDER);
+        return;
+    }
+    c->lock_since_ms = c->holder = 0;
+    tasks_want(c, TASK_SCHEMA);
+}
+
+/* A heartbeat that moves is a living master's. One that stands still may be that of a session which has just ended, or
+ * whose end the server has not noticed yet: its name is free before long. */
+static bool holder_lives(struct coordinator *c, const PGresult *r)
+{
+    int64_t incarnation, beat_us;
+    bool moved;
+
+    if (PQntuples(r) == 0 || pg_get_bool(r, 0, 3))
+        return false;
+    incarnation = pg_get_int(r, 0, 0);
+    beat_us = pg_get_int(r, 0, 1);
+    moved = c->holder == incarnation && beat_us > c->holder_beat_us && incarnation != c->child.incarnation;
+    c->holder = incarnation;
+    c->holder_beat_us = beat_us;
+    return moved;
+}
+
+/* How long to look on before the master hears of it: the heartbeat of a living holder moves meanwhile. */
+static int64_t lock_wait_ms(const struct coordinator *c)
+{
+    int64_t two = 2 * c->conf->node_heartbeat + 1000;
+
+    return two < LOCK_WAIT_MS ? LOCK_WAIT_MS : two > LOCK_WAIT_MAX ? LOCK_WAIT_MAX : two;
+}
+
+static void got_holder(struct coordinator *c, const PGresult *r)
+{
+    static const char hint[] = "give each master its own node.name, or stop the other one";
+    char text[240];
+
+    if (holder_lives(c, r)) {
+        const char *host = pg_get_text(r, 0, 5);
+        snprintf(text, sizeof text, "another master with this node name lives: \"%s\" is held by session %lld%s%s",
+                 c->conf->node_name, (long long)pg_get_int(r, 0, 4), *host != '\0' ? " from " : "", host);
+        set_fatal(c, REASON_node_taken, EEXIST, text, hint);
+        return;
+    }
+    if (clock_ms() - c->lock_since_ms < lock_wait_ms(c)) {
         again_in(c, TASK_SESSION, LOCK_EVERY_MS);
         return;
     }
-    if (!pg_get_bool(r, 0, 0)) {
-        set_fatal(c, REASON_conflict, EEXIST, "another master with this node name is connected to the database",
-                  "give each master its own node.name, or stop the other one");
-        return;
-    }
-    c->lock_tries = 0;
-    tasks_want(c, TASK_SCHEMA);
+    snprintf(text, sizeof text, "another master with this node name, \"%s\", is connected to the database",
+             c->conf->node_name);
+    set_fatal(c, REASON_conflict, EEXIST, text, hint);
 }
 
 static void got_schema(struct coordinator *c, const PGresult *r)
@@ -405,6 +460,7 @@ struct task_row {
 
 static const struct task_row rows[TASK_COUNT_] = {
     [TASK_SESSION] = {"session", sql_session, add_name, got_session},
+    [TASK_HOLDER] = {"holder", sql_holder, add_name, got_holder},
     [TASK_SCHEMA] = {"schema", sql_schema, NULL, got_schema},
     [TASK_REGISTER] = {"register", sql_register, add_register, got_register},
     [TASK_FORMER] = {"former", rescue_node_sql, add_former, got_former},
