@@ -13,4 +13,5 @@ add_dependencies(test_provider test_provider_actor docmill-sandbox docmill-html)
 target_compile_definitions(test_provider PRIVATE
   TEST_ACTOR="$<TARGET_FILE:test_provider_actor>"
   TEST_LIBEXEC="${PROJECT_BINARY_DIR}/src/bin"
-  TEST_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/provider/fixtures")
+  TEST_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/provider/fixtures"
+  TEST_PAYLOADS="${PROJECT_SOURCE_DIR}/tests/fixtures")
