@@ -21,6 +21,7 @@
 #include "master/stop_policy.h"
 #include "proc/channel.h"
 #include "proc/scoreboard.h"
+#include "proc/services.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -86,6 +87,7 @@ struct master {
     sd_event *event;
     sd_event_source *timer;
     struct scoreboard *board;
+    struct services *services;
     int lock_fd;
 
     int n_slots;

@@ -174,6 +174,8 @@ static int master_start(struct master *m, struct error *e)
         r = watch_signals(m, e);
     if (r == 0 && (m->board = scoreboard_create(e)) == NULL)
         return -EINVAL;
+    if (r == 0 && (m->services = services_create(m->conf, e)) == NULL)
+        return -EINVAL;
     if (r == 0)
         r = supervise_init(m, e);
     if (r == 0)
@@ -200,6 +202,7 @@ static void master_end(struct master *m)
         }
     if (m->board != NULL)
         scoreboard_free(&m->board);
+    services_free(&m->services);
     sd_event_source_unref(m->timer);
     sd_event_unref(m->event);
     rundir_leave(m);

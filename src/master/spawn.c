@@ -2,7 +2,7 @@
  * spawn.c - fork and exec of one child
  *
  * A child is exec'd from the executable that the master holds open, with exactly the descriptors and the environment it
- * may have: 3 the channel, 4 its configuration, 5 the scoreboard, from 6 on listening sockets. Everything that can fail
+ * may have: 3 the channel, 4 its configuration, 5 the scoreboard, 6 the services, from 7 on listening sockets. Everything that can fail
  * or allocate is done before fork; between fork and exec only async-signal-safe calls are made.
  *
  * Diagnostics (as struct error): start_failed. In the child, after fork: exit status 127, with a line on stderr.
@@ -30,7 +30,7 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#define MAX_FDS (3 + CHILD_MAX_LISTEN)
+#define MAX_FDS (4 + CHILD_MAX_LISTEN)
 #define MAX_ENV 64
 
 /* What a child inherits of our environment; secrets that we were given by it stay here. */
@@ -169,6 +169,7 @@ int spawn_child(struct master *m, struct child_slot *s, struct error *e)
         l->fds[l->n_fds++] = pair[1];
         l->fds[l->n_fds++] = conf_fd;
         l->fds[l->n_fds++] = scoreboard_fd(m->board);
+        l->fds[l->n_fds++] = services_fd(m->services);
         if (p->role == POOL_API && s->listen_tcp >= 0)
             l->fds[l->n_fds++] = s->listen_tcp;
         if (p->role == POOL_API && m->listen_unix >= 0)

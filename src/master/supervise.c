@@ -209,6 +209,7 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
         return 0;
     (void)read_channel(s); /* what it said before it went */
     kind = death_record(m, s, status, &ru);
+    services_child_died(m->services, s->pid, clock_ms());
     forget_child(s);
     scoreboard_reset(m->board, s->index, s->pool);
     if (role_of(m, s) == POOL_COORDINATOR)

@@ -118,6 +118,13 @@ static int take_conf(struct child *c, struct error *e)
     return 0;
 }
 
+static int take_services(struct child *c, struct error *e)
+{
+    fcntl(CHILD_FD_SERVICES, F_SETFD, FD_CLOEXEC);
+    c->services = services_attach(CHILD_FD_SERVICES, c->conf, e);
+    return c->services != NULL ? 0 : e != NULL && e->code != 0 ? e->code : -EINVAL;
+}
+
 static int take_slot(struct child *c, struct error *e)
 {
     struct score_data *d;
@@ -169,11 +176,14 @@ int child_begin(struct child *c, const char *role, struct error *e)
         r = take_slot(c, e);
     if (r == 0)
         r = take_conf(c, e);
+    if (r == 0)
+        r = take_services(c, e);
     return r;
 }
 
 void child_end(struct child *c)
 {
+    services_free(&c->services);
     scoreboard_free(&c->score);
     talloc_free(c->conf);
     c->conf = NULL;

@@ -2,7 +2,7 @@
  * child.h - the skeleton every role starts from
  *
  * docmilld is exec'd as `docmilld --child ROLE` with descriptors at fixed numbers: 3 the channel, 4 the configuration
- * memfd, 5 the scoreboard, 6 on: listening sockets (api). The environment carries DOCMILL_SLOT, DOCMILL_SERIAL,
+ * memfd, 5 the scoreboard, 6 the services, 7 on: listening sockets (api). The environment carries DOCMILL_SLOT, DOCMILL_SERIAL,
  * DOCMILL_POOL, DOCMILL_INCARNATION (of the master, random 63 bit), DOCMILL_MASTER_PID and DOCMILL_LISTEN (what the
  * listening sockets are, in order: "tcp,unix"). child_begin() checks them, sets the death signal (and exits if the
  * master is gone already), process name, signal mask and logging, and maps the scoreboard. Signals: INT, QUIT, HUP and
@@ -16,12 +16,14 @@
 #include "core/conf.h"
 #include "proc/channel.h"
 #include "proc/scoreboard.h"
+#include "proc/services.h"
 
-#define CHILD_FD_CHANNEL 3
-#define CHILD_FD_CONF    4
-#define CHILD_FD_SCORE   5
-#define CHILD_FD_LISTEN  6
-#define CHILD_MAX_LISTEN 8
+#define CHILD_FD_CHANNEL  3
+#define CHILD_FD_CONF     4
+#define CHILD_FD_SCORE    5
+#define CHILD_FD_SERVICES 6
+#define CHILD_FD_LISTEN   7
+#define CHILD_MAX_LISTEN  8
 
 enum child_listen { CHILD_LISTEN_TCP, CHILD_LISTEN_UNIX };
 
@@ -34,6 +36,7 @@ struct child {
     int n_listen;        /* descriptors from CHILD_FD_LISTEN on */
     enum child_listen listen_kind[CHILD_MAX_LISTEN];
     struct scoreboard *score;
+    struct services *services;
     struct conf *conf;
     const struct pool_conf *pool;
 };

@@ -1,0 +1,340 @@
+/*
+ * test_limit.c - the pace towards a service: held against simulated services, in virtual time
+ *
+ * Each sender is what a worker's request slot is: asks, waits, sends, learns from the answer, asks again; so the demand
+ * is always larger than what is allowed. Services count by windows or by buckets, with headers, with Retry-After, with
+ * both or with neither. What must come out: nearly all of the allowance used, and hardly a refusal.
+ */
+#include "proc/limit.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define MS     INT64_C(1000000)
+#define SEC    (1000 * MS)
+#define MINUTE (60 * SEC)
+
+#define MOST_SENDERS 32
+#define MAX_WAIT     (30 * SEC)
+
+/* ---- a service ---- */
+
+enum kind { WINDOW, BUCKET };
+
+struct service {
+    enum kind kind;
+    double allowed[LIMIT_BUCKETS]; /* a minute; tokens 0: not counted */
+    bool headers, retry_after;
+    int64_t phase; /* of its windows */
+    /* state */
+    int64_t window;
+    double used[LIMIT_BUCKETS], level[LIMIT_BUCKETS];
+    int64_t at;
+};
+
+static void pass_time(struct service *s, int64_t now)
+{
+    int64_t window = (now + s->phase) / MINUTE;
+
+    for (int b = 0; b < LIMIT_BUCKETS; b++) {
+        if (s->at == 0)
+            s->level[b] = s->allowed[b];
+        s->level[b] += s->allowed[b] * (double)(now - s->at) / (double)MINUTE * (s->at != 0);
+        if (s->level[b] > s->allowed[b])
+            s->level[b] = s->allowed[b];
+        if (window != s->window)
+            s->used[b] = 0;
+    }
+    s->window = window;
+    s->at = now;
+}
+
+static double left(const struct service *s, int b)
+{
+    return s->kind == WINDOW ? s->allowed[b] - s->used[b] : s->level[b];
+}
+
+static void serve(struct service *s, int64_t now, int64_t tokens, struct limit_answer *a)
+{
+    const double need[LIMIT_BUCKETS] = {1, (double)tokens};
+    bool ok = true;
+
+    pass_time(s, now);
+    for (int b = 0; b < LIMIT_BUCKETS; b++)
+        ok = ok && (s->allowed[b] == 0 || left(s, b) >= need[b]);
+    *a = (struct limit_answer)LIMIT_ANSWER_SILENT;
+    a->status = ok ? 200 : 429;
+    a->tokens = tokens;
+    for (int b = 0; b < LIMIT_BUCKETS; b++) {
+        int64_t window_left = (s->window + 1) * MINUTE - s->phase - now;
+        double lacks = need[b] - left(s, b);
+
+        if (s->allowed[b] == 0)
+            continue;
+        if (ok) {
+            s->used[b] += need[b];
+            s->level[b] -= need[b];
+        }
+        if (s->headers) {
+            a->limit[b] = (int64_t)s->allowed[b];
+            a->remaining[b] = (int64_t)left(s, b);
+            a->reset_ms[b] = s->kind == WINDOW ? window_left / MS
+                                               : (int64_t)((s->allowed[b] - s->level[b]) * 60000.0 / s->allowed[b]);
+        }
+        if (!ok && s->retry_after && lacks > 0) {
+            int64_t wait = s->kind == WINDOW ? window_left : (int64_t)(lacks * (double)MINUTE / s->allowed[b]);
+            int64_t seconds = (wait + SEC - 1) / SEC * 1000;
+            if (seconds > a->retry_after_ms)
+                a->retry_after_ms = seconds;
+        }
+    }
+}
+
+/* ---- senders ---- */
+
+enum phase { ASKS, ARRIVES, HEARS };
+
+struct sender {
+    enum phase phase;
+    int64_t wake;
+    int node;
+    int64_t tokens;
+    struct limit_ticket ticket;
+    struct limit_answer answer;
+};
+
+struct sim {
+    struct service service;
+    struct limit_policy policy;
+    int nodes, senders; /* senders of all nodes together */
+    int64_t tokens_from, tokens_to, trip_ms;
+    int64_t warm, end; /* counted is what arrives between */
+    /* state and result */
+    struct limit limits[4];
+    struct sender all[MOST_SENDERS];
+    uint64_t random;
+    int64_t sent, accepted, refused, tokens_accepted;
+    int64_t by_node[4];
+};
+
+static int64_t pick(struct sim *s, int64_t from, int64_t to)
+{
+    s->random = s->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return from + (int64_t)((s->random >> 33) % (uint64_t)(to - from + 1));
+}
+
+static void step(struct sim *s, struct sender *x, int64_t now)
+{
+    struct limit *l = &s->limits[x->node];
+    int64_t wait;
+
+    switch (x->phase) {
+    case ASKS:
+        if (x->tokens == 0)
+            x->tokens = s->tokens_to > 0 ? pick(s, s->tokens_from, s->tokens_to) : 0;
+        wait = limit_take(l, &s->policy, x->tokens, now, MAX_WAIT, &x->ticket);
+        x->wake = now + wait + (wait > 0 ? pick(s, 0, 3) * MS : pick(s, 2, s->trip_ms) * MS);
+        x->phase = wait > 0 ? ASKS : ARRIVES;
+        return;
+    case ARRIVES:
+        serve(&s->service, now, x->tokens, &x->answer);
+        if (now >= s->warm) {
+            s->sent++;
+            s->accepted += x->answer.status == 200;
+            s->refused += x->answer.status == 429;
+            s->tokens_accepted += x->answer.status == 200 ? x->tokens : 0;
+            s->by_node[x->node] += x->answer.status == 200;
+        }
+        x->phase = HEARS;
+        x->wake = now + pick(s, 2, s->trip_ms) * MS;
+        return;
+    case HEARS:
+        limit_learn(l, &s->policy, &x->answer, now);
+        x->ticket = (struct limit_ticket){0};
+        if (x->answer.status == 200)
+            x->tokens = 0; /* else the same again */
+        x->phase = ASKS;
+        x->wake = now;
+        return;
+    }
+}
+
+static void run(struct sim *s, uint64_t seed)
+{
+    s->random = seed;
+    s->policy.nodes = s->nodes;
+    if (s->policy.start_per_minute == 0)
+        s->policy.start_per_minute = 600;
+    for (int i = 0; i < s->senders; i++)
+        s->all[i] = (struct sender){.node = i % s->nodes, .wake = 3600 * SEC + pick(s, 0, 500) * MS};
+    s->warm += 3600 * SEC;
+    s->end += 3600 * SEC;
+    for (;;) {
+        struct sender *next = &s->all[0];
+
+        for (int i = 1; i < s->senders; i++)
+            if (s->all[i].wake < next->wake)
+                next = &s->all[i];
+        if (next->wake >= s->end)
+            return;
+        step(s, next, next->wake);
+    }
+}
+
+static double minutes(const struct sim *s)
+{
+    return (double)(s->end - s->warm) / (double)MINUTE;
+}
+
+static void expect_good(const struct sim *s, const char *name)
+{
+    double used = (double)s->accepted / (s->service.allowed[LIMIT_REQUESTS] * minutes(s));
+    double refused = s->sent > 0 ? (double)s->refused / (double)s->sent : 0;
+
+    cr_log_info("%s: used %.2f %%, refused %.2f %% of %ld", name, used * 100, refused * 100, (long)s->sent);
+    cr_expect_geq(used, 0.95, "%s: only %.2f %% of the allowance was used", name, used * 100);
+    cr_expect_lt(refused, 0.01, "%s: %.2f %% refused", name, refused * 100);
+}
+
+/* ---- a configured limit ---- */
+
+Test(limit, a_fixed_window_is_filled_and_hardly_ever_refuses)
+{
+    static const int allowed[] = {20, 60, 600, 3000};
+    static const int64_t phases[] = {0, 17, 42};
+
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 3; k++) {
+            struct sim s = {.service = {.kind = WINDOW, .allowed = {allowed[i]}, .phase = phases[k] * SEC},
+                            .policy = {.per_minute = {allowed[i]}},
+                            .nodes = 1,
+                            .senders = 24,
+                            .trip_ms = 80,
+                            .end = 10 * MINUTE};
+            run(&s, 7);
+            expect_good(&s, "window");
+        }
+}
+
+Test(limit, two_nodes_share_a_configured_limit_evenly)
+{
+    struct sim s = {.service = {.kind = WINDOW, .allowed = {600}, .phase = 5 * SEC},
+                    .policy = {.per_minute = {600}},
+                    .nodes = 2,
+                    .senders = 24,
+                    .trip_ms = 80,
+                    .end = 10 * MINUTE};
+    run(&s, 3);
+    expect_good(&s, "two nodes");
+    cr_expect_geq((double)s.by_node[0] / (double)s.accepted, 0.48);
+    cr_expect_geq((double)s.by_node[1] / (double)s.accepted, 0.48);
+}
+
+/* ---- a limit told by headers ---- */
+
+Test(limit, a_bucket_that_tells_its_limit_is_used_without_a_setting)
+{
+    struct sim s = {.service = {.kind = BUCKET, .allowed = {500}, .headers = true, .retry_after = true},
+                    .nodes = 1,
+                    .senders = 24,
+                    .trip_ms = 80,
+                    .end = 10 * MINUTE};
+    run(&s, 11);
+    expect_good(&s, "bucket with headers");
+}
+
+Test(limit, two_nodes_halve_what_the_headers_tell)
+{
+    struct sim s = {.service = {.kind = BUCKET, .allowed = {500}, .headers = true, .retry_after = true},
+                    .nodes = 2,
+                    .senders = 24,
+                    .trip_ms = 80,
+                    .end = 10 * MINUTE};
+    run(&s, 12);
+    expect_good(&s, "bucket with headers, two nodes");
+}
+
+Test(limit, a_window_that_tells_its_limit_is_used_without_a_setting)
+{
+    struct sim s = {.service = {.kind = WINDOW, .allowed = {500}, .headers = true, .phase = 31 * SEC},
+                    .nodes = 1,
+                    .senders = 24,
+                    .trip_ms = 80,
+                    .end = 10 * MINUTE};
+    run(&s, 13);
+    expect_good(&s, "window with headers");
+}
+
+Test(limit, tokens_are_paced_as_requests_are)
+{
+    struct sim s = {.service = {.kind = BUCKET, .allowed = {3000, 1000000}, .headers = true, .retry_after = true},
+                    .nodes = 2,
+                    .senders = 16,
+                    .trip_ms = 200,
+                    .tokens_from = 20000,
+                    .tokens_to = 90000,
+                    .end = 20 * MINUTE};
+    double used;
+
+    run(&s, 14);
+    used = (double)s.tokens_accepted / (1000000 * minutes(&s));
+    cr_expect_geq(used, 0.95, "only %.2f %% of the tokens were used", used * 100);
+    cr_expect_lt((double)s.refused / (double)s.sent, 0.01, "%ld of %ld refused", (long)s.refused, (long)s.sent);
+}
+
+Test(limit, batches_that_do_not_divide_a_window_of_tokens_wait_for_the_next_one)
+{
+    struct sim s = {.service = {.kind = WINDOW, .allowed = {3000, 1000000}, .headers = true, .phase = 20 * SEC},
+                    .nodes = 1,
+                    .senders = 8,
+                    .trip_ms = 200,
+                    .tokens_from = 300000,
+                    .tokens_to = 300000,
+                    .end = 60 * MINUTE};
+
+    run(&s, 15);
+    cr_expect_geq((double)s.tokens_accepted / (900000 * minutes(&s)), 0.95, "%ld tokens", (long)s.tokens_accepted);
+    cr_expect_lt((double)s.refused / (double)s.sent, 0.02, "%ld of %ld refused", (long)s.refused, (long)s.sent);
+}
+
+/* ---- a limit that is only felt ---- */
+
+Test(limit, a_service_that_says_only_Retry_After_is_learned)
+{
+    struct sim s = {.service = {.kind = BUCKET, .allowed = {300}, .retry_after = true},
+                    .nodes = 1,
+                    .senders = 8,
+                    .trip_ms = 80,
+                    .warm = 5 * MINUTE,
+                    .end = 125 * MINUTE};
+    run(&s, 21);
+    expect_good(&s, "bucket with Retry-After");
+}
+
+Test(limit, a_service_that_says_nothing_is_learned)
+{
+    static const int allowed[] = {20, 120, 1200};
+
+    for (int i = 0; i < 3; i++) {
+        struct sim s = {.service = {.kind = WINDOW, .allowed = {allowed[i]}, .phase = 23 * SEC},
+                        .nodes = 1,
+                        .senders = 8,
+                        .trip_ms = 80,
+                        .warm = 5 * MINUTE,
+                        .end = 185 * MINUTE};
+        run(&s, 22);
+        expect_good(&s, "window, silent");
+    }
+}
+
+Test(limit, two_nodes_learn_a_silent_limit_together)
+{
+    struct sim s = {.service = {.kind = WINDOW, .allowed = {120}, .phase = 23 * SEC},
+                    .nodes = 2,
+                    .senders = 16,
+                    .trip_ms = 80,
+                    .warm = 10 * MINUTE,
+                    .end = 190 * MINUTE};
+    run(&s, 23);
+    expect_good(&s, "window, silent, two nodes");
+}
