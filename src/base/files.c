@@ -1,16 +1,13 @@
 /*
  * files.c - see files.h
  *
- * Owns no descriptor beyond a call. A temporary file that could not be finished is removed.
+ * Owns no descriptor beyond a call.
  */
 #include "base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
@@ -92,93 +89,4 @@ int file_write_all(int fd, const void *data, size_t n)
         n -= (size_t)w;
     }
     return 0;
-}
-
-int file_sync_parent(const char *path, struct error *e)
-{
-    char dir[PATH_MAX];
-    char *slash;
-    int fd, rc = 0;
-
-    if ((size_t)snprintf(dir, sizeof dir, "%s", path) >= sizeof dir)
-        return fail(e, ENAMETOOLONG, "sync the directory of", path);
-    slash = strrchr(dir, '/');
-    if (slash == NULL)
-        strcpy(dir, ".");
-    else
-        slash[slash == dir ? 1 : 0] = '\0';
-    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return fail(e, errno, "open the directory", dir);
-    if (fsync(fd) != 0)
-        rc = fail(e, errno, "sync the directory", dir);
-    close(fd);
-    return rc;
-}
-
-/* Fills and syncs the temporary file; closes fd in every case. */
-static int fill(int fd, const char *path, const void *data, size_t n, mode_t mode, struct error *e)
-{
-    int rc = file_write_all(fd, data, n);
-
-    if (rc == 0 && fchmod(fd, mode) != 0)
-        rc = -errno;
-    if (rc == 0 && fsync(fd) != 0)
-        rc = -errno;
-    if (close(fd) != 0 && rc == 0)
-        rc = -errno;
-    return rc == 0 ? 0 : fail(e, -rc, "write", path);
-}
-
-int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct error *e)
-{
-    char beside[PATH_MAX];
-    int fd, rc;
-
-    if ((size_t)snprintf(beside, sizeof beside, "%s.new-XXXXXX", path) >= sizeof beside)
-        return fail(e, ENAMETOOLONG, "write", path);
-    fd = mkostemp(beside, O_CLOEXEC);
-    if (fd < 0)
-        return fail(e, errno, "write beside", path);
-    rc = fill(fd, path, data, n, mode, e);
-    if (rc == 0 && rename(beside, path) != 0)
-        rc = fail(e, errno, "rename to", path);
-    if (rc != 0) {
-        unlink(beside);
-        return rc;
-    }
-    return file_sync_parent(path, e);
-}
-
-static int make_one(const char *path, mode_t mode)
-{
-    struct stat st;
-
-    if (mkdir(path, mode) == 0)
-        return 0;
-    if (errno != EEXIST)
-        return errno;
-    if (stat(path, &st) != 0)
-        return errno;
-    return S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
-}
-
-int file_mkdirs(const char *path, mode_t mode, struct error *e)
-{
-    char part[PATH_MAX];
-    int err;
-
-    if (*path == '\0')
-        return fail(e, ENOENT, "make the directory", path);
-    if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part)
-        return fail(e, ENAMETOOLONG, "make the directory", path);
-    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        err = make_one(part, mode);
-        if (err != 0)
-            return fail(e, err, "make the directory", part);
-        *slash = '/';
-    }
-    err = make_one(part, mode);
-    return err == 0 ? 0 : fail(e, err, "make the directory", part);
 }

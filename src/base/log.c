@@ -56,11 +56,6 @@ const char *log_i(int64_t v)
     return b;
 }
 
-uint64_t log_dropped(void)
-{
-    return dropped_lines;
-}
-
 #define LINE_BYTES 4096 /* not above PIPE_BUF: a pipe takes all of it or nothing */
 #define LINE_ROOM  (LINE_BYTES - 4)
 

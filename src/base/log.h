@@ -22,7 +22,6 @@ void log_init(const char *process, enum log_level min);
 int log_level_parse(const char *name, enum log_level *out); /* 0, or -EINVAL */
 void log_event(enum log_level lvl, const char *module, const char *msg, ...) __attribute__((sentinel));
 const char *log_i(int64_t v);
-uint64_t log_dropped(void);
 _Noreturn void log_panic(const char *module, const char *msg); /* our bug: logs and aborts */
 
 #define LOG_I(v)       log_i((int64_t)(v))

@@ -79,7 +79,6 @@ void pg_add_int8(struct pg_params *p, int64_t v);
 void pg_add_int4(struct pg_params *p, int32_t v);
 void pg_add_int2(struct pg_params *p, int16_t v);
 void pg_add_bool(struct pg_params *p, bool v);
-void pg_add_float8(struct pg_params *p, double v);
 void pg_add_text(struct pg_params *p, const char *s); /* NULL: SQL NULL; copied */
 void pg_add_jsonb(struct pg_params *p, const char *json);
 void pg_add_uuid(struct pg_params *p, const struct uuid *u);

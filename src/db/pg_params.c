@@ -75,14 +75,6 @@ void pg_add_bool(struct pg_params *p, bool v)
     add_copy(p, PG_BOOL, &b, 1);
 }
 
-void pg_add_float8(struct pg_params *p, double v)
-{
-    uint8_t b[8];
-
-    wire_put_f64(b, v);
-    add_copy(p, PG_FLOAT8, b, sizeof b);
-}
-
 void pg_add_text(struct pg_params *p, const char *s)
 {
     if (s == NULL)

@@ -33,14 +33,6 @@ void wire_put_f32(uint8_t *out, float v)
     wire_put_32(out, bits);
 }
 
-void wire_put_f64(uint8_t *out, double v)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &v, sizeof bits);
-    wire_put_64(out, bits);
-}
-
 size_t wire_vector_size(int dim)
 {
     return 4 + 4 * (size_t)dim;

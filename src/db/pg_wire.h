@@ -18,7 +18,6 @@ void wire_put_16(uint8_t *out, uint16_t v);
 void wire_put_32(uint8_t *out, uint32_t v);
 void wire_put_64(uint8_t *out, uint64_t v);
 void wire_put_f32(uint8_t *out, float v);
-void wire_put_f64(uint8_t *out, double v);
 /* pgvector: dimension, a zero, the components. out has room for wire_vector_size(dim). */
 size_t wire_vector_size(int dim);
 void wire_put_vector(uint8_t *out, const float *v, int dim);

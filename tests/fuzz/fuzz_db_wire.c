@@ -24,7 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     }
     if (wire_get_float(exact, size, &f) == 0 && size == 8) {
-        wire_put_f64(back, f);
+        uint64_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        wire_put_64(back, bits);
         if (f == f && memcmp(back, exact, size) != 0)
             abort();
     }

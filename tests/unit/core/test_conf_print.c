@@ -1,10 +1,11 @@
 /*
  * test_conf_print.c - what is shown of a configuration: the example, the manual page, -t, -T, and nothing secret
  */
-#include "core/conf.h"
 #include "base/files.h"
+#include "core/conf.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -54,9 +55,19 @@ static char *printed(void (*print)(FILE *))
     return taken(&text);
 }
 
+static void put_file(const char *file, const char *text)
+{
+    FILE *f = fopen(file, "w");
+
+    cr_assert_not_null(f);
+    cr_assert_geq(fputs(text, f), 0);
+    cr_assert_eq(fchmod(fileno(f), 0600), 0);
+    cr_assert_eq(fclose(f), 0);
+}
+
 static void write_conf(const char *text)
 {
-    cr_assert_eq(file_write_atomic(path, text, strlen(text), 0600, &err), 0, "%s", err.message);
+    put_file(path, text);
 }
 
 static char *tested(const char *conf, int *faults)
@@ -201,7 +212,7 @@ Test(conf_print, a_dump_names_the_environment_and_secret_files)
     char file[200], *text;
 
     snprintf(file, sizeof file, "%s/token", dir);
-    cr_assert_eq(file_write_atomic(file, "s3cret-s3cret-s3cret\n", 21, 0600, &err), 0);
+    put_file(file, "s3cret-s3cret-s3cret\n");
     setenv("DOCMILL_API_QUEUE", "77", 1);
     setenv("DOCMILL_API_TOKEN_FILE", file, 1);
     text = dumped(GOOD);

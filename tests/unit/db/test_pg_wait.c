@@ -111,13 +111,13 @@ Test(pg_wait, a_deadline_beyond_the_sessions_limit_is_granted)
     struct error e = {0};
 
     pg_params_init(&q, p);
-    pg_add_float8(&q, 0.8);
-    cr_assert_eq(pg_run(p, "SELECT pg_sleep($1)", &q, clock_ms() + 3000, &e), 0, "%s", e.message);
+    pg_add_int4(&q, 800);
+    cr_assert_eq(pg_run(p, "SELECT pg_sleep($1 / 1000.0)", &q, clock_ms() + 3000, &e), 0, "%s", e.message);
     cr_assert_eq(pg_begin(p, &e), 0);
-    cr_assert_eq(pg_run(p, "SELECT pg_sleep($1)", &q, clock_ms() + 3000, &e), 0, "%s", e.message);
+    cr_assert_eq(pg_run(p, "SELECT pg_sleep($1 / 1000.0)", &q, clock_ms() + 3000, &e), 0, "%s", e.message);
     pg_rollback(p);
     cr_assert_eq(pg_run(p, "VACUUM pg_catalog.pg_class", NULL, clock_ms() + 3000, &e), 0, "%s", e.message);
-    cr_assert_neq(pg_run(p, "SELECT pg_sleep($1)", &q, 0, &e), 0);
+    cr_assert_neq(pg_run(p, "SELECT pg_sleep($1 / 1000.0)", &q, 0, &e), 0);
     cr_assert_str_eq(e.reason, "db_timeout");
     pg_free(&p);
 }
