@@ -123,5 +123,6 @@ bool control_serve(struct mock *m, struct mock_request *q, struct mock_answer *a
             answer_error(q, a, 405, "method not allowed");
         return true;
     }
-    return false;
+    return m->program->control != NULL && strncmp(q->path, "/__", 3) == 0 &&
+           m->program->control(m->program->state, q, a);
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 #include <talloc.h>
-#include <time.h>
 
 struct journal {
     json_t *entries;
@@ -27,25 +26,11 @@ struct journal *journal_new(const void *ctx)
     return j;
 }
 
-static json_t *time_text(int64_t ms)
-{
-    char day[32], text[64];
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm tm;
-
-    gmtime_r(&seconds, &tm);
-    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text, sizeof text, "%s.%03dZ", day, (int)(ms % 1000));
-    return json_string(text);
-}
-
 static json_t *digest(const void *p, size_t n)
 {
-    uint8_t hash[SHA256_BYTES];
     char hex[SHA256_HEX_LEN + 1];
 
-    sha256_of(p, n, hash);
-    hex_encode(hash, sizeof hash, hex);
+    mock_sha256_hex(p, n, hex);
     return json_string(hex);
 }
 
@@ -90,7 +75,7 @@ void journal_add(struct journal *j, const struct mock_request *q, const struct m
 {
     json_t *entry = json_pack(
         "{s:I, s:o, s:s, s:s, s:o, s:o, s:I, s:o, s:O, s:O, s:i, s:I, s:I, s:s}", "number", (json_int_t)q->number,
-        "time", time_text(q->started_ms), "method", q->method, "path", q->path, "query", masked_args(q->args),
+        "time", mock_time_text(q->started_ms), "method", q->method, "path", q->path, "query", masked_args(q->args),
         "headers", masked_headers(q->headers), "body_bytes", (json_int_t)q->body_len, "body_sha256",
         digest(q->body, q->body_len), "summary", q->summary, "faults", q->faults, "status", a->drop ? 0 : a->status,
         "answer_bytes", (json_int_t)a->body_len, "answered_ms", (json_int_t)(now_ms - q->started_ms), "end", "sending");
@@ -112,7 +97,7 @@ void journal_ended(struct journal *j, uint64_t number, const char *how, int64_t 
         if ((uint64_t)json_integer_value(json_object_get(entry, "number")) != number)
             continue;
         json_object_set_new(entry, "end", json_string(how));
-        json_object_set_new(entry, "ended", time_text(now_ms));
+        json_object_set_new(entry, "ended", mock_time_text(now_ms));
         return;
     }
 }

@@ -36,7 +36,7 @@ struct mock_request {
     const char *path;   /* percent-decoded */
     const char *query;  /* as sent, without the '?'; "" if there is none */
     json_t *headers;    /* lower-case name: value */
-    json_t *args;       /* the query's parameters, decoded */
+    json_t *args;       /* the query's parameters, decoded; the values of a repeated one joined by commas */
     const char *body;   /* NUL-terminated behind body_len bytes */
     size_t body_len;
     int64_t started_ms; /* mock's clock */
@@ -76,6 +76,8 @@ struct mock_program {
     int (*start)(struct mock *m, void *state, struct error *e);
     void (*stop)(void *state); /* after the last one */
     void (*serve)(void *state, struct mock_request *q, struct mock_answer *a);
+    /* one of its own paths that begin with /__ and are neither counted nor in the journal; may be NULL */
+    bool (*control)(void *state, struct mock_request *q, struct mock_answer *a);
     /* the vendor's error body for a fault's status; code may be NULL */
     void (*fail)(void *state, struct mock_request *q, struct mock_answer *a, int status, const char *code);
     /* the answer left, or did not; whole: as the program made it, and to its last byte. Called locked, may be NULL. */
@@ -100,6 +102,13 @@ int64_t mock_now_ms(struct mock *m);
 /* A number in [0, 1) from the seed, the request's number and a salt: the same for the same three. */
 double mock_dice(struct mock *m, uint64_t number, uint64_t salt);
 uint64_t mock_seed(const struct mock *m);
+/* A UUID (version 4's form) made of the seed, a number and a word: the same for the same three. 37 bytes. */
+void mock_uuid(struct mock *m, uint64_t number, const char *word, char out[37]);
+void mock_sha256_hex(const void *p, size_t n, char out[65]);
+/* 2026-11-22T03:54:00.365Z */
+json_t *mock_time_text(int64_t ms);
+/* Text of any bytes: what is not UTF-8, and NULs, become '?'. */
+json_t *mock_text(const char *s, size_t n);
 struct fault_book *mock_faults(struct mock *m);
 
 /* Value of a request's header (lower-case name) or query parameter; NULL if it was not sent. */

@@ -46,21 +46,18 @@ char *url_decode(const void *ctx, const char *s, size_t n, bool plus_is_space)
     return out;
 }
 
-/* Bytes that are not UTF-8 become '?': jansson takes no other text. */
 static json_t *any_string(const char *s)
 {
-    json_t *v = json_string(s);
-    char *plain;
+    return mock_text(s, strlen(s));
+}
 
-    if (v != NULL)
-        return v;
-    plain = talloc_strdup(NULL, s);
-    for (char *p = plain; *p != '\0'; p++)
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    v = json_string(plain);
-    talloc_free(plain);
-    return v;
+static void put_arg(struct mock_request *q, const char *name, const char *value)
+{
+    const char *before = mock_arg(q, name);
+
+    if (before != NULL)
+        value = talloc_asprintf(q, "%s,%s", before, value);
+    json_object_set_new(q->args, name, any_string(value));
 }
 
 static void take_args(struct mock_request *q)
@@ -72,7 +69,7 @@ static void take_args(struct mock_request *q)
         char *name = url_decode(q, p, eq, true), *value;
 
         value = eq < n ? url_decode(q, p + eq + 1, n - eq - 1, true) : talloc_strdup(q, "");
-        json_object_set_new(q->args, name, any_string(value));
+        put_arg(q, name, value);
         p += n + (p[n] == '&');
     }
 }
