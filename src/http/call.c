@@ -222,6 +222,7 @@ struct http_call *http_start(struct http_engine *h, const struct http_request *q
 
     if (c != NULL) {
         c->engine = h;
+        c->fd = -1;
         c->easy = curl_easy_init();
         c->answer = talloc_zero(c, struct http_answer);
     }

@@ -2,8 +2,8 @@
  * deadline.c - connect, first byte, whole and low speed, by the monotonic clock
  *
  * Looked at after every event and whenever the earliest is due. Waiting for a connection of a busy host counts towards
- * the whole only. The first byte's time begins with the last byte of the request that the connection took, and starts
- * anew while it takes more. Speed is measured in slices of a quarter of its time, and not between the request's last
+ * the whole only. The first byte's time begins with the last byte of the request that left, and starts anew while
+ * more leave. Speed is measured in slices of a quarter of its time, and not between the request's last
  * byte and the answer's first, where silence is the server's thinking.
  *
  * Depends on libcurl.
@@ -11,10 +11,25 @@
 #include "http/http_int.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* When to look at the transfers' counters again while something flows. */
 #define LOOK_MS 1000
+
+/* Whether the kernel got rid of some of what it has to send: a large body waits there long after libcurl is done. */
+static bool still_leaving(struct http_call *c)
+{
+    int queued = 0;
+    bool moved;
+
+    if (ioctl(c->fd, SIOCOUTQ, &queued) < 0)
+        return false;
+    moved = queued != c->queued;
+    c->queued = queued;
+    return moved;
+}
 
 static void count(struct http_call *c, int64_t now)
 {
@@ -22,7 +37,7 @@ static void count(struct http_call *c, int64_t now)
 
     curl_easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &up);
     curl_easy_getinfo(c->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
-    if (up != c->up)
+    if (up != c->up || (c->answered_ms == 0 && still_leaving(c)))
         c->progress_ms = now;
     c->up = up;
     c->down = down;

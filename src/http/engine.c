@@ -56,13 +56,15 @@ static int handle_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void
 {
     struct http_engine *h = arg;
     struct epoll_event ev = {.data.fd = fd};
+    struct http_call *c = NULL;
 
-    (void)easy;
     (void)unused;
     if (what == CURL_POLL_REMOVE) {
         epoll_ctl(h->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* closed already is as good */
         return 0;
     }
+    if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c) == CURLE_OK && c != NULL)
+        c->fd = fd;
     if (what & CURL_POLL_IN)
         ev.events |= EPOLLIN;
     if (what & CURL_POLL_OUT)

@@ -89,7 +89,7 @@ struct http_request {
     const struct http_part *parts;
     int n_parts;
     /* 0: 10 s, total, 60 s. connect: from looking up the name to the end of the TLS handshake. first byte: from the
-     * last byte of the request that the connection took. total: from http_start(), waiting for a connection included. */
+     * last byte of the request that left the machine. total: from http_start(), waiting for a connection included. */
     int64_t connect_ms, first_byte_ms, total_ms;
     int64_t low_speed_bytes, low_speed_ms; /* under so many bytes a second for so long; 0: off */
     size_t max_response;                   /* bytes of the answer; 0: 16 MiB */

@@ -83,6 +83,8 @@ struct http_call {
     int64_t started_ms, connecting_ms, answered_ms; /* 0: not yet */
     int64_t progress_ms;                            /* last time the connection took bytes of the request */
     int64_t up, down;                               /* body bytes so far */
+    int fd;                                         /* the socket libcurl waited for last on its behalf; -1: none yet */
+    int queued;                                     /* bytes the kernel had still to send when last asked */
     struct http_speed speed;
     int sends;        /* how often the request was begun on a connection */
     int sockets;      /* connections that were allowed */

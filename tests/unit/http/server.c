@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,11 +161,13 @@ static void *serve(void *arg)
 static void *accept_all(void *arg)
 {
     struct server *s = arg;
+    int on = 1;
 
     while (readable(s, s->listener, -1)) {
         struct peer *p = calloc(1, sizeof *p);
         p->server = s;
         p->fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+        setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         pthread_mutex_lock(&s->lock);
         p->no = s->n_connections++;
         pthread_mutex_unlock(&s->lock);
