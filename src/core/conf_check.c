@@ -4,8 +4,9 @@
  * Each rule says what was found and what is allowed, at the place of the key that is most likely wrong. Runs only on a
  * configuration whose single keys are all good.
  *
- * Depends on libc (address parsing).
+ * Depends on base/addr.h, libc (address parsing), talloc.
  */
+#include "base/addr.h"
 #include "core/conf_internal.h"
 
 #include <arpa/inet.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <talloc.h>
 
 /* The longest socket name in run_dir must fit where the kernel puts it. */
 _Static_assert(sizeof "/control.sock" + 90 <= sizeof((struct sockaddr_un *)0)->sun_path, "run_dir may be too long");
@@ -237,8 +239,23 @@ static void check_leftovers(struct conf_loader *l)
     fault_at(l, key, text);
 }
 
+static void check_http(struct conf_loader *l)
+{
+    const struct conf *c = l->conf;
+    struct addr_list *allowed = addr_list_parse(l, c->http_allow_private);
+
+    if (allowed == NULL)
+        fault_at(l, CONF_KEY_http_allow_private,
+                 "allowed is none, all, or networks such as \"10.1.0.0/16, 127.0.0.1\"");
+    talloc_free(allowed);
+    if (c->http_proxy != NULL && strncmp(c->http_proxy, "http://", 7) != 0 &&
+        strncmp(c->http_proxy, "https://", 8) != 0)
+        fault_at(l, CONF_KEY_http_proxy, "allowed is an address that begins with http:// or https://");
+}
+
 void conf_check(struct conf_loader *l)
 {
+    check_http(l);
     check_parsers(l);
     check_parser_timeout(l);
     check_node_name(l);

@@ -76,6 +76,13 @@
     X(limits_user_active, "limits.user_active", INT, "100000", 1, 100000000, CF_RELOAD, CR_API,                              \
       "Most unfinished documents a user may have; more uploads are answered 429.")                                           \
                                                                                                                              \
+    X(http_ca_file, "http.ca_file", PATH, NULL, 1, 1000, CF_NODE | CF_RELOAD, CR_API | CR_WORKER,                            \
+      "PEM file of the certificates that outside services are verified by. Default: the system's.")                          \
+    X(http_proxy, "http.proxy", STR, NULL, 1, 500, CF_SECRET | CF_NODE | CF_RELOAD, CR_API | CR_WORKER,                      \
+      "Proxy to all outside services, http://[user:password@]host:port. Default: none, whatever the environment says.")      \
+    X(http_allow_private, "http.allow_private", STR, "none", 1, 2000, CF_NODE | CF_RELOAD, CR_API | CR_WORKER,               \
+      "Addresses that are not public and may be called all the same: none, all, or networks with commas between them, such as 10.1.0.0/16, 127.0.0.1. Through a proxy, names can be called with all only: it is the proxy then that decides.") \
+                                                                                                                             \
     X(blob_backend, "blob.backend", ENUM, NULL, 0, 0, CF_REQUIRED, CR_API | CR_WORKER,                                       \
       "Where the bytes of documents are kept.")                                                                              \
     X(blob_fs_root, "blob.fs.root", PATH, NULL, 1, 3000, 0, CR_API | CR_WORKER,                                              \

@@ -14,6 +14,7 @@
  */
 #include "base/addr.h"
 #include "base/clock.h"
+#include "core/conf.h"
 #include "core/reason.h"
 #include "http/http_int.h"
 
@@ -144,6 +145,12 @@ static int set_up(struct http_engine *h, const struct http_options *o)
     curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, total);
     curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, host);
     return 0;
+}
+
+void http_options_of(const struct conf *c, struct http_options *o)
+{
+    *o = (struct http_options){
+        .ca_file = c->http_ca_file, .proxy = c->http_proxy, .allow_private = c->http_allow_private};
 }
 
 static int check_options(struct http_engine *h, const struct http_options *o, struct error *e)

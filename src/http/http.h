@@ -101,6 +101,9 @@ struct http_request {
     void *arg;
 };
 
+/* The settings http.* of the configuration; the strings stay the configuration's. */
+struct conf;
+void http_options_of(const struct conf *c, struct http_options *o);
 struct http_engine *http_new(const void *talloc_parent, const struct http_options *o, struct error *e) MUST_CHECK;
 /* Every call still under way ends with status 0 and reason `cancelled`; its done is called. */
 void http_free(struct http_engine **h);

@@ -345,3 +345,13 @@ Test(conf_faults, many_faults_are_bounded_and_counted)
     refused(text, "unknown0: unknown key", NULL);
     cr_expect(strstr(err.hint, "and 99 more; docmilld -t shows them all") != NULL, "%s", err.hint);
 }
+
+Test(conf_faults, networks_and_a_proxy_are_understood_or_refused)
+{
+    refused("http = { allow_private = \"10.0.0.0/33\"; };", "http.allow_private: allowed is none, all, or networks",
+            NULL);
+    refused("http = { allow_private = true; };", "http.allow_private: wrong type: found true", NULL);
+    refused("http = { proxy = \"socks5://user:hunter2@p:1\"; };", "http.proxy: allowed is an address that begins with",
+            NULL);
+    cr_expect_null(strstr(err.message, "hunter2"), "%s", err.message);
+}

@@ -3,6 +3,7 @@
  */
 #include "base/addr.h"
 #include "client.h"
+#include "core/conf.h"
 #include "names.h"
 
 #include <criterion/criterion.h>
@@ -205,6 +206,18 @@ Test(http_reach, the_environment_takes_no_host_from_the_proxy)
     setenv("no_proxy", "*", 1);
     open_with("all", proxy_url());
     cr_expect_eq(fetch(&q).status, 200);
+}
+
+Test(http_reach, the_options_are_those_of_the_configuration)
+{
+    struct conf c = {.http_ca_file = "/ca", .http_proxy = "http://p:1", .http_allow_private = "10.0.0.0/8"};
+    struct http_options o;
+
+    open_with(NULL, NULL);
+    http_options_of(&c, &o);
+    cr_expect_str_eq(o.ca_file, "/ca");
+    cr_expect_str_eq(o.proxy, "http://p:1");
+    cr_expect_str_eq(o.allow_private, "10.0.0.0/8");
 }
 
 Test(http_reach, an_engine_with_a_wrong_setting_is_not_made)
