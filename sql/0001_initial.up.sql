@@ -318,19 +318,6 @@ CREATE TABLE audit_log (
     arguments jsonb,
     result    text NOT NULL
 );
-CREATE TABLE usage_ledger (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
-    user_id     uuid NOT NULL,
-    document_id uuid,
-    job_id      uuid,
-    provider    text NOT NULL,
-    unit        text NOT NULL,
-    quantity    numeric NOT NULL,
-    cost_usd    numeric NOT NULL,
-    note        text
-);
-CREATE INDEX usage_ledger_user ON usage_ledger (user_id, at);
 -- The walk through the blob store that finds what no document names: how far it got, and when the next step, or the
 -- next walk, is due. Whoever takes a step moves next_at on; a worker that dies in it has only delayed it.
 CREATE TABLE blob_walk (
@@ -469,7 +456,7 @@ DO $$
 DECLARE
     t text;
 BEGIN
-    FOREACH t IN ARRAY ARRAY['upload_jobs', 'upload_job_details', 'user_lanes', 'events', 'usage_ledger', 'documents',
+    FOREACH t IN ARRAY ARRAY['upload_jobs', 'upload_job_details', 'user_lanes', 'events', 'documents',
                              'document_contents', 'document_chunks', 'stale_generations'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);

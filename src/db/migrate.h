@@ -21,7 +21,7 @@
 #include <stdio.h>
 
 /* The oldest schema version that this binary's SQL runs on; raise it with the first statement that needs more. */
-#define MIGRATE_MIN 2
+#define MIGRATE_MIN 3
 
 int migrate_max(void); /* the newest migration that this binary carries */
 

@@ -16,7 +16,8 @@
 #include <string.h>
 #include <talloc.h>
 
-#define RECOVERABLE_TRIES 3 /* as if it had been tried so often already */
+#define RECOVERABLE_TRIES  3                /* as if it had been tried so often already */
+#define NEXT_DAY_SPREAD_MS (10 * 60 * 1000) /* after midnight, so that not all come at once */
 
 struct queue_verdict queue_judge(const struct error *why, int status, int stage, int attempt,
                                  const struct queue_policy *policy)
@@ -28,6 +29,12 @@ struct queue_verdict queue_judge(const struct error *why, int status, int stage,
     if (why->cls == ERR_PERMANENT) {
         v.to_status = (int16_t)status_failure_of(stage);
         v.to_state = STATE_DEADLETTER;
+        return v;
+    }
+    if (strcmp(why->reason, reason_name(REASON_budget_exceeded)) == 0) {
+        v.wait_ms = backoff_ms(NEXT_DAY_SPREAD_MS, NEXT_DAY_SPREAD_MS, 0);
+        v.next_day = true;
+        v.refund = true;
         return v;
     }
     if (why->cls == ERR_RECOVERABLE) {
@@ -85,6 +92,7 @@ int queue_fail(struct pg *p, const struct queue_job *j, int status, int stage, c
     pg_add_text(&params, v.reason);
     pg_add_text(&params, in_utf8(tmp, why->message));
     pg_add_text(&params, why->hint[0] != '\0' ? in_utf8(tmp, why->hint) : NULL);
+    pg_add_bool(&params, v.next_day);
     r = pg_exec(p, sql_fail, &params, 0, e);
     talloc_free(tmp);
     if (r == NULL)

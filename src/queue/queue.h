@@ -83,6 +83,8 @@ enum queue_outcome {
 
 #define QUEUE_MAX_HOPS 10
 
+struct cost_line; /* cost.h */
+
 struct queue_hop {
     int16_t status;
     int32_t took_ms;
@@ -110,6 +112,10 @@ struct queue_work {
     int expected_chunks; /* when to_status is complete: how many chunks and vectors there must be */
     struct queue_hop hops[QUEUE_MAX_HOPS];
     int n_hops;
+    /* what was paid to get here, for the ledger: written with the rest, or as dropped if the job is lost. After a negative
+     * return the caller writes it down by itself (cost_settle), unless it stores again. */
+    const struct cost_line *costs;
+    int n_costs;
     /* out */
     enum queue_outcome outcome;
     struct uuid duplicate_of;
@@ -140,6 +146,7 @@ struct queue_verdict {
     int16_t to_status, to_state;
     int64_t wait_ms;
     bool refund;
+    bool next_day; /* the wait begins with the next UTC day */
     char reason[40];
 };
 struct queue_verdict queue_judge(const struct error *why, int status, int stage, int attempt,

@@ -4,14 +4,13 @@
  * Depends on base, core, db.
  */
 #include "queue/rescue.h"
+#include "queue/sql.h"
 
 #include "db/locks.h"
 
 #include <signal.h>
 #include <stdlib.h>
 
-/* True for the session that holds the leader lock, false for all others while it does. */
-#define LEADER_GUARD "pg_try_advisory_xact_lock(1684865026, 0)"
 _Static_assert(LOCK_CLASS_LEADER == 1684865026 && LOCK_CLASS_NODE == 1684865027, "keyspace of locks.h");
 
 /* A signal that a program brings on itself. SIGKILL is one only if memory ran out. */

@@ -2,12 +2,13 @@
  * store.c - one transaction for the work of many documents
  *
  * Order within it: fence every job, take the contents (duplicates fall out here), clear and insert rows, write what
- * was parsed, flip the generations that are whole, move the jobs with their events, commit. Whatever lost its lease is
- * left out of every later statement. A failure of the database makes the whole transaction start again, after a read
+ * was parsed, flip the generations that are whole, move the jobs with their events, write down what was paid, commit.
+ * Whatever lost its lease is left out of every later statement but the last: what was paid stays paid. A failure of the database makes the whole transaction start again, after a read
  * of the rows that says whether the lost one was committed.
  *
  * Warns: documents whose counts do not match. Depends on base, core, db.
  */
+#include "queue/cost.h"
 #include "queue/queue.h"
 #include "queue/sql.h"
 
@@ -460,6 +461,29 @@ static int advance(struct attempt *a, const bool *duplicate)
     return 0;
 }
 
+/* ---- what was paid ---- */
+
+static int settle_costs(struct attempt *a)
+{
+    struct cost_line *lines;
+    int n = 0;
+
+    for (int i = 0; i < a->n; i++)
+        n += a->work[i].n_costs;
+    if (n == 0)
+        return 0;
+    lines = talloc_array(a->ctx, struct cost_line, (unsigned)n);
+    n = 0;
+    for (int i = 0; i < a->n; i++) {
+        const struct queue_work *w = &a->work[i];
+        for (int k = 0; k < w->n_costs; k++, n++) {
+            lines[n] = w->costs[k];
+            lines[n].dropped = lines[n].dropped || w->outcome == QUEUE_LOST;
+        }
+    }
+    return cost_settle(a->p, lines, n, a->e);
+}
+
 /* ---- the transaction ---- */
 
 static int run_statements(struct attempt *a, bool *duplicate)
@@ -470,7 +494,9 @@ static int run_statements(struct attempt *a, bool *duplicate)
         (rc = insert_chunks(a, duplicate)) != 0 || (rc = for_each_space(a, duplicate, insert_vectors_of)) != 0 ||
         (rc = set_parsed(a, duplicate)) != 0 || (rc = for_each_space(a, duplicate, flip_of)) != 0)
         return rc;
-    return advance(a, duplicate);
+    if ((rc = advance(a, duplicate)) != 0)
+        return rc;
+    return settle_costs(a); /* last: others may wait for the rows of the totals */
 }
 
 static int expected_status(const struct queue_work *w, bool duplicate)
@@ -556,6 +582,15 @@ static int count_pending(const struct queue_work *work, int n)
     return pending;
 }
 
+static bool has_costs(const struct queue_work *work, int n)
+{
+    bool has = false;
+
+    for (int i = 0; i < n; i++)
+        has = has || work[i].n_costs > 0;
+    return has;
+}
+
 int queue_store(struct pg *p, struct queue_work *work, int n, int dimension, int64_t stage_deadline_ms,
                 int64_t give_up_ms, struct error *e)
 {
@@ -563,11 +598,12 @@ int queue_store(struct pg *p, struct queue_work *work, int n, int dimension, int
         .p = p, .work = work, .n = n, .dimension = dimension, .stage_deadline_ms = stage_deadline_ms, .e = e};
     void *top = talloc_new(NULL);
     bool *duplicate = talloc_zero_array(top, bool, (unsigned)(n > 0 ? n : 1));
-    bool unknown = false;
+    bool unknown = false, owed;
     int rc = 0;
 
     a.in = talloc_zero_array(top, bool, (unsigned)(n > 0 ? n : 1));
-    for (unsigned try_no = 0; count_pending(work, n) > 0; try_no++) {
+    owed = has_costs(work, n);
+    for (unsigned try_no = 0; count_pending(work, n) > 0 || owed; try_no++) {
         a.ctx = talloc_new(top);
         rc = unknown ? probe(&a, duplicate) : 0;
         if (rc == 0 && count_pending(work, n) > 0) {
@@ -575,7 +611,10 @@ int queue_store(struct pg *p, struct queue_work *work, int n, int dimension, int
             for (int i = 0; rc == 0 && i < n; i++)
                 if (a.in[i])
                     settle(&work[i], duplicate[i]);
+        } else if (rc == 0) { /* all are known, and what the lost ones cost is still to be written down */
+            rc = settle_costs(&a);
         }
+        owed = owed && rc != 0;
         TALLOC_FREE(a.ctx);
         if (rc != 0 &&
             (e->cls == ERR_PERMANENT || e->cls == ERR_INTERNAL || try_no >= MAX_TRIES || clock_ms() >= give_up_ms))

@@ -120,14 +120,16 @@ const char sql_read_chunks[] =
 const char sql_count_chunks[] =
     "SELECT count(*)::int FROM document_chunks WHERE user_id = $1 AND document_id = $2 AND generation = $3";
 
-/* $1 id, $2 lease, $3 from status, $4 to status, $5 to state, $6 wait ms, $7 refund, $8 reason, $9 message, $10 hint.
+/* $1 id, $2 lease, $3 from status, $4 to status, $5 to state, $6 wait ms, $7 refund, $8 reason, $9 message, $10 hint,
+ * $11 the wait begins with the next UTC day.
  * A dead one's rows become stale, and a content that it was the canonical holder of goes to its oldest duplicate.
  * -> id */
 const char sql_fail[] =
     "WITH u AS (\n"
     "  UPDATE upload_jobs j SET status = $4, state = $5, owner_node = NULL, owner_child = NULL, deadline = NULL,\n"
     "    attempt = greatest(j.attempt - CASE WHEN $7 THEN 1 ELSE 0 END, 0),\n"
-    "    run_at = now() + $6 * interval '1 millisecond', updated_at = now()\n"
+    "    run_at = CASE WHEN $11 THEN (utc_day() + 1)::timestamp AT TIME ZONE 'UTC' ELSE now() END\n"
+    "      + $6 * interval '1 millisecond', updated_at = now()\n"
     "  WHERE j.id = $1 AND j.lease = $2 AND j.status = $3 AND j.state = 2\n"
     "  RETURNING j.*),\n"
     "d AS (\n"

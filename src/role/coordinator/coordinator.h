@@ -40,6 +40,8 @@
     X(DEAD_JOBS, "take back a dead node's jobs")                                                                       \
     X(FORGET, "forget a dead node")                                                                                    \
     X(SWEEP, "remove stale generations")                                                                               \
+    X(COST, "give back reservations of the dead")                                                                      \
+    X(BUDGET, "let go on what a budget stopped, as far as there is room")                                              \
     X(PARTITIONS, "make and drop event partitions")                                                                    \
     X(GOODBYE, "say goodbye")
 

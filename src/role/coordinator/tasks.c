@@ -16,6 +16,7 @@
 #include "db/locks.h"
 #include "db/migrate.h"
 #include "provider/embedder.h"
+#include "queue/cost.h"
 #include "queue/rescue.h"
 
 #include <errno.h>
@@ -32,6 +33,10 @@
 #define PARTITIONS_MS   (60 * 60 * 1000)
 #define NOTIFY_GAP_MS   100
 #define SWEEP_AT_ONCE   20
+#define COST_MS         2000
+#define COST_AT_ONCE    500
+#define BUDGET_MS       15000
+#define BUDGET_AT_ONCE  1000
 #define LOCK_WAIT_MS    5000
 #define LOCK_WAIT_MAX   15000
 #define LOCK_EVERY_MS   100
@@ -155,6 +160,23 @@ static void add_sweep(struct coordinator *c, struct pg_params *p)
 {
     pg_add_int8(p, c->conf->retention_generations);
     pg_add_int4(p, SWEEP_AT_ONCE);
+}
+
+static void add_cost(struct coordinator *c, struct pg_params *p)
+{
+    (void)c;
+    pg_add_int4(p, COST_AT_ONCE);
+}
+
+/* A budget that cannot be read is none to release for: the check of the configuration has refused it. */
+static void add_budget(struct coordinator *c, struct pg_params *p)
+{
+    struct cost_limits limits;
+    struct error e;
+
+    if (cost_limits_of(c->conf, &limits, &e) != 0)
+        limits = (struct cost_limits){0, 0};
+    cost_release_params(p, &limits, BUDGET_AT_ONCE);
 }
 
 static void add_partitions(struct coordinator *c, struct pg_params *p)
@@ -367,6 +389,8 @@ static void got_leader(struct coordinator *c, const PGresult *r)
     log_info("coordinator", "leading", NULL);
     tasks_want(c, TASK_DEAD_NODES);
     tasks_want(c, TASK_SWEEP);
+    tasks_want(c, TASK_COST);
+    tasks_want(c, TASK_BUDGET);
     tasks_want(c, TASK_PARTITIONS);
 }
 
@@ -437,6 +461,27 @@ static void got_sweep(struct coordinator *c, const PGresult *r)
     again_in(c, TASK_SWEEP, pg_get_int(r, 0, 0) > 0 ? 50 : SWEEP_MS);
 }
 
+/* No row: another leads. */
+static void got_cost(struct coordinator *c, const PGresult *r)
+{
+    int64_t n = PQntuples(r) > 0 ? pg_get_int(r, 0, 0) : 0;
+
+    if (n > 0)
+        log_warn("coordinator", "requests whose cost nobody knows: their workers died", "ledger_rows", LOG_I(n), NULL);
+    again_in(c, TASK_COST, n > 0 ? 50 : COST_MS);
+}
+
+static void got_budget(struct coordinator *c, const PGresult *r)
+{
+    int64_t n = PQntuples(r) > 0 ? pg_get_int(r, 0, 0) : 0;
+
+    if (n > 0) {
+        log_info("coordinator", "the budget has room again, documents go on", "jobs", LOG_I(n), NULL);
+        tasks_want(c, TASK_DUE);
+    }
+    again_in(c, TASK_BUDGET, n >= BUDGET_AT_ONCE ? 50 : BUDGET_MS);
+}
+
 static void got_partitions(struct coordinator *c, const PGresult *r)
 {
     (void)r;
@@ -477,6 +522,8 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_DEAD_JOBS] = {"dead_jobs", rescue_node_sql, add_dead_jobs, got_dead_jobs},
     [TASK_FORGET] = {"forget", rescue_forget_node_sql, add_forget, got_forget},
     [TASK_SWEEP] = {"sweep", rescue_sweep_sql, add_sweep, got_sweep},
+    [TASK_COST] = {"cost", cost_expire_sql, add_cost, got_cost},
+    [TASK_BUDGET] = {"budget", cost_release_sql, add_budget, got_budget},
     [TASK_PARTITIONS] = {"partitions", rescue_partitions_sql, add_partitions, got_partitions},
     [TASK_GOODBYE] = {"goodbye", sql_goodbye, add_me, got_goodbye},
 };
