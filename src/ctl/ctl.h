@@ -66,6 +66,7 @@ int ctl_usage(const struct ctl *c, const struct error *e); /* the same with the 
 void ctl_print_json(const struct ctl *c, const json_t *j);
 /* "3s", "5m", "2h", "4d" since an RFC 3339 time, by this machine's clock; "" if it is none. */
 void ctl_age(const char *time, char out[24]);
+void ctl_span(int64_t ms, char out[24]); /* "90s", "5m", "2h", "4d"; "-" below 0 */
 void ctl_bytes(int64_t bytes, char out[24]);
 const char *ctl_string(const json_t *object, const char *key); /* "" if absent or no string */
 int64_t ctl_int(const json_t *object, const char *key);
@@ -80,6 +81,10 @@ int client_call(struct ctl *c, const char *method, const char *path, json_t **bo
 char *client_escape(struct ctl *c, const char *text); /* for a URL; talloc */
 void client_free(struct ctl *c);
 
+/* ---- control.c ---- */
+/* One call to control.sock; on CTL_OK *body is the answer (json_decref it). Otherwise the exit code, with *e set. */
+int ctl_control(struct ctl *c, const char *verb, const json_t *args, json_t **body, struct error *e) MUST_CHECK;
+
 /* ---- the verbs, in the files of their subject ---- */
 int do_upload(struct ctl *c);
 int do_documents(struct ctl *c);
@@ -93,6 +98,8 @@ int do_search(struct ctl *c);
 int do_wait(struct ctl *c);
 int do_status(struct ctl *c);
 int do_health(struct ctl *c);
+int do_breakers(struct ctl *c);
+int do_errors(struct ctl *c);
 int do_stop(struct ctl *c);
 int do_version(struct ctl *c);
 

@@ -13,59 +13,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <talloc.h>
 
-#define CALL_TIMEOUT_MS 5000
-#define STOP_MARGIN_MS  10000 /* beyond the daemon's own limit for draining */
-#define STOP_ROUND_MS   100
-
-static const char *socket_of(const struct ctl *c)
-{
-    return talloc_asprintf(c->mem, "%s/" CONTROL_SOCKET, c->run_dir);
-}
-
-static int exit_of(const struct error *e)
-{
-    switch (reason_parse(e->reason)) {
-    case REASON_not_running:
-        return CTL_UNREACHABLE;
-    case REASON_forbidden:
-    case REASON_bad_request:
-    case REASON_not_found:
-        return CTL_REFUSED;
-    case REASON_control_timeout:
-        return CTL_TIMEOUT;
-    default:
-        return CTL_SERVER;
-    }
-}
-
-static int call(struct ctl *c, const char *verb, const json_t *args, json_t **body, struct error *e)
-{
-    int rc = control_call(socket_of(c), verb, args, CALL_TIMEOUT_MS, body, e);
-
-    if (rc == 0)
-        return CTL_OK;
-    if (reason_parse(e->reason) == REASON_not_running)
-        error_hint(e, "Start it (systemctl start docmill), or name its directory with --run-dir.");
-    return exit_of(e);
-}
-
-static void span(int64_t ms, char out[24])
-{
-    int64_t s = ms / 1000;
-
-    if (ms < 0)
-        snprintf(out, 24, "-");
-    else if (s < 120)
-        snprintf(out, 24, "%" PRId64 "s", s);
-    else if (s < 7200)
-        snprintf(out, 24, "%" PRId64 "m", s / 60);
-    else if (s < 172800)
-        snprintf(out, 24, "%" PRId64 "h", s / 3600);
-    else
-        snprintf(out, 24, "%" PRId64 "d", s / 86400);
-}
+#define STOP_MARGIN_MS 10000 /* beyond the daemon's own limit for draining */
+#define STOP_ROUND_MS  100
 
 /* ---- status ---- */
 
@@ -86,7 +36,7 @@ static void show_children(struct ctl *c, const json_t *children)
         bool api = strcmp(ctl_string(v, "role"), "api") == 0;
         char since[24];
         char memory[24];
-        span(ctl_int(v, "since_ms"), since);
+        ctl_span(ctl_int(v, "since_ms"), since);
         ctl_bytes(ctl_int(v, "private_bytes"), memory);
         table_cell(t, ctl_string(v, "pool"));
         table_cell_number(t, ctl_int(v, "slot"));
@@ -140,8 +90,21 @@ static void show_queue(const json_t *queue)
     show_counts("documents", json_object_get(queue, "by_status"), NULL);
     if (ctl_int(queue, "oldest_queued_ms") <= 0)
         return;
-    span(ctl_int(queue, "oldest_queued_ms"), age);
+    ctl_span(ctl_int(queue, "oldest_queued_ms"), age);
     printf("oldest    %s in the queue\n", age);
+}
+
+static void show_services_down(const json_t *down)
+{
+    json_t *v;
+    size_t i;
+
+    json_array_foreach(down, i, v)
+    {
+        fputs("service   ", stdout);
+        text_print(stdout, ctl_string(v, "why"), 0);
+        putchar('\n');
+    }
 }
 
 static void show_deaths(const json_t *deaths)
@@ -156,7 +119,7 @@ static void show_deaths(const json_t *deaths)
         char ago[24];
         if (i == 5)
             break;
-        span(ctl_int(v, "ago_ms"), ago);
+        ctl_span(ctl_int(v, "ago_ms"), ago);
         printf("  %s ago  %s/%" PRId64 "  pid %" PRId64 "  ", ago, ctl_string(v, "pool"), (int64_t)ctl_int(v, "slot"),
                (int64_t)ctl_int(v, "pid"));
         text_print(stdout, ctl_string(v, "cause"), 0);
@@ -169,18 +132,19 @@ int do_status(struct ctl *c)
     struct error e = {0};
     json_t *s = NULL;
     char up[24];
-    int rc = call(c, "status", NULL, &s, &e);
+    int rc = ctl_control(c, "status", NULL, &s, &e);
 
     if (rc != CTL_OK)
         return ctl_fail(c, rc, &e);
     if (c->json) {
         ctl_print_json(c, s);
     } else {
-        span(ctl_int(s, "uptime_ms"), up);
+        ctl_span(ctl_int(s, "uptime_ms"), up);
         printf("docmill %s on %s, %s for %s (pid %" PRId64 ", %s)%s\n", ctl_string(s, "version"), ctl_string(s, "node"),
                ctl_string(s, "state"), up, (int64_t)ctl_int(s, "pid"), ctl_string(s, "run_dir"),
                json_is_true(json_object_get(s, "ready")) ? "" : ", NOT READY: see docmillctl health");
         show_queue(json_object_get(s, "queue"));
+        show_services_down(json_object_get(s, "services_down"));
         putchar('\n');
         show_children(c, json_object_get(s, "children"));
         show_deaths(json_object_get(s, "deaths"));
@@ -210,7 +174,7 @@ int do_health(struct ctl *c)
     struct error e = {0};
     json_t *h = NULL;
     bool ok;
-    int rc = call(c, "health", NULL, &h, &e);
+    int rc = ctl_control(c, "health", NULL, &h, &e);
 
     if (rc != CTL_OK)
         return ctl_fail(c, rc, &e);
@@ -221,6 +185,8 @@ int do_health(struct ctl *c)
         show_signal("alive", json_object_get(h, "live"));
         show_signal("progress", json_object_get(h, "progress"));
         show_signal("ready", json_object_get(h, "ready"));
+        if (json_is_false(json_object_get(json_object_get(h, "services"), "ok")))
+            show_signal("services", json_object_get(h, "services"));
     }
     json_decref(h);
     return ok ? CTL_OK : CTL_FAILED;
@@ -235,7 +201,7 @@ static int wait_until_gone(struct ctl *c, int64_t limit_ms, struct error *e)
 
     while (clock_ms() < until) {
         json_t *body = NULL;
-        int rc = call(c, "version", NULL, &body, e);
+        int rc = ctl_control(c, "version", NULL, &body, e);
         json_decref(body);
         if (rc == CTL_UNREACHABLE)
             return CTL_OK;
@@ -256,7 +222,7 @@ int do_stop(struct ctl *c)
     json_t *args = json_pack("{s:s}", "mode", mode);
     json_t *body = NULL;
     int64_t limit_ms = 0;
-    int rc = call(c, "stop", args, &body, &e);
+    int rc = ctl_control(c, "stop", args, &body, &e);
 
     json_decref(args);
     if (rc != CTL_OK)
@@ -278,7 +244,7 @@ int do_version(struct ctl *c)
     struct error e = {0};
     json_t *body = NULL;
     const char *daemon = NULL;
-    int rc = call(c, "version", NULL, &body, &e);
+    int rc = ctl_control(c, "version", NULL, &body, &e);
 
     if (rc == CTL_OK)
         daemon = ctl_string(body, "version");

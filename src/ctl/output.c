@@ -81,6 +81,22 @@ void ctl_age(const char *when, char out[24])
     }
 }
 
+void ctl_span(int64_t ms, char out[24])
+{
+    int64_t s = ms / 1000;
+
+    if (ms < 0)
+        snprintf(out, 24, "-");
+    else if (s < 120)
+        snprintf(out, 24, "%" PRId64 "s", s);
+    else if (s < 7200)
+        snprintf(out, 24, "%" PRId64 "m", s / 60);
+    else if (s < 172800)
+        snprintf(out, 24, "%" PRId64 "h", s / 3600);
+    else
+        snprintf(out, 24, "%" PRId64 "d", s / 86400);
+}
+
 void ctl_bytes(int64_t bytes, char out[24])
 {
     static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};

@@ -4,6 +4,7 @@
  * Dispatch, usage lines, --help and the manual page come from this table.
  */
 #include "ctl/ctl.h"
+#include "proc/services.h"
 
 #include <string.h>
 
@@ -62,6 +63,22 @@ static const struct verb verbs[] = {
     {"health", "", "control", do_health,
      "Is it alive, does it get on, can it serve? Exit code 1 if not.", "",
      "  docmillctl health && echo well\n"},
+    {"breakers", "[ORDER] [SERVICE]", "control", do_breakers,
+     "Show the outside services, or open, close or try one's circuit breaker.",
+     "  SERVICE        one of"
+#define X_SERVICE(NAME, name, ...) " " name
+     SERVICES(X_SERVICE)
+#undef X_SERVICE
+     "\n  ORDER          what to do with it\n"
+#define X_ORDER(NAME, word, help) "                 " word ": " help "\n"
+     BREAKER_ORDERS(X_ORDER),
+#undef X_ORDER
+     "  docmillctl breakers\n"
+     "  docmillctl breakers probe embedder\n"},
+    {"errors", "[-n|--limit N]", "control", do_errors,
+     "List the last errors that want a person's attention, newest first.",
+     "  -n, --limit N  most errors to print (default 50)\n",
+     "  docmillctl errors -n 5\n"},
     {"stop", "[--fast] [--now]", "control", do_stop,
      "Stop the daemon; work in hand is finished first.",
      "  --fast         do not wait for work in hand; it is handed back to the queue\n"

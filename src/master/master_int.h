@@ -8,6 +8,7 @@
  *   death.c     evidence of a death; the queue of deaths for the coordinator
  *   server.c    connections of the control socket
  *   verbs.c     what the verbs answer
+ *   service_verbs.c  the same, about the outside services
  *   policy      pool_policy.c, stop_policy.c: decisions without means
  *
  * handle_* (event callbacks) record and never act on others; one post source runs supervise_process() after them.
@@ -151,6 +152,14 @@ int server_start(struct master *m, int listen_fd, struct error *e) MUST_CHECK;
 void server_stop(struct master *m);
 struct control_request;
 struct pack;
+
+/* service_verbs.c: what an operator asks about the outside services */
+int verb_breakers(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+int verb_breaker(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+int verb_errors(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+/* Says in words why a service is out of service; false: it is not. */
+bool service_trouble(struct master *m, enum service v, char *out, size_t size);
+
 int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent);
 
 #endif

@@ -210,6 +210,10 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
     (void)read_channel(s); /* what it said before it went */
     kind = death_record(m, s, status, &ru);
     services_child_died(m->services, s->pid, clock_ms());
+    if (kind == DEATH_FAULT)
+        services_raise(m->services, pool_name(s),
+                       s->fatal.reason[0] != '\0' ? s->fatal.reason : reason_name(REASON_worker_lost), s->last_death,
+                       clock_ms());
     forget_child(s);
     scoreboard_reset(m->board, s->index, s->pool);
     if (role_of(m, s) == POOL_COORDINATOR)

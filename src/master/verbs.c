@@ -8,6 +8,7 @@
  *   live      this process runs and answers
  *   progress  every child's loop moves, and no child's work has passed its own deadline
  *   ready     the database answers, the blob store can be written, and every pool has a child that can serve
+ * An outside service that is down is shown beside them and makes none of them false.
  *
  * Depends on base, core, proc.
  */
@@ -157,18 +158,30 @@ static void judge_ready(const struct master *m, struct signal *g)
     judge_pools(m, g);
 }
 
+/* Not part of readiness: uploads are taken, and every document that does not need the service goes its way. */
+static void judge_outside(struct master *m, struct signal *g)
+{
+    char text[REASON_BYTES];
+
+    for (int v = 0; v < SERVICE_MAX_; v++)
+        if (service_trouble(m, (enum service)v, text, sizeof text))
+            blame(g, "%s", text);
+}
+
 static int verb_health(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
 {
-    struct signal live = {0}, progress = {0}, ready = {0};
+    struct signal live = {0}, progress = {0}, ready = {0}, outside = {0};
 
     (void)r;
     (void)e;
     judge_progress(m, &progress);
     judge_ready(m, &ready);
+    judge_outside(m, &outside);
     pack_put_bool(p, "ok", progress.n == 0 && ready.n == 0);
     put_signal(p, "live", &live);
     put_signal(p, "progress", &progress);
     put_signal(p, "ready", &ready);
+    put_signal(p, "services", &outside);
     return 0;
 }
 
@@ -354,6 +367,23 @@ static void put_deaths(struct pack *p, const struct master *m, int64_t now)
     pack_end(p);
 }
 
+static void put_services_down(struct pack *p, struct master *m)
+{
+    char text[REASON_BYTES];
+
+    pack_str(p, "services_down");
+    pack_array(p);
+    for (int v = 0; v < SERVICE_MAX_; v++) {
+        if (!service_trouble(m, (enum service)v, text, sizeof text))
+            continue;
+        pack_map(p);
+        pack_put_str(p, "service", service_name((enum service)v));
+        pack_put_str(p, "why", text);
+        pack_end(p);
+    }
+    pack_end(p);
+}
+
 static void put_self(struct pack *p, const struct master *m, int64_t now)
 {
     struct signal ready;
@@ -400,6 +430,7 @@ static int verb_status(struct master *m, const struct control_request *r, struct
     pack_end(p);
     put_queue(p, queue, now);
     put_totals(p, &totals);
+    put_services_down(p, m);
     put_deaths(p, m, now);
     return 0;
 }
@@ -442,9 +473,8 @@ static int verb_stop(struct master *m, const struct control_request *r, struct p
 typedef int (*verb_handler)(struct master *m, const struct control_request *r, struct pack *p, struct error *e);
 
 static const verb_handler handlers[CONTROL_VERB_MAX_] = {
-    [CONTROL_VERB_STATUS] = verb_status,
-    [CONTROL_VERB_HEALTH] = verb_health,
-    [CONTROL_VERB_VERSION] = verb_version,
+    [CONTROL_VERB_STATUS] = verb_status,   [CONTROL_VERB_HEALTH] = verb_health, [CONTROL_VERB_BREAKERS] = verb_breakers,
+    [CONTROL_VERB_BREAKER] = verb_breaker, [CONTROL_VERB_ERRORS] = verb_errors, [CONTROL_VERB_VERSION] = verb_version,
     [CONTROL_VERB_STOP] = verb_stop,
 };
 

@@ -11,7 +11,9 @@
  *
  * Verbs
  *   version  {version, pid, node, started_ms_ago}
- *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}}: three signals; ok is all three
+ *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}, services: {...}}: three signals; ok is all
+ *            three. `services` says which outside services are out of service; that is no signal, since the node serves
+ *            whatever does not need them.
  *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|draining|stopping, uptime_ms,
  *            ready, pools: [{name, role, size, ready, busy, starting, backoff, restarts}],
  *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|draining|backoff|empty, stage, note,
@@ -20,9 +22,17 @@
  *              starts, start_in_ms, last_death}],
  *            queue: null or {age_ms, leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}},
  *            totals: {starts, deaths, claims, jobs_done, jobs_failed, jobs_lost, requests, stages: {}},
+ *            services_down: [{service, why}],
  *            deaths_pending, deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
  *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
  *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.
+ *   breakers {nodes, services: [{service, state: closed|open|half-open, held, cause, why, down_ms, probe_in_ms,
+ *            failed_probes, window_requests, window_failures, requests_per_minute, tokens_per_minute,
+ *            accepted_last_minute, pause_ms, requests, failures, refused, waited, waited_ms}]}
+ *            `cause`, `why` are null of a closed one. `probe_in_ms` is null but of an open one that is not held. The
+ *            rates are what this node may use now, null: no limit. Counters are since the daemon's start.
+ *   breaker  args {service, order: "open" | "close" | "probe"}; answers with that service's entry
+ *   errors   {errors: [{ago_ms, first_ago_ms, times, module, reason, message}]}, newest first
  *   stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
  *
  * Depends on base, core, proc/pack.
@@ -48,6 +58,9 @@ enum control_right { CONTROL_READ, CONTROL_OPERATE };
 #define CONTROL_VERBS(X)                                                                                               \
     X(STATUS, "status", CONTROL_READ, "", "what every process is doing, the queue's counts, totals")                   \
     X(HEALTH, "health", CONTROL_READ, "", "liveness, progress and readiness, each with its reasons")                   \
+    X(BREAKERS, "breakers", CONTROL_READ, "", "circuit breakers and limits of the outside services")                   \
+    X(BREAKER, "breaker", CONTROL_OPERATE, "service=NAME order=open|close|probe", "change a circuit breaker")          \
+    X(ERRORS, "errors", CONTROL_READ, "", "the last errors that want a person's attention")                            \
     X(VERSION, "version", CONTROL_READ, "", "version of the running daemon")                                           \
     X(STOP, "stop", CONTROL_OPERATE, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")
 

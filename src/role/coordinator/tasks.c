@@ -31,6 +31,7 @@
 #define NODES_MS        2000
 #define SWEEP_MS        2000
 #define PARTITIONS_MS   (60 * 60 * 1000)
+#define NODES_SETTLE_MS 500 /* longer than a heartbeat takes to be written */
 #define NOTIFY_GAP_MS   100
 #define SWEEP_AT_ONCE   20
 #define COST_MS         2000
@@ -62,18 +63,22 @@ static const char sql_schema[] =
     "SELECT pg_backend_pid(), (SELECT max(version) FROM upload_pipeline.schema_migrations),\n"
     "  EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()\n"
     "          AND classid = 1684865027 AND granted)";
-/* $1 name, $2 incarnation, $3 version -> the incarnation before, and whether it said goodbye */
+/* Of $1, the node's name: how many others live, $3 being the grace in ms. They share the outside services with it. */
+#define OTHERS_LIVE                                                                                                    \
+    "(SELECT count(*) FROM nodes o WHERE o.name <> $1 AND NOT o.said_goodbye\n"                                        \
+    "  AND o.heartbeat_at > now() - $3 * interval '1 millisecond')"
+/* $1 name, $2 incarnation, $3 grace in ms, $4 version -> the incarnation before, whether it said goodbye, others */
 static const char sql_register[] =
     "WITH old AS (SELECT incarnation, said_goodbye FROM nodes WHERE name = $1),\n"
-    "n AS (INSERT INTO nodes (name, incarnation, version) VALUES ($1, $2, $3)\n"
-    "  ON CONFLICT (name) DO UPDATE SET incarnation = $2, version = $3, started_at = now(), heartbeat_at = now(),\n"
+    "n AS (INSERT INTO nodes (name, incarnation, version) VALUES ($1, $2, $4)\n"
+    "  ON CONFLICT (name) DO UPDATE SET incarnation = $2, version = $4, started_at = now(), heartbeat_at = now(),\n"
     "    said_goodbye = false)\n"
-    "SELECT coalesce((SELECT incarnation FROM old), 0), coalesce((SELECT said_goodbye FROM old), false)";
+    "SELECT coalesce((SELECT incarnation FROM old), 0), coalesce((SELECT said_goodbye FROM old), false),\n" OTHERS_LIVE;
 static const char sql_listen[] = "LISTEN docmill_wake";
 static const char sql_space[] = "SELECT ensure_embedding_space($1, $2, $3, $4, $5)";
 static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
 static const char sql_heartbeat[] = "UPDATE nodes SET heartbeat_at = now() WHERE name = $1 AND incarnation = $2\n"
-                                    "RETURNING 1";
+                                    "RETURNING " OTHERS_LIVE;
 static const char sql_leader[] = "SELECT pg_try_advisory_lock(1684865026, 0)";
 static const char sql_goodbye[] =
     "UPDATE nodes SET said_goodbye = true, heartbeat_at = now() WHERE name = $1 AND incarnation = $2";
@@ -93,9 +98,15 @@ static void add_me(struct coordinator *c, struct pg_params *p)
     pg_add_int8(p, c->child.incarnation);
 }
 
-static void add_register(struct coordinator *c, struct pg_params *p)
+static void add_alive(struct coordinator *c, struct pg_params *p)
 {
     add_me(c, p);
+    pg_add_int8(p, c->conf->node_grace);
+}
+
+static void add_register(struct coordinator *c, struct pg_params *p)
+{
+    add_alive(c, p);
     pg_add_text(p, DOCMILL_VERSION);
 }
 
@@ -286,10 +297,17 @@ static void got_schema(struct coordinator *c, const PGresult *r)
     tasks_want(c, TASK_REGISTER);
 }
 
+/* The outside services are shared between the live nodes. One that joins holds still until the others have noticed. */
+static void count_nodes(struct coordinator *c, int64_t others)
+{
+    services_set_nodes(c->child.services, (int)others + 1, c->conf->node_heartbeat + NODES_SETTLE_MS, clock_ms());
+}
+
 static void got_register(struct coordinator *c, const PGresult *r)
 {
     int64_t before = pg_get_int(r, 0, 0);
 
+    count_nodes(c, pg_get_int(r, 0, 2));
     if (before != c->child.incarnation) { /* if it is ours, the session was lost: what was still to be taken still is */
         c->former = before;
         c->former_polite = pg_get_bool(r, 0, 1);
@@ -371,6 +389,7 @@ static void got_heartbeat(struct coordinator *c, const PGresult *r)
         tasks_want(c, TASK_REGISTER);
         return;
     }
+    count_nodes(c, pg_get_int(r, 0, 0));
     again_in(c, TASK_HEARTBEAT, c->conf->node_heartbeat);
 }
 
@@ -514,7 +533,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
     [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},
     [TASK_NOTIFY] = {"notify", sql_notify, add_incarnation_text, got_notify},
-    [TASK_HEARTBEAT] = {"heartbeat", sql_heartbeat, add_me, got_heartbeat},
+    [TASK_HEARTBEAT] = {"heartbeat", sql_heartbeat, add_alive, got_heartbeat},
     [TASK_LEADER] = {"leader", sql_leader, NULL, got_leader},
     [TASK_EXPIRED] = {"expired", rescue_expired_sql, add_expired, got_expired},
     [TASK_COUNTS] = {"counts", rescue_counts_sql, NULL, got_counts},
