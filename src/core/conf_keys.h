@@ -30,7 +30,7 @@
       "This node's name, unique among the masters of one database. Default: the host name.")                                \
     X(run_dir, "run_dir", PATH, "/run/docmill", 1, 90, CF_NODE, CR_ALL,                                                      \
       "Directory of control.sock and api.sock. Made with mode 0755 if absent.")                                              \
-    X(control_group, "control.group", STR, NULL, 1, 64, CF_NODE, CR_MASTER,                                                 \
+    X(control_group, "control.group", STR, NULL, 1, 64, CF_NODE, CR_MASTER | CR_API,                                        \
       "Unix group whose members may operate the daemon over control.sock, beside root and the daemon's own user.")           \
     X(log_level, "log.level", ENUM, "info", 0, 0, CF_NODE | CF_RELOAD, CR_ALL,                                               \
       "Least severe level that is written.")                                                                                 \

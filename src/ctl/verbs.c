@@ -57,6 +57,15 @@ static const struct verb verbs[] = {
      "Cancel a job that has not ended.",
      "  ID             a job's or a document's id\n",
      "  docmillctl cancel 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
+    {"cost", "[--by KEY] [--from DAY] [--to DAY] [--all] [-n|--limit N]", "api", do_cost,
+     "Show what outside services cost.",
+     "  --by KEY       day (default), user, document or provider\n"
+     "  --from DAY     first day, in UTC, as 2026-01-31 (default: 29 days before today)\n"
+     "  --to DAY       last day (default: today)\n"
+     "  --all          of all users; for root, the daemon's user and the members of control.group\n"
+     "  -n, --limit N  most lines to print (default 1000); the total is of all\n",
+     "  docmillctl cost --by document -n 20\n"
+     "  docmillctl cost --all --by provider --from 2026-01-01 --to 2026-01-31\n"},
     {"status", "", "control", do_status,
      "Show the daemon's processes and its queue.", "",
      "  docmillctl status\n"},

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/peer.h"
 #include "core/reason.h"
 #include "proc/control.h"
 
@@ -33,7 +34,6 @@
 #define PER_UID         16
 #define IDLE_MS         60000
 #define REQUEST_MS      5000
-#define PEER_GROUPS_MAX 256
 
 struct connection {
     struct server *server;
@@ -101,30 +101,6 @@ static void next_request(struct connection *c)
     c->have = c->body_n = c->reply_n = c->reply_sent = 0;
     set_deadline(c, IDLE_MS);
     sd_event_source_set_io_events(c->source, EPOLLIN);
-}
-
-/* ---- rights ---- */
-
-static bool in_group(int fd, const struct ucred *peer, gid_t group)
-{
-    gid_t groups[PEER_GROUPS_MAX];
-    socklen_t n = sizeof groups;
-
-    if (peer->gid == group)
-        return true;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) != 0)
-        return false;
-    for (size_t i = 0; i < n / sizeof groups[0]; i++)
-        if (groups[i] == group)
-            return true;
-    return false;
-}
-
-static bool peer_may(const struct master *m, int fd, const struct ucred *peer)
-{
-    if (peer->uid == 0 || peer->uid == geteuid())
-        return true;
-    return m->control_group != (gid_t)-1 && in_group(fd, peer, m->control_group);
 }
 
 /* ---- requests ---- */
@@ -303,21 +279,20 @@ static bool connection_new(struct server *s, int fd, uid_t uid)
 static int handle_accept(sd_event_source *src, int listen_fd, uint32_t events, void *arg)
 {
     struct server *s = arg;
-    struct ucred peer;
-    socklen_t n = sizeof peer;
+    uid_t uid = (uid_t)-1;
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     (void)src;
     (void)events;
     if (fd < 0)
         return 0;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0 || !peer_may(s->master, fd, &peer)) {
-        log_warn("control", "caller refused", "uid", LOG_I(n == sizeof peer ? (int64_t)peer.uid : -1), NULL);
+    if (!peer_credentials(fd, &uid, NULL, NULL) || !peer_is_operator(fd, s->master->conf->control_group)) {
+        log_warn("control", "caller refused", "uid", LOG_I(uid == (uid_t)-1 ? -1 : (int64_t)uid), NULL);
         close(fd);
         return 0;
     }
-    make_room(s, peer.uid);
-    if (!connection_new(s, fd, peer.uid))
+    make_room(s, uid);
+    if (!connection_new(s, fd, uid))
         close(fd);
     return 0;
 }

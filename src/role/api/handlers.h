@@ -18,6 +18,8 @@ int jobs_get(struct request *r, struct error *e) MUST_CHECK;
 int jobs_retry(struct request *r, struct error *e) MUST_CHECK;
 int jobs_cancel(struct request *r, struct error *e) MUST_CHECK;
 
+int cost_get(struct request *r, struct error *e) MUST_CHECK;
+
 int search_get(struct request *r, struct error *e) MUST_CHECK;
 
 int routes_get(struct request *r, struct error *e) MUST_CHECK;

@@ -14,6 +14,7 @@
 #include "api/request.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/peer.h"
 #include "core/reason.h"
 
 #include <errno.h>
@@ -125,17 +126,14 @@ PRINTF_LIKE(2, 0) static void handle_library_log(void *arg, const char *fmt, va_
 
 static void find_peer(struct http_conn *c)
 {
-    struct ucred cred;
-    socklen_t n = sizeof cred;
-
     c->peer.is_unix = c->listener->is_unix;
     c->peer.uid = (uid_t)-1;
     if (!c->peer.is_unix)
         return;
-    if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0)
-        c->peer.uid = cred.uid;
-    else
+    if (!peer_credentials(c->fd, &c->peer.uid, NULL, NULL))
         c->peer.is_unix = false; /* nobody: like a stranger over TCP */
+    else
+        c->peer.is_operator = peer_is_operator(c->fd, c->listener->http->api->conf->control_group);
 }
 
 static enum MHD_Result handle_accept(void *arg, const struct sockaddr *addr, socklen_t len)

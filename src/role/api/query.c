@@ -121,7 +121,7 @@ const char *query_get(const struct query *q, const char *name)
     return NULL;
 }
 
-static bool is_word_of(const char *word, const char *words)
+bool query_is_word_of(const char *word, const char *words)
 {
     size_t n = strlen(word);
 
@@ -135,7 +135,7 @@ int query_check(const struct query *q, const char *known, struct error *e)
 {
     for (int i = 0; i < q->n; i++) {
         const char *name = q->params[i].name;
-        if (strchr(name, ' ') == NULL && is_word_of(name, known))
+        if (strchr(name, ' ') == NULL && query_is_word_of(name, known))
             continue;
         reason_error(e, REASON_bad_request, EINVAL, "The parameter %.60s is not known here.", name);
         error_hint(e, known[0] != '\0' ? "Known parameters: %s." : "This path takes no parameters.%s", known);

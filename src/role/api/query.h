@@ -33,6 +33,7 @@ struct query {
 /* Parses a request target ("/v1/search?q=a+b", or with scheme and host before it). Strings live in ctx. */
 int query_parse(const void *talloc_ctx, const char *target, struct query *q, struct error *e) MUST_CHECK;
 const char *query_get(const struct query *q, const char *name); /* NULL: not given */
+bool query_is_word_of(const char *word, const char *words);     /* words with single spaces between them */
 /* Every parameter is one of `known` (names separated by spaces). */
 int query_check(const struct query *q, const char *known, struct error *e) MUST_CHECK;
 int query_get_int(const struct query *q, const char *name, int64_t def, int64_t min, int64_t max, int64_t *out,

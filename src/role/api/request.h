@@ -33,7 +33,8 @@ enum request_phase { REQUEST_NEW, REQUEST_BODY, REQUEST_WAITING, REQUEST_ANSWERE
 /* Who is at the other end, as http.c found it. */
 struct peer {
     bool is_unix;
-    uid_t uid; /* of a Unix socket's peer */
+    uid_t uid;        /* of a Unix socket's peer */
+    bool is_operator; /* root, the daemon's own user, or of control.group; over a Unix socket only */
 };
 
 /* What http.c read from the headers; strings live as long as the request. */

@@ -31,6 +31,8 @@ static const struct route routes[] = {
      "Cancel a job that has not ended."},
     {"GET",    "/v1/search",           "q limit", 0, NULL, NULL, search_get,
      "The passages nearest to the text q."},
+    {"GET",    "/v1/cost",             "from to by all limit", 0, NULL, NULL, cost_get,
+     "What outside services cost from one UTC day to another, by=day, user, document or provider; all=1, for operators: of all users."},
     {"GET",    "/v1/stats",            "", 0, NULL, NULL, stats_get,
      "Counts of the caller's documents by status."},
     {"GET",    "/v1",                  "", 0, NULL, NULL, routes_get,

@@ -1,0 +1,20 @@
+/*
+ * peer.h - who is at the other end of a Unix socket, as the kernel says it
+ *
+ * An operator of a daemon is root, the daemon's own user, or a member of a group that the administrator names. Everybody
+ * else, and whoever comes over anything but a Unix socket, is none.
+ *
+ * Diagnostics: none; what cannot be found out is a no. Depends on libc.
+ */
+#ifndef BASE_PEER_H
+#define BASE_PEER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Of a connected Unix socket; false if it is none. Any pointer may be NULL. */
+bool peer_credentials(int fd, uid_t *uid, gid_t *gid, pid_t *pid);
+/* group NULL: no group. */
+bool peer_is_operator(int fd, const char *group);
+
+#endif

@@ -1,0 +1,79 @@
+/* test_peer.c - who is an operator */
+#include "base/peer.h"
+
+#include <criterion/criterion.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STRANGER       54321
+#define STRANGER_GROUP 54321
+
+/* The server's end of a connection whose other end was made by uid, with group as its primary or a further one. */
+static int connect_as(uid_t uid, gid_t primary, gid_t further)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    socklen_t n = sizeof(sa_family_t); /* an abstract name of the kernel's choice */
+    int fd;
+    pid_t pid;
+
+    cr_assert_eq(bind(listener, (struct sockaddr *)&a, n), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    n = sizeof a;
+    cr_assert_eq(getsockname(listener, (struct sockaddr *)&a, &n), 0);
+    pid = fork();
+    if (pid == 0) {
+        int s = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (setgroups(1, &further) != 0 || setresgid(primary, primary, primary) != 0 || setresuid(uid, uid, uid) != 0)
+            _exit(1);
+        _exit(connect(s, (struct sockaddr *)&a, n) != 0);
+    }
+    fd = accept(listener, NULL, NULL);
+    close(listener);
+    waitpid(pid, NULL, 0);
+    cr_assert_geq(fd, 0);
+    return fd;
+}
+
+Test(peer, root_and_the_own_user_operate_and_a_stranger_does_not)
+{
+    int pair[2], fd;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    cr_assert(peer_is_operator(pair[0], NULL));
+    if (geteuid() != 0)
+        return;
+    fd = connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP);
+    cr_assert_not(peer_is_operator(fd, NULL));
+    cr_assert_not(peer_is_operator(fd, "root"));
+    cr_assert_not(peer_is_operator(fd, "no-such-group"));
+}
+
+Test(peer, members_of_the_group_operate_by_primary_or_further_group)
+{
+    const struct group *g = getgrgid(1);
+
+    if (geteuid() != 0 || g == NULL)
+        return;
+    cr_assert(peer_is_operator(connect_as(STRANGER, 1, STRANGER_GROUP), g->gr_name));
+    cr_assert(peer_is_operator(connect_as(STRANGER, STRANGER_GROUP, 1), g->gr_name));
+    cr_assert_not(peer_is_operator(connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP), g->gr_name));
+}
+
+Test(peer, nobody_operates_over_anything_but_a_unix_socket)
+{
+    int tcp = socket(AF_INET, SOCK_STREAM, 0);
+    int pipes[2];
+    uid_t uid = 77;
+
+    cr_assert_not(peer_is_operator(tcp, "root"));
+    cr_assert_not(peer_credentials(tcp, &uid, NULL, NULL));
+    cr_assert_eq(uid, 77);
+    cr_assert_eq(pipe(pipes), 0);
+    cr_assert_not(peer_is_operator(pipes[0], NULL));
+}
