@@ -79,18 +79,20 @@ def test_wrong_orders_are_refused_in_words(one, arguments, code, words):
 @pytest.mark.parametrize("arguments", [{}, {"service": "embedder"}, {"service": "embedder", "order": ""},
                                        {"service": 7, "order": "open"}, {"service": "x" * 31, "order": "open"}])
 def test_orders_that_no_docmillctl_sends_are_refused(one, arguments):
+    connection = control.Control(one.run_dir + "/control.sock")
     with pytest.raises(control.Refused):
-        control.call(one.run_dir + "/control.sock", "breaker", arguments)
+        connection.call("breaker", **arguments)
+    connection.close()
     assert service(one)["state"] == "closed"
 
 
 def test_a_worker_that_crashes_is_among_the_errors(one):
     assert ctl(one, "errors").stdout == "no errors\n"
     (pid,) = [c["pid"] for c in one.children("worker")][:1]
-    account.kill(pid, signal.SIGSEGV)
+    account.kill(pid, signal.SIGABRT)
     (error,) = wait_for(lambda: one.ctl("errors"), 10, "the error", dump=one.log)
     assert (error["reason"], error["times"]) == ("worker_lost", 1) and error["ago_ms"] <= 10000
-    assert "SEGV" in error["message"] or "Segmentation" in error["message"] or "signal 11" in error["message"]
+    assert "ABRT" in error["message"] or "Abort" in error["message"], error
     lines = ctl(one, "errors").stdout.splitlines()
     assert lines[0].split() == ["AGO", "TIMES", "WHERE", "REASON", "MESSAGE"] and len(lines) == 2
     assert one.ctl("errors", "-n", "1") and ctl(one, "errors", "-n", "0").returncode == USAGE
