@@ -45,6 +45,11 @@ const char *job_status(const json_t *job, int64_t now_ms, int version)
     return version == 2 && now_ms >= job_int(job, "start_ms") ? "RUNNING" : "PENDING";
 }
 
+int64_t job_pages(const json_t *job)
+{
+    return (int64_t)json_array_size(json_object_get(job, "pages"));
+}
+
 int64_t job_good_pages(const json_t *job)
 {
     int64_t n = 0;
@@ -57,20 +62,20 @@ int64_t job_good_pages(const json_t *job)
 
 static void settle(struct llamaparse *l, json_t *job)
 {
-    int64_t good = job_good_pages(job), all = (int64_t)json_array_size(json_object_get(job, "pages"));
+    int64_t all = job_pages(job);
     const char *outcome = job_text(job, "outcome");
 
     json_object_set_new(job, "settled", json_true());
     if (strcmp(outcome, "SUCCESS") != 0 && strcmp(outcome, "PARTIAL_SUCCESS") != 0)
         return;
     l->n_jobs++;
-    l->n_failed_pages += all - good;
+    l->n_failed_pages += all - job_good_pages(job);
     if (json_is_true(json_object_get(job, "cache_hit"))) {
-        l->n_cached_pages += good;
+        l->n_cached_pages += all;
         return;
     }
-    l->n_pages += good;
-    l->n_credits += good * job_int(job, "credits");
+    l->n_pages += all;
+    l->n_credits += all * job_int(job, "credits");
 }
 
 void jobs_settle(struct llamaparse *l, int64_t now_ms)

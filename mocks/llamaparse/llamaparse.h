@@ -90,7 +90,8 @@ bool job_over(const json_t *job, int64_t now_ms);
 void jobs_settle(struct llamaparse *l, int64_t now_ms); /* counts the pages of those that are over */
 int64_t job_int(const json_t *job, const char *name);
 const char *job_text(const json_t *job, const char *name);
-/* Pages that did not fail. */
+/* All, which are what is billed; and those that did not fail. */
+int64_t job_pages(const json_t *job);
 int64_t job_good_pages(const json_t *job);
 
 /* results.c */

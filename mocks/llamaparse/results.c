@@ -84,11 +84,11 @@ json_t *result_v1_pages(const json_t *job)
 static json_t *metadata_of(bool report_credits, const json_t *job)
 {
     bool hit = json_is_true(json_object_get(job, "cache_hit"));
-    int64_t pages = job_good_pages(job), tenths = hit || !report_credits ? 0 : pages * job_int(job, "credits");
+    int64_t pages = job_pages(job), tenths = hit || !report_credits ? 0 : pages * job_int(job, "credits");
 
     return json_pack("{s:f, s:f, s:I, s:i, s:b}", "credits_used", (double)tenths / 10, "job_credits_usage",
-                     (double)tenths / 10, "job_pages", (json_int_t)(hit ? 0 : pages), "job_auto_mode_triggered_pages",
-                     0, "job_is_cache_hit", hit);
+                     (double)tenths / 10, "job_pages", (json_int_t)pages, "job_auto_mode_triggered_pages", 0,
+                     "job_is_cache_hit", hit);
 }
 
 static char *replaced(const void *ctx, const char *text, const char *number)
@@ -123,7 +123,7 @@ static void answer_status(struct mock_request *q, struct mock_answer *a, const j
     const char *status = job_status(job, mock_now_ms(q->mock), 1);
     json_t *out = json_pack("{s:s, s:s}", "id", job_text(job, "id"), "status", status);
 
-    if (strcmp(status, "ERROR") == 0) {
+    if (strcmp(status, "ERROR") == 0 || strcmp(status, "PARTIAL_SUCCESS") == 0) {
         json_object_set(out, "error_code", json_object_get(job, "error_code"));
         json_object_set(out, "error_message", json_object_get(job, "error_message"));
     }
@@ -201,10 +201,9 @@ void serve_job(struct llamaparse *l, struct mock_request *q, struct mock_answer 
 
 json_t *job_v2(const json_t *job, int64_t now_ms, bool usage)
 {
-    bool failed = job_over(job, now_ms) && json_object_get(job, "error_message") != NULL;
-    double credits = json_is_true(json_object_get(job, "cache_hit"))
-                         ? 0
-                         : (double)(job_good_pages(job) * job_int(job, "credits")) / 10;
+    bool failed = job_over(job, now_ms) && strcmp(job_text(job, "outcome"), "ERROR") == 0;
+    double credits =
+        json_is_true(json_object_get(job, "cache_hit")) ? 0 : (double)(job_pages(job) * job_int(job, "credits")) / 10;
     json_t *out =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "id", job_text(job, "id"), "project_id", PROJECT, "status",
                   job_status(job, now_ms, 2), "name", job_text(job, "name"), "tier", job_text(job, "tier"),

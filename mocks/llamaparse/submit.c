@@ -158,6 +158,9 @@ static void fail_pages(json_t *job, const json_t *rule)
     size_t i = json_array_size(pages);
 
     json_object_set_new(job, "outcome", json_string("PARTIAL_SUCCESS"));
+    json_object_set_new(job, "error_code", json_string("ERROR_DURING_PROCESSING"));
+    json_object_set_new(job, "error_message",
+                        json_sprintf("%d of %d pages failed", (int)(n < (int64_t)i ? n : (int64_t)i), (int)i));
     while (i-- > 0 && n-- > 0) {
         page = json_array_get(pages, i);
         json_object_set_new(page, "error", json_string("page could not be parsed"));

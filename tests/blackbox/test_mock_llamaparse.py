@@ -259,7 +259,8 @@ def test_a_job_that_only_partly_succeeds(llama):
     assert status_of(llama, job) == "PARTIAL_SUCCESS"
     pages = result(llama, job)["pages"]
     assert [p["status"] for p in pages] == ["OK", "ERROR", "ERROR"] and pages[1]["error"] and pages[0]["text"] == "one"
-    assert llama.usage()["pages"] == 1 and llama.usage()["failed_pages"] == 2
+    assert get(llama, f"/api/v1/parsing/job/{job}")[1]["error_message"] == "2 of 3 pages failed"
+    assert llama.usage()["pages"] == 3 and llama.usage()["failed_pages"] == 2
 
 
 def test_lost_jobs_and_missing_results(llama):
