@@ -15,6 +15,19 @@
 #define JOB "11111111-2222-4333-8444-555555555555"
 
 static struct error err;
+static void *ctx;
+
+static void begin(void)
+{
+    ctx = talloc_new(NULL);
+}
+
+static void end(void)
+{
+    talloc_free(ctx);
+}
+
+TestSuite(llamaparse, .init = begin, .fini = end);
 
 static struct llamaparse_endpoint endpoint(enum llamaparse_api api)
 {
@@ -62,7 +75,7 @@ Test(llamaparse, a_v1_submission_carries_the_file_and_all_that_is_asked)
     file.webhook_url = "https://docmill.example/hooks/llamaparse/abc";
     file.webhook_secret = "s3cret";
     file.webhook_token = "tok";
-    cr_assert_eq(llamaparse_submit(NULL, &ep, &file, &q, &err), 0, "%s", err.message);
+    cr_assert_eq(llamaparse_submit(ctx, &ep, &file, &q, &err), 0, "%s", err.message);
     cr_assert_str_eq(q.method, "POST");
     cr_assert_str_eq(q.url, LLAMAPARSE_BASE_NA "/api/v1/parsing/upload?organization_id=o%201&project_id=p1");
     cr_assert_str_eq(q.headers[0].value, "Bearer " KEY);
@@ -101,7 +114,7 @@ Test(llamaparse, a_v2_submission_is_one_configuration_and_the_file)
     ep.job_timeout_page_s = 20;
     file.target_pages = "1-3,7";
     file.webhook_url = "https://docmill.example/h";
-    cr_assert_eq(llamaparse_submit(NULL, &ep, &file, &q, &err), 0, "%s", err.message);
+    cr_assert_eq(llamaparse_submit(ctx, &ep, &file, &q, &err), 0, "%s", err.message);
     cr_assert_str_eq(q.url, LLAMAPARSE_BASE_EU "/api/v2/parse/upload");
     cr_assert_eq(q.n_parts, 2);
     c = json_loads(field(&q, "configuration"), 0, NULL);
@@ -130,21 +143,21 @@ Test(llamaparse, status_and_result_have_their_addresses)
 
     v2.base_url = "http://127.0.0.1:8001/";
     v2.project_id = "p";
-    cr_assert_eq(llamaparse_status(NULL, &v1, JOB, &q, &err), 0);
+    cr_assert_eq(llamaparse_status(ctx, &v1, JOB, &q, &err), 0);
     cr_assert_str_eq(q.url, LLAMAPARSE_BASE_NA "/api/v1/parsing/job/" JOB);
-    cr_assert_eq(llamaparse_result(NULL, &v1, JOB, &q, &err), 0);
+    cr_assert_eq(llamaparse_result(ctx, &v1, JOB, &q, &err), 0);
     cr_assert_str_eq(q.url, LLAMAPARSE_BASE_NA "/api/v1/parsing/job/" JOB "/result/json");
-    cr_assert_eq(llamaparse_result_markdown(NULL, &v1, JOB, &q, &err), 0);
+    cr_assert_eq(llamaparse_result_markdown(ctx, &v1, JOB, &q, &err), 0);
     cr_assert_str_eq(q.url, LLAMAPARSE_BASE_NA "/api/v1/parsing/job/" JOB "/result/markdown");
-    cr_assert_eq(llamaparse_status(NULL, &v2, "pjb-1", &q, &err), 0);
+    cr_assert_eq(llamaparse_status(ctx, &v2, "pjb-1", &q, &err), 0);
     cr_assert_str_eq(q.url, "http://127.0.0.1:8001/api/v2/parse/pjb-1?project_id=p");
-    cr_assert_eq(llamaparse_result(NULL, &v2, "pjb-1", &q, &err), 0);
+    cr_assert_eq(llamaparse_result(ctx, &v2, "pjb-1", &q, &err), 0);
     cr_assert_str_eq(
         q.url,
         "http://127.0.0.1:8001/api/v2/parse/pjb-1?expand=markdown&expand=job_metadata&expand=usage&project_id=p");
-    cr_assert_lt(llamaparse_status(NULL, &v1, "../x", &q, &err), 0);
-    cr_assert_lt(llamaparse_status(NULL, &v1, "..", &q, &err), 0);
-    cr_assert_lt(llamaparse_status(NULL, &v1, "", &q, &err), 0);
+    cr_assert_lt(llamaparse_status(ctx, &v1, "../x", &q, &err), 0);
+    cr_assert_lt(llamaparse_status(ctx, &v1, "..", &q, &err), 0);
+    cr_assert_lt(llamaparse_status(ctx, &v1, "", &q, &err), 0);
 }
 
 Test(llamaparse, what_cannot_be_asked_is_refused_before_anything_is_sent)
@@ -158,17 +171,17 @@ Test(llamaparse, what_cannot_be_asked_is_refused_before_anything_is_sent)
 
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
         file.target_pages = pages[i];
-        cr_assert_lt(llamaparse_submit(NULL, &ep, &file, &q, &err), 0, "<%s>", pages[i]);
+        cr_assert_lt(llamaparse_submit(ctx, &ep, &file, &q, &err), 0, "<%s>", pages[i]);
     }
     file.target_pages = NULL;
     for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
         file.webhook_url = hooks[i];
-        cr_assert_lt(llamaparse_submit(NULL, &ep, &file, &q, &err), 0, "%s", hooks[i]);
+        cr_assert_lt(llamaparse_submit(ctx, &ep, &file, &q, &err), 0, "%s", hooks[i]);
         cr_assert_str_eq(err.reason, "bad_config");
     }
     memset(longest + 18, 'a', 200);
     file.webhook_url = longest;
-    cr_assert_lt(llamaparse_submit(NULL, &ep, &file, &q, &err), 0);
+    cr_assert_lt(llamaparse_submit(ctx, &ep, &file, &q, &err), 0);
     wrong.tier = "premium";
     cr_assert_lt(llamaparse_check(&wrong, &err), 0);
     wrong = ep;
@@ -187,7 +200,7 @@ static struct llamaparse_answer answer(enum llamaparse_api api, enum llamaparse_
     struct rate_head h;
 
     ratehead_none(&h);
-    llamaparse_judge(NULL, &ep, step, &r, &h, &a);
+    llamaparse_judge(ctx, &ep, step, &r, &h, &a);
     return a;
 }
 
@@ -429,12 +442,12 @@ Test(llamaparse, a_submission_without_an_answer_may_have_been_made)
 
     ratehead_none(&h);
     error_set(&r.error, EPIPE, ERR_TRANSIENT, "http_broken", "the connection ended");
-    llamaparse_judge(NULL, &ep, LLAMAPARSE_SUBMIT, &r, &h, &a);
+    llamaparse_judge(ctx, &ep, LLAMAPARSE_SUBMIT, &r, &h, &a);
     cr_assert(a.verdict.act == PROVIDER_RETRY && a.verdict.unsure);
-    llamaparse_judge(NULL, &ep, LLAMAPARSE_STATUS, &r, &h, &a);
+    llamaparse_judge(ctx, &ep, LLAMAPARSE_STATUS, &r, &h, &a);
     cr_assert_not(a.verdict.unsure, "asking twice costs nothing");
     r.sent = false;
-    llamaparse_judge(NULL, &ep, LLAMAPARSE_SUBMIT, &r, &h, &a);
+    llamaparse_judge(ctx, &ep, LLAMAPARSE_SUBMIT, &r, &h, &a);
     cr_assert_not(a.verdict.unsure);
 }
 

@@ -26,12 +26,25 @@ static struct openai_endpoint at(enum openai_kind kind)
 }
 
 static struct error err;
+static void *ctx;
+
+static void begin(void)
+{
+    ctx = talloc_new(NULL);
+}
+
+static void end(void)
+{
+    talloc_free(ctx);
+}
+
+TestSuite(openai, .init = begin, .fini = end);
 
 static json_t *request(const struct openai_endpoint *ep, const struct embed_input *in, int n, struct http_request *q)
 {
     json_t *j;
 
-    cr_assert_eq(openai_request(NULL, ep, in, n, q, NULL, &err), 0, "%s", err.message);
+    cr_assert_eq(openai_request(ctx, ep, in, n, q, NULL, &err), 0, "%s", err.message);
     j = json_loadb(q->body, q->body_len, JSON_ALLOW_NUL, NULL);
     cr_assert(j != NULL, "%.*s", (int)q->body_len, q->body);
     return j;
@@ -135,13 +148,13 @@ Test(openai, what_cannot_be_asked_is_refused_before_anything_is_sent)
     struct http_request q;
     int bad;
 
-    cr_assert_lt(openai_request(NULL, &ep, in, 2, &q, &bad, &err), 0);
+    cr_assert_lt(openai_request(ctx, &ep, in, 2, &q, &bad, &err), 0);
     cr_assert_str_eq(err.reason, "embed_refused");
     cr_assert_eq(bad, 1);
     in[1] = in[2];
-    cr_assert_lt(openai_request(NULL, &ep, in, 2, &q, &bad, &err), 0);
+    cr_assert_lt(openai_request(ctx, &ep, in, 2, &q, &bad, &err), 0);
     cr_assert_eq(bad, 1);
-    cr_assert_lt(openai_request(NULL, &ep, in, 0, &q, &bad, &err), 0);
+    cr_assert_lt(openai_request(ctx, &ep, in, 0, &q, &bad, &err), 0);
 #define REFUSED(field, value)                                                                                          \
     wrong = ep;                                                                                                        \
     wrong.field = value;                                                                                               \

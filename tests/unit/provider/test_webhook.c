@@ -19,6 +19,19 @@
 #define SIGNATURE "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 static struct error err;
+static void *ctx;
+
+static void begin(void)
+{
+    ctx = talloc_new(NULL);
+}
+
+static void end(void)
+{
+    talloc_free(ctx);
+}
+
+TestSuite(webhook, .init = begin, .fini = end);
 
 static int verify(const char *id, const char *time, const char *signature, const char *body, int64_t now)
 {
@@ -130,7 +143,7 @@ Test(webhook, a_token_is_known_by_its_hash)
 
 static int take(const char *body, struct webhook *w)
 {
-    return webhook_read(NULL, body, strlen(body), w, &err);
+    return webhook_read(ctx, body, strlen(body), w, &err);
 }
 
 Test(webhook, an_event_names_its_job_also_when_encoded_twice)
