@@ -15,6 +15,7 @@
 #include "core/state.h"
 #include "master/master.h"
 #include "proc/child.h"
+#include "provider/providers_page.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +41,7 @@ static const char help_text[] =
     "  docmilld migrate status             which versions are applied\n"
     "  docmilld --print-state-sql          the table of statuses and states as SQL\n"
     "  docmilld --print-state-markdown     the same for people: docs/states.md\n"
+    "  docmilld --print-providers-markdown what is known of the outside services: docs/providers.md\n"
     "  docmilld --print-man                the manual page docmill.conf(5)\n"
     "  docmilld --version | --help\n"
     "\n"
@@ -121,7 +123,7 @@ static int run(const char *path)
     return r;
 }
 
-enum { OPT_CHILD = 256, OPT_EXAMPLE, OPT_STATE_SQL, OPT_STATE_PAGE, OPT_MAN, OPT_VERSION };
+enum { OPT_CHILD = 256, OPT_EXAMPLE, OPT_STATE_SQL, OPT_STATE_PAGE, OPT_PROVIDERS_PAGE, OPT_MAN, OPT_VERSION };
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -132,6 +134,7 @@ static const struct option options[] = {
     {"example", no_argument, NULL, OPT_EXAMPLE},
     {"print-state-sql", no_argument, NULL, OPT_STATE_SQL},
     {"print-state-markdown", no_argument, NULL, OPT_STATE_PAGE},
+    {"print-providers-markdown", no_argument, NULL, OPT_PROVIDERS_PAGE},
     {"print-man", no_argument, NULL, OPT_MAN},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -152,6 +155,9 @@ static int answer_at_once(int opt)
         return EXIT_OK;
     case OPT_STATE_PAGE:
         state_print_markdown(stdout);
+        return EXIT_OK;
+    case OPT_PROVIDERS_PAGE:
+        providers_print_markdown(stdout);
         return EXIT_OK;
     case OPT_MAN:
         conf_print_man(stdout);

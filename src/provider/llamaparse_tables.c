@@ -120,7 +120,7 @@ static void print_faults(FILE *f)
         const char *name;
     } steps[] = {{'S', "submit"}, {'Q', "status"}, {'R', "result"}};
 
-    fprintf(f, "\n| status | at | words | what docmill does | reason |\n|---|---|---|---|---|\n");
+    fprintf(f, "\n| status | at | words | act | reason |\n|---|---|---|---|---|\n");
     for (int i = 0; i < COUNT(faults) - 1; i++) {
         const struct llamaparse_fault_row *r = &faults[i];
         const char *comma = "";
@@ -130,7 +130,7 @@ static void print_faults(FILE *f)
                 fprintf(f, "%s%s", comma, steps[k].name);
                 comma = ", ";
             }
-        fprintf(f, " | %s | %s | %s |\n", r->phrase == NULL ? "" : r->phrase, provider_act_does(r->act),
+        fprintf(f, " | %s | %s | %s |\n", r->phrase == NULL ? "" : r->phrase, provider_act_name(r->act),
                 reason_name(r->reason));
     }
 }
@@ -139,14 +139,15 @@ void llamaparse_print_markdown(FILE *f)
 {
     char price[MONEY_TEXT];
 
-    fprintf(f, "| status | webhook | what docmill does |\n|---|---|---|\n");
+    fprintf(f, "| status | webhook | act |\n|---|---|---|\n");
     for (int i = LLAMAPARSE_UNKNOWN + 1; i < LLAMAPARSE_STATUS_MAX_; i++)
         fprintf(f, "| %s | %s | %s |\n", statuses[i].name, statuses[i].event == NULL ? "" : statuses[i].event,
-                statuses[i].act == PROVIDER_NEW_JOB ? "what the error code says" : provider_act_does(statuses[i].act));
-    fprintf(f, "\n| error code | what docmill does | reason |\n|---|---|---|\n");
+                i == LLAMAPARSE_ERROR || i == LLAMAPARSE_FAILED ? "by its error code"
+                                                                : provider_act_name(statuses[i].act));
+    fprintf(f, "\n| error code | act | reason |\n|---|---|---|\n");
     for (int i = 0; i < COUNT(codes); i++)
         fprintf(f, "| %s%s | %s | %s |\n", codes[i].code[0] == '\0' ? "any other" : codes[i].code,
-                codes[i].whole || codes[i].code[0] == '\0' ? "" : "...", provider_act_does(codes[i].act),
+                codes[i].whole || codes[i].code[0] == '\0' ? "" : "...", provider_act_name(codes[i].act),
                 reason_name(codes[i].reason));
     print_faults(f);
     fprintf(f, "\n| tier | credits a page | USD a page |\n|---|---|---|\n");

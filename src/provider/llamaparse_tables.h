@@ -46,7 +46,8 @@
     X(400, 422, "S", "PDF_IS_PROTECTED", ITEM, parse_encrypted)                         \
     X(400, 422, "S", "unsupported file", ITEM, unsupported_type)                        \
     X(400, 422, "S", "UNSUPPORTED_FILE_TYPE", ITEM, unsupported_type)                   \
-    X(400, 422, "S", "TIER", CONFIG, provider_config)                                   \
+    X(400, 422, "S", "INVALID_TIER", CONFIG, provider_config)                           \
+    X(400, 400, "S", "tier requires", CONFIG, provider_config)                          \
     X(422, 422, "S", "body.file", ITEM, parse_refused)                                  \
     X(400, 400, "S", NULL, ITEM, parse_refused)                                         \
     X(422, 422, "S", NULL, CONFIG, provider_config)                                     \

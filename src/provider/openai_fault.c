@@ -91,7 +91,7 @@ void openai_print_faults(FILE *f)
         if (r->highest != r->lowest)
             fprintf(f, " to %d", r->highest);
         fprintf(f, " | %s%s%s | %s | %s%s | %s |\n", r->word == NULL ? "" : "`", r->word == NULL ? "" : r->word,
-                r->word == NULL ? "" : "`", r->phrase == NULL ? "" : r->phrase, provider_act_does(r->act),
+                r->word == NULL ? "" : "`", r->phrase == NULL ? "" : r->phrase, provider_act_name(r->act),
                 r->slow_down ? "; lower the rate, then raise it slowly" : "", reason_name(r->reason));
     }
 }

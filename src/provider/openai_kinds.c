@@ -64,6 +64,6 @@ void openai_print_markdown(FILE *f)
     for (int i = 0; i < OPENAI_KIND_MAX_; i++)
         if (rows[i].note[0] != '\0')
             fprintf(f, "- %s: %s.\n", rows[i].name, rows[i].note);
-    fprintf(f, "\n| status | type or code | words | what docmill does | reason |\n|---|---|---|---|---|\n");
+    fprintf(f, "\n| status | type or code | words | act | reason |\n|---|---|---|---|---|\n");
     openai_print_faults(f);
 }

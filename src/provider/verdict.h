@@ -18,7 +18,7 @@
 #define PROVIDER_ACTS(X)                                                                                               \
     X(OK, "ok", "use the answer", false)                                                                               \
     X(PENDING, "pending", "not ready yet: ask again later", false)                                                     \
-    X(ITEM, "item", "something sent is refused for good: find it by halving, end it", false)                           \
+    X(ITEM, "item", "refused for good: end it; of several inputs find it by halving", false)                           \
     X(SPLIT_TOKENS, "split_tokens", "too many tokens in one request: halve it, send less from now on", false)          \
     X(SPLIT_ITEMS, "split_items", "too many inputs in one request: halve it, send fewer from now on", false)           \
     X(WAIT, "wait", "rate limited: wait, no attempt is lost", false)                                                   \

@@ -14,4 +14,5 @@ target_compile_definitions(test_provider PRIVATE
   TEST_ACTOR="$<TARGET_FILE:test_provider_actor>"
   TEST_LIBEXEC="${PROJECT_BINARY_DIR}/src/bin"
   TEST_FIXTURES="${CMAKE_CURRENT_SOURCE_DIR}/provider/fixtures"
+  TEST_SOURCE="${PROJECT_SOURCE_DIR}"
   TEST_PAYLOADS="${PROJECT_SOURCE_DIR}/tests/fixtures")
