@@ -15,7 +15,7 @@
  * Depends on base, core, db, blob, proc, libsystemd.
  */
 #include "api/api.h"
-#include "api/http.h"
+#include "api/httpd.h"
 #include "api/stores.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -85,8 +85,8 @@ static void process_score(struct api *a)
 
 static void process_drain(struct api *a)
 {
-    http_drain(a->http);
-    if (http_in_flight(a->http) == 0 || clock_ms() >= a->drain_by_ms)
+    httpd_drain(a->http);
+    if (httpd_in_flight(a->http) == 0 || clock_ms() >= a->drain_by_ms)
         sd_event_exit(a->event, 0);
 }
 
@@ -97,7 +97,7 @@ static void begin_drain(struct api *a, int64_t limit_ms)
     if (!a->draining || by < a->drain_by_ms)
         a->drain_by_ms = by;
     if (!a->draining)
-        log_info("api", "draining", "in_flight", LOG_I(http_in_flight(a->http)), NULL);
+        log_info("api", "draining", "in_flight", LOG_I(httpd_in_flight(a->http)), NULL);
     a->draining = true;
     score_phase(a->child.score, SCORE_DRAINING, "draining");
     process_drain(a);
@@ -113,7 +113,7 @@ static int handle_tick(sd_event_source *s, uint64_t usec, void *arg)
     (void)usec;
     process_score(a);
     dbpool_tick(a->db);
-    http_tick(a->http);
+    httpd_tick(a->http);
     stores_probe(a->stores, a->helper);
     if (a->draining)
         process_drain(a);
@@ -198,14 +198,14 @@ static int open_parts(struct api *a, struct error *e)
     a->db = dbpool_new(a, a->event, a->conf, e);
     if (a->db == NULL)
         return e->code;
-    a->http = http_new(a, e);
+    a->http = httpd_new(a, e);
     return a->http == NULL ? e->code : 0;
 }
 
 /* Requests first, then what they wait for. */
 static void close_parts(struct api *a)
 {
-    http_free(&a->http);
+    httpd_free(&a->http);
     helper_free(&a->helper);
     dbpool_free(&a->db);
     stores_free(&a->stores);

@@ -1,7 +1,7 @@
 /*
  * api.h - the api child: what its parts share
  *
- * api.c owns it and the loop; http.c and the handlers borrow. One a process.
+ * api.c owns it and the loop; httpd.c and the handlers borrow. One a process.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -14,7 +14,7 @@
 
 #include <systemd/sd-event.h>
 
-struct http;
+struct httpd;
 struct stores;
 
 struct api {
@@ -24,7 +24,7 @@ struct api {
     struct dbpool *db;
     struct helper *helper;
     struct stores *stores;
-    struct http *http;
+    struct httpd *http;
     bool draining;
     int64_t drain_by_ms;
     sd_event_source *tick_source, *channel_source;

@@ -5,7 +5,7 @@
  *       |                    |                                          ^
  *       +--------------------+------------------- refused --------------+
  *
- * http.c feeds it (request_headers, request_data, request_end) and asks for the answer; it suspends the connection
+ * httpd.c feeds it (request_headers, request_data, request_end) and asks for the answer; it suspends the connection
  * while the phase is WAITING. Handlers act on it and end in exactly one of: an answer (request_answer_*), an error
  * returned, or request_wait_db / request_wait_work, whose continuation ends in the same ways. Nothing here waits.
  *
@@ -30,14 +30,14 @@ struct route;
 
 enum request_phase { REQUEST_NEW, REQUEST_BODY, REQUEST_WAITING, REQUEST_ANSWERED };
 
-/* Who is at the other end, as http.c found it. */
+/* Who is at the other end, as httpd.c found it. */
 struct peer {
     bool is_unix;
     uid_t uid;        /* of a Unix socket's peer */
     bool is_operator; /* root, the daemon's own user, or of control.group; over a Unix socket only */
 };
 
-/* What http.c read from the headers; strings live as long as the request. */
+/* What httpd.c read from the headers; strings live as long as the request. */
 struct request_headers {
     const char *authorization, *content_type, *content_sha256;
     int64_t content_length; /* -1: none given */
@@ -66,8 +66,8 @@ typedef void (*request_sqlstate)(const char *sqlstate, struct error *e);
 struct request {
     struct api *api;
     struct peer peer;
-    void *transport;                 /* http.c's own */
-    void (*wake)(struct request *r); /* http.c: the answer is there, go on */
+    void *transport;                 /* httpd.c's own */
+    void (*wake)(struct request *r); /* httpd.c: the answer is there, go on */
     enum request_phase phase;
     int64_t started_ms;
     char method[16];
@@ -88,7 +88,7 @@ struct request {
     request_sqlstate states;
 };
 
-/* ---- for http.c ---- */
+/* ---- for httpd.c ---- */
 struct request *request_new(struct api *api, const char *target);
 void request_headers(struct request *r, const char *method);
 void request_data(struct request *r, const void *p, size_t n);

@@ -1,5 +1,5 @@
 /*
- * http.c - see http.h
+ * httpd.c - see httpd.h
  *
  * What the library wants (0.9.75): a timeout of 0 must be a deferred run, not a timer; resuming a connection wakes
  * nothing, so a deferred run follows it; while a body arrives no answer can be queued, only at its first or last call.
@@ -9,7 +9,7 @@
  *
  * Diagnostics: what the library complains about is logged at debug: it is the clients' doing.
  */
-#include "api/http.h"
+#include "api/httpd.h"
 #include "api/linger.h"
 #include "api/request.h"
 #include "base/clock.h"
@@ -31,10 +31,10 @@
 #include <talloc.h>
 #include <unistd.h>
 
-TAILQ_HEAD(http_conns, http_conn);
+TAILQ_HEAD(httpd_conns, httpd_conn);
 
-struct http_listener {
-    struct http *http;
+struct httpd_listener {
+    struct httpd *http;
     struct MHD_Daemon *daemon;
     bool is_unix;
     int n_conns; /* counted for each socket: strangers over TCP must not shut out api.sock */
@@ -42,9 +42,9 @@ struct http_listener {
     sd_event_source *io, *run, *timer;
 };
 
-struct http_conn {
-    TAILQ_ENTRY(http_conn) entry;
-    struct http_listener *listener;
+struct httpd_conn {
+    TAILQ_ENTRY(httpd_conn) entry;
+    struct httpd_listener *listener;
     struct MHD_Connection *mhd;
     struct peer peer;
     int fd;
@@ -55,18 +55,18 @@ struct http_conn {
     int64_t discarded_bytes;
 };
 
-struct http {
+struct httpd {
     struct api *api;
     struct lingerers *linger;
-    struct http_conns conns;
+    struct httpd_conns conns;
     int n_requests;
     int n_listeners;
-    struct http_listener listeners[CHILD_MAX_LISTEN];
+    struct httpd_listener listeners[CHILD_MAX_LISTEN];
 };
 
 /* ---- the library in the loop ---- */
 
-static void listener_arm(struct http_listener *l)
+static void listener_arm(struct httpd_listener *l)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
 
@@ -82,7 +82,7 @@ static void listener_arm(struct http_listener *l)
     sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
 }
 
-static void process_listener(struct http_listener *l)
+static void process_listener(struct httpd_listener *l)
 {
     MHD_run(l->daemon);
     listener_arm(l);
@@ -124,7 +124,7 @@ PRINTF_LIKE(2, 0) static void handle_library_log(void *arg, const char *fmt, va_
 
 /* ---- connections ---- */
 
-static void find_peer(struct http_conn *c)
+static void find_peer(struct httpd_conn *c)
 {
     c->peer.is_unix = c->listener->is_unix;
     c->peer.uid = (uid_t)-1;
@@ -138,7 +138,7 @@ static void find_peer(struct http_conn *c)
 
 static enum MHD_Result handle_accept(void *arg, const struct sockaddr *addr, socklen_t len)
 {
-    struct http_listener *l = arg;
+    struct httpd_listener *l = arg;
 
     (void)addr;
     (void)len;
@@ -148,8 +148,8 @@ static enum MHD_Result handle_accept(void *arg, const struct sockaddr *addr, soc
 static void handle_connection(void *arg, struct MHD_Connection *mhd, void **context,
                               enum MHD_ConnectionNotificationCode code)
 {
-    struct http_listener *l = arg;
-    struct http_conn *c = *context;
+    struct httpd_listener *l = arg;
+    struct httpd_conn *c = *context;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (c == NULL)
@@ -160,7 +160,7 @@ static void handle_connection(void *arg, struct MHD_Connection *mhd, void **cont
         talloc_free(c);
         return;
     }
-    c = talloc_zero(l->http, struct http_conn);
+    c = talloc_zero(l->http, struct httpd_conn);
     *context = c;
     if (c == NULL)
         return;
@@ -174,14 +174,14 @@ static void handle_connection(void *arg, struct MHD_Connection *mhd, void **cont
     l->n_conns++;
 }
 
-static struct http_conn *conn_of(struct MHD_Connection *mhd)
+static struct httpd_conn *conn_of(struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     return info != NULL ? info->socket_context : NULL;
 }
 
-static void keep_lingering(struct http_conn *c)
+static void keep_lingering(struct httpd_conn *c)
 {
     if (c->linger_fd < 0)
         c->linger_fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
@@ -195,7 +195,7 @@ static void add_header(struct MHD_Response *m, const char *name, const char *val
         log_error("http", "cannot add a header", "name", name, NULL);
 }
 
-static enum MHD_Result queue_answer(struct http_conn *c)
+static enum MHD_Result queue_answer(struct httpd_conn *c)
 {
     struct answer *a = &c->request->answer;
     struct MHD_Response *m =
@@ -220,7 +220,7 @@ static enum MHD_Result queue_answer(struct http_conn *c)
 
 /* In the middle of a body the library takes no answer: it is written by hand, as far as the socket takes it, and the
  * connection is cut. */
-static enum MHD_Result cut_with_answer(struct http_conn *c)
+static enum MHD_Result cut_with_answer(struct httpd_conn *c)
 {
     const struct answer *a = &c->request->answer;
     char head[256];
@@ -237,7 +237,7 @@ static enum MHD_Result cut_with_answer(struct http_conn *c)
 /* The request has been answered by somebody else than its own calls. */
 static void wake_request(struct request *r)
 {
-    struct http_conn *c = r->transport;
+    struct httpd_conn *c = r->transport;
 
     MHD_resume_connection(c->mhd);
     sd_event_source_set_enabled(c->listener->run, SD_EVENT_ONESHOT);
@@ -247,8 +247,8 @@ static void wake_request(struct request *r)
 
 static void *handle_target(void *arg, const char *target, struct MHD_Connection *mhd)
 {
-    struct http_listener *l = arg;
-    struct http_conn *c = conn_of(mhd);
+    struct httpd_listener *l = arg;
+    struct httpd_conn *c = conn_of(mhd);
 
     if (c == NULL)
         return NULL;
@@ -264,12 +264,12 @@ static void *handle_target(void *arg, const char *target, struct MHD_Connection 
     return c->request;
 }
 
-static const char *header(struct http_conn *c, const char *name)
+static const char *header(struct httpd_conn *c, const char *name)
 {
     return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
 }
 
-static void read_headers(struct http_conn *c)
+static void read_headers(struct httpd_conn *c)
 {
     struct request_headers *h = &c->request->headers;
     struct error *e = &c->request->target_error;
@@ -293,7 +293,7 @@ static void read_headers(struct http_conn *c)
 }
 
 /* Refused already: is the body too much to be read for nothing? */
-static bool answer_early(const struct http_conn *c)
+static bool answer_early(const struct httpd_conn *c)
 {
     const struct request_headers *h = &c->request->headers;
 
@@ -304,7 +304,7 @@ static bool answer_early(const struct http_conn *c)
     return h->expect_continue || h->content_length > HTTP_DISCARD_MAX;
 }
 
-static enum MHD_Result process_headers(struct http_conn *c, const char *method)
+static enum MHD_Result process_headers(struct httpd_conn *c, const char *method)
 {
     read_headers(c);
     request_headers(c->request, method);
@@ -316,7 +316,7 @@ static enum MHD_Result process_headers(struct http_conn *c, const char *method)
 }
 
 /* An average since the request began, after one idle timeout of grace. */
-static bool too_slow(const struct http_conn *c)
+static bool too_slow(const struct httpd_conn *c)
 {
     const struct request *r = c->request;
     int64_t over_ms = clock_ms() - r->started_ms - c->listener->http->api->conf->api_idle_timeout;
@@ -324,7 +324,7 @@ static bool too_slow(const struct http_conn *c)
     return over_ms > 0 && r->body_bytes < over_ms / 1000 * HTTP_MIN_BYTES_PER_S;
 }
 
-static enum MHD_Result process_body(struct http_conn *c, const char *data, size_t n)
+static enum MHD_Result process_body(struct httpd_conn *c, const char *data, size_t n)
 {
     struct request *r = c->request;
     struct error e = {0};
@@ -341,7 +341,7 @@ static enum MHD_Result process_body(struct http_conn *c, const char *data, size_
     return c->discarded_bytes > HTTP_DISCARD_MAX ? cut_with_answer(c) : MHD_YES;
 }
 
-static enum MHD_Result process_end(struct http_conn *c)
+static enum MHD_Result process_end(struct httpd_conn *c)
 {
     struct request *r = c->request;
 
@@ -355,7 +355,7 @@ static enum MHD_Result process_end(struct http_conn *c)
 static enum MHD_Result handle_request(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
                                       const char *version, const char *data, size_t *n, void **context)
 {
-    struct http_conn *c = conn_of(mhd);
+    struct httpd_conn *c = conn_of(mhd);
     size_t got = *n;
 
     (void)arg;
@@ -385,8 +385,8 @@ static void count_request(const struct request *r)
 static void handle_completed(void *arg, struct MHD_Connection *mhd, void **context,
                              enum MHD_RequestTerminationCode code)
 {
-    struct http_listener *l = arg;
-    struct http_conn *c = conn_of(mhd);
+    struct httpd_listener *l = arg;
+    struct httpd_conn *c = conn_of(mhd);
     struct request *r = *context;
 
     *context = NULL;
@@ -405,10 +405,10 @@ static void handle_completed(void *arg, struct MHD_Connection *mhd, void **conte
 
 /* ---- life ---- */
 
-static int listener_start(struct http *h, int fd, bool is_unix, struct error *e)
+static int listener_start(struct httpd *h, int fd, bool is_unix, struct error *e)
 {
     const struct conf *c = h->api->conf;
-    struct http_listener *l = &h->listeners[h->n_listeners];
+    struct httpd_listener *l = &h->listeners[h->n_listeners];
     int rc;
 
     l->http = h;
@@ -434,9 +434,9 @@ static int listener_start(struct http *h, int fd, bool is_unix, struct error *e)
     return 0;
 }
 
-struct http *http_new(struct api *api, struct error *e)
+struct httpd *httpd_new(struct api *api, struct error *e)
 {
-    struct http *h = talloc_zero(api, struct http);
+    struct httpd *h = talloc_zero(api, struct httpd);
     int rc = 0;
 
     if (h == NULL)
@@ -447,24 +447,24 @@ struct http *http_new(struct api *api, struct error *e)
     for (int i = 0; rc == 0 && i < api->child.n_listen; i++)
         rc = listener_start(h, CHILD_FD_LISTEN + i, api->child.listen_kind[i] == CHILD_LISTEN_UNIX, e);
     if (rc != 0)
-        http_free(&h);
+        httpd_free(&h);
     return h;
 }
 
-int http_in_flight(const struct http *h)
+int httpd_in_flight(const struct httpd *h)
 {
     return h->n_requests;
 }
 
 /* The library sees the end of the stream and closes. */
-static void conn_hang_up(struct http_conn *c)
+static void conn_hang_up(struct httpd_conn *c)
 {
     shutdown(c->fd, SHUT_RDWR);
 }
 
 /* The client has gone in the middle of its body. libmicrohttpd watches the edge of an event and loses it when the end
  * comes with the last bytes: the connection and the half upload then stayed until the idle limit. */
-static bool conn_cut_short(const struct http_conn *c)
+static bool conn_cut_short(const struct httpd_conn *c)
 {
     char byte;
 
@@ -472,11 +472,11 @@ static bool conn_cut_short(const struct http_conn *c)
            recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-void http_tick(struct http *h)
+void httpd_tick(struct httpd *h)
 {
     int64_t now = clock_ms();
     int64_t limit = h->api->conf->api_idle_timeout;
-    struct http_conn *c;
+    struct httpd_conn *c;
 
     TAILQ_FOREACH(c, &h->conns, entry)
     {
@@ -488,18 +488,18 @@ void http_tick(struct http *h)
     }
 }
 
-void http_drain(struct http *h)
+void httpd_drain(struct httpd *h)
 {
     for (int i = 0; i < h->n_listeners; i++)
         if (h->listeners[i].quiesced_fd < 0)
             h->listeners[i].quiesced_fd = MHD_quiesce_daemon(h->listeners[i].daemon);
-    http_tick(h);
+    httpd_tick(h);
 }
 
-static void give_up_waiting(struct http *h)
+static void give_up_waiting(struct httpd *h)
 {
     struct error e = {0};
-    struct http_conn *c;
+    struct httpd_conn *c;
 
     reason_error(&e, REASON_draining, ECANCELED, NULL);
     TAILQ_FOREACH(c, &h->conns, entry)
@@ -507,7 +507,7 @@ static void give_up_waiting(struct http *h)
         request_give_up(c->request, &e);
 }
 
-static void listener_stop(struct http_listener *l)
+static void listener_stop(struct httpd_listener *l)
 {
     sd_event_source_disable_unref(l->io);
     sd_event_source_disable_unref(l->run);
@@ -518,9 +518,9 @@ static void listener_stop(struct http_listener *l)
         close(l->quiesced_fd);
 }
 
-void http_free(struct http **http)
+void httpd_free(struct httpd **http)
 {
-    struct http *h = *http;
+    struct httpd *h = *http;
 
     *http = NULL;
     if (h == NULL)

@@ -1,7 +1,7 @@
 /*
- * http.h - HTTP connections: libmicrohttpd inside the event loop
+ * httpd.h - HTTP connections: libmicrohttpd inside the event loop
  *
- * One daemon of the library a listening socket, each with its epoll descriptor nested in the loop. http.c owns the
+ * One daemon of the library a listening socket, each with its epoll descriptor nested in the loop. httpd.c owns the
  * connections, finds out who is at the other end, feeds requests (request.h) and sends their answers.
  *
  * Bounds: connections (api.max_connections for all listeners together), silence (api.idle_timeout), the time in which
@@ -17,13 +17,13 @@
 #define HTTP_MIN_BYTES_PER_S 1024
 #define HTTP_DISCARD_MAX     1048576L /* bytes of a refused body that are read for the sake of the connection */
 
-struct http *http_new(struct api *api, struct error *e) MUST_CHECK;
+struct httpd *httpd_new(struct api *api, struct error *e) MUST_CHECK;
 /* Takes no more connections; idle ones are closed. */
-void http_drain(struct http *h);
-int http_in_flight(const struct http *h); /* requests that have no complete answer yet */
+void httpd_drain(struct httpd *h);
+int httpd_in_flight(const struct httpd *h); /* requests that have no complete answer yet */
 /* Every second: closes connections that do not get on with their headers. */
-void http_tick(struct http *h);
+void httpd_tick(struct httpd *h);
 /* Answers what waits with `draining`, closes everything. */
-void http_free(struct http **h);
+void httpd_free(struct httpd **h);
 
 #endif
