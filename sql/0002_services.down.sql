@@ -2,7 +2,7 @@
 SET LOCAL search_path = upload_pipeline, public;
 DROP FUNCTION tidy_submissions(interval);
 DROP FUNCTION hear_webhook(text, bytea, text, text, boolean, jsonb);
-DROP FUNCTION open_parser_gate(text, int);
+DROP FUNCTION open_parser_gate(text, int, int);
 DROP FUNCTION open_gate(smallint, int);
 DROP FUNCTION end_submission(bigint, text, int);
 DROP FUNCTION wait_submission(bigint, uuid, bigint, bigint);

@@ -154,7 +154,8 @@ BEGIN
         UPDATE parser_submissions p SET heard_at = NULL WHERE p.id = p_submission;
         RETURN 'heard';
     END IF;
-    IF wait_job(p_job, p_lease, 2::smallint, 2::smallint, now() + p_poll_ms * interval '1 millisecond', s.deadline,
+    IF wait_job(p_job, p_lease, 2::smallint, 2::smallint,
+                least(now() + p_poll_ms * interval '1 millisecond', s.deadline), s.deadline + interval '1 hour',
                 'submitted', true) THEN
         RETURN 'waiting';
     END IF;
@@ -177,8 +178,9 @@ BEGIN
         UPDATE parser_submissions p SET heard_at = NULL WHERE p.id = p_submission;
         RETURN 'heard';
     END IF;
-    IF wait_job(p_job, p_lease, 2::smallint, 2::smallint, now() + p_poll_ms * interval '1 millisecond',
-                coalesce(s.deadline, 'infinity'), NULL, false) THEN
+    IF wait_job(p_job, p_lease, 2::smallint, 2::smallint,
+                least(now() + p_poll_ms * interval '1 millisecond', s.deadline), s.deadline + interval '1 hour', NULL,
+                false) THEN
         RETURN 'waiting';
     END IF;
     RETURN 'lost';
@@ -206,12 +208,12 @@ AS $$
     SELECT count(*) FROM u
 $$;
 
--- The gate of a parser: as many as there are places.
-CREATE FUNCTION open_parser_gate(p_provider text, p_max int) RETURNS bigint
+-- The gate of a parser: as many as there are places, and p_most at once.
+CREATE FUNCTION open_parser_gate(p_provider text, p_max int, p_most int) RETURNS bigint
     LANGUAGE sql SET search_path = upload_pipeline, pg_temp
 AS $$
-    SELECT open_gate(2::smallint, (p_max - (SELECT count(*) FROM parser_submissions p
-                                            WHERE p.provider = p_provider AND p.ended_at IS NULL))::int)
+    SELECT open_gate(2::smallint, least(p_most, p_max - (SELECT count(*) FROM parser_submissions p
+                                                         WHERE p.provider = p_provider AND p.ended_at IS NULL))::int)
 $$;
 
 -- A callback, verified by whoever calls this. p_hint: the event says that there is something to fetch. verdict: unknown
@@ -288,12 +290,12 @@ $$;
 REVOKE ALL ON FUNCTION wait_job(uuid, bigint, smallint, smallint, timestamptz, timestamptz, text, boolean),
     begin_submission(uuid, bigint, smallint, text, bytea, int),
     answer_submission(bigint, text, uuid, bigint, bigint, bigint), wait_submission(bigint, uuid, bigint, bigint),
-    end_submission(bigint, text, int), open_gate(smallint, int), open_parser_gate(text, int),
+    end_submission(bigint, text, int), open_gate(smallint, int), open_parser_gate(text, int, int),
     hear_webhook(text, bytea, text, text, boolean, jsonb), tidy_submissions(interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION wait_job(uuid, bigint, smallint, smallint, timestamptz, timestamptz, text, boolean),
     begin_submission(uuid, bigint, smallint, text, bytea, int),
     answer_submission(bigint, text, uuid, bigint, bigint, bigint), wait_submission(bigint, uuid, bigint, bigint),
-    end_submission(bigint, text, int), open_gate(smallint, int), open_parser_gate(text, int),
+    end_submission(bigint, text, int), open_gate(smallint, int), open_parser_gate(text, int, int),
     tidy_submissions(interval) TO docmill_worker;
 GRANT EXECUTE ON FUNCTION hear_webhook(text, bytea, text, text, boolean, jsonb) TO docmill_api;
 RESET ROLE;

@@ -253,9 +253,26 @@ static void check_http(struct conf_loader *l)
         fault_at(l, CONF_KEY_http_proxy, "allowed is an address that begins with http:// or https://");
 }
 
+static void check_embedder(struct conf_loader *l)
+{
+    struct conf *c = l->conf;
+    bool keyed;
+
+    if (c->embedder_name == NULL || strcmp(c->embedder_name, "openai") != 0)
+        return;
+    keyed = strcmp(c->openai_kind, "openai") == 0 || strcmp(c->openai_kind, "azure") == 0;
+    require(l, CONF_KEY_openai_base_url, c->openai_base_url != NULL, "embedder.name = \"openai\"");
+    require(l, CONF_KEY_openai_model, c->openai_model != NULL, "embedder.name = \"openai\"");
+    if (keyed)
+        require(l, CONF_KEY_openai_api_key, c->openai_api_key != NULL, "openai.kind");
+    if (c->openai_model != NULL && strcmp(c->openai_model, "builtin") == 0)
+        fault_at(l, CONF_KEY_openai_model, "found \"builtin\", which is the name of the embedder inside docmill");
+}
+
 void conf_check(struct conf_loader *l)
 {
     check_http(l);
+    check_embedder(l);
     check_parsers(l);
     check_parser_timeout(l);
     check_node_name(l);

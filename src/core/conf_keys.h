@@ -232,7 +232,7 @@
 #define CONF_ENUMS(X)                                      \
     X(log_level, "debug|info|warn|error")                  \
     X(blob_backend, "fs")                                  \
-    X(embedder_name, "builtin")                            \
+    X(embedder_name, "builtin|openai")                     \
     X(llamaparse_api, "v1|v2")                             \
     X(llamaparse_tier, "fast|cost_effective|agentic|agentic_plus") \
     X(openai_kind, "openai|azure|ollama|llamacpp|tei|vllm|generic") \

@@ -18,8 +18,12 @@
 
 struct embedder_identity embedder_identity(const struct conf *c)
 {
-    return (struct embedder_identity){
-        .model = "builtin", .version = BUILTIN_VERSION, .dimension = (int)c->embedder_dimension, .metric = "cosine"};
+    bool builtin = strcmp(c->embedder_name, "builtin") == 0;
+
+    return (struct embedder_identity){.model = builtin ? "builtin" : c->openai_model,
+                                      .version = builtin ? BUILTIN_VERSION : 1,
+                                      .dimension = (int)c->embedder_dimension,
+                                      .metric = "cosine"};
 }
 
 int embed_check(const float *v, int dimension, struct error *e)

@@ -199,12 +199,12 @@ const char rescue_forget_node_sql[] = "DELETE FROM nodes WHERE name = $1 AND inc
 /* $1 max attempts, $2 retry ms */
 const char rescue_expired_sql[] =
     "WITH o AS MATERIALIZED (\n"
-    "  SELECT j.id, j.status, j.state FROM upload_jobs j WHERE j.state IN (2, 3) AND j.deadline < now()\n"
+    "  SELECT j.id, j.status, j.state, j.attempt + (j.state = 3)::int AS attempt FROM upload_jobs j WHERE j.state IN (2, 3) AND j.deadline < now()\n"
     "  ORDER BY j.deadline LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED),\n"
     "u AS (\n"
     "  UPDATE upload_jobs j SET lease = j.lease + 1, owner_node = NULL, owner_child = NULL, deadline = NULL,\n"
-    "    state = CASE WHEN j.attempt >= $1 THEN 7 ELSE 5 END,\n"
-    "    status = CASE WHEN j.attempt >= $1 THEN failure_of(j.status) ELSE j.status END,\n"
+    "    attempt = o.attempt, state = CASE WHEN o.attempt >= $1 THEN 7 ELSE 5 END,\n"
+    "    status = CASE WHEN o.attempt >= $1 THEN failure_of(j.status) ELSE j.status END,\n"
     "    run_at = now() + $2 * interval '1 millisecond', updated_at = now()\n"
     "  FROM o WHERE j.id = o.id\n"
     "  RETURNING j.*, o.status AS from_status, o.state AS from_state),\n"
@@ -227,11 +227,17 @@ const char rescue_expired_sql[] =
     "  FROM u LEFT JOIN d ON d.job_id = u.id)\n"
     "SELECT count(*) FROM u, (SELECT count(*) FROM p) promoted";
 
+/* Nobody holds a lease of either; it rises all the same where a callback may be on its way. */
 const char rescue_due_sql[] =
-    "WITH o AS MATERIALIZED (\n"
+    "WITH r AS MATERIALIZED (\n"
     "  SELECT id FROM upload_jobs WHERE state = 5 AND run_at <= now() ORDER BY run_at LIMIT 500\n"
     "  FOR NO KEY UPDATE SKIP LOCKED),\n"
-    "u AS (UPDATE upload_jobs j SET state = 1, updated_at = now() FROM o WHERE j.id = o.id RETURNING j.id)\n"
+    "w AS MATERIALIZED (\n"
+    "  SELECT id FROM upload_jobs WHERE state = 3 AND run_at <= now() ORDER BY run_at LIMIT 500\n"
+    "  FOR NO KEY UPDATE SKIP LOCKED),\n"
+    "u AS (\n"
+    "  UPDATE upload_jobs j SET state = 1, lease = j.lease + (j.state = 3)::int, deadline = NULL, updated_at = now()\n"
+    "  FROM (SELECT id FROM r UNION ALL SELECT id FROM w) o WHERE j.id = o.id RETURNING j.id)\n"
     "SELECT count(*) FROM u";
 
 /* $1 age ms, $2 how many. A generation that became visible after it was listed is left alone. */

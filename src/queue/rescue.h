@@ -72,7 +72,7 @@ extern const char rescue_forget_node_sql[];
 
 /* Working and waiting jobs past their deadline. $1 max attempts, $2 retry ms -> count */
 extern const char rescue_expired_sql[];
-/* Retryable jobs whose time has come become queued. -> count */
+/* Retryable jobs whose time has come, and waiting ones that are to be looked at again, become queued. -> count */
 extern const char rescue_due_sql[];
 
 /* ---- upkeep (leader) ---- */

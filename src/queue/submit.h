@@ -7,8 +7,8 @@
  * unanswered submission: the next owner begins another (serial + 1), for nobody can ask the service what it knows. A job
  * that waits has no owner; a callback, the time of its next poll or an opened gate make it claimable again.
  *
- * A gate holds back jobs of a status until the service can take more: queue_gate() puts one behind it, submit_open()
- * and queue_open_gate() let some out. Waiting costs no attempt.
+ * A gate holds back jobs of a status until the service can take more: queue_gate() puts one behind it, the
+ * coordinator lets some out. Waiting costs no attempt.
  *
  * Every call is one statement that may be repeated: a lost answer is asked for again until give_up_ms (monotonic).
  *
@@ -55,9 +55,10 @@ int submit_end(struct pg *p, const struct submission *s, const char *outcome, in
 int queue_gate(struct pg *p, const struct queue_job *j, int from, int to, const char *reason, int64_t give_up_ms,
                struct error *e) MUST_CHECK;
 
-/* Statements for whoever opens gates, over an event loop or not.
- * $1 provider, $2 places -> count; $1 status, $2 limit -> count; $1 age in ms of what is forgotten -> count */
-extern const char submit_open_sql[], queue_open_gate_sql[], submit_tidy_sql[];
+/* Statements for the coordinator.
+ * gates: $1 provider, $2 its places, $3 most to let out, $4 status, $5 most of it to let out -> count
+ * tidy: $1 age in ms of what is forgotten -> count */
+extern const char submit_gates_sql[], submit_tidy_sql[];
 /* A callback. $1 provider, $2 token's SHA-256, $3 nonce, $4 external id or NULL, $5 something to fetch, $6 detail jsonb
  * -> verdict, job id. See sql/0002. */
 extern const char submit_hear_sql[];

@@ -6,6 +6,7 @@
  *
  *   main.c     start, event sources, drain
  *   tasks.c    the table of tasks: when due, what to send, what to do with the answer
+ *   gates.c    which jobs behind the gates of outside services may go on
  *   deaths.c   the queue of dead children whose jobs are to be released
  */
 #ifndef COORDINATOR_COORDINATOR_H
@@ -31,6 +32,7 @@
     X(SPACE, "make sure that the embedding space is there")                                                            \
     X(RELEASE, "release a dead child's jobs")                                                                          \
     X(DUE, "queue what waited for its retry time")                                                                     \
+    X(GATES, "let out what waits for an outside service that can take more")                                           \
     X(NOTIFY, "wake the other nodes")                                                                                  \
     X(HEARTBEAT, "write the heartbeat")                                                                                \
     X(LEADER, "try to lead")                                                                                           \
@@ -42,6 +44,7 @@
     X(SWEEP, "remove stale generations")                                                                               \
     X(COST, "give back reservations of the dead")                                                                      \
     X(BUDGET, "let go on what a budget stopped, as far as there is room")                                              \
+    X(TIDY, "free the places of submissions that nobody waits for")                                                    \
     X(PARTITIONS, "make and drop event partitions")                                                                    \
     X(GOODBYE, "say goodbye")
 
@@ -77,6 +80,11 @@ struct coordinator {
     const char *fatal;              /* the session cannot be set up: say so and leave */
     struct error fatal_error;
 };
+
+/* gates.c */
+bool gates_used(const struct coordinator *c); /* is there a service to wait for? */
+void gates_params(struct coordinator *c, struct pg_params *p);
+void gates_tidy_params(struct coordinator *c, struct pg_params *p);
 
 /* tasks.c */
 void tasks_session_lost(struct coordinator *c);

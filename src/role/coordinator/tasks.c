@@ -18,6 +18,7 @@
 #include "provider/embedder.h"
 #include "queue/cost.h"
 #include "queue/rescue.h"
+#include "queue/submit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@
 #define COUNTS_MS       2000
 #define NODES_MS        2000
 #define SWEEP_MS        2000
+#define TIDY_MS         (30 * 1000)
 #define PARTITIONS_MS   (60 * 60 * 1000)
 #define NODES_SETTLE_MS 500 /* longer than a heartbeat takes to be written */
 #define NOTIFY_GAP_MS   100
@@ -375,6 +377,20 @@ static void got_due(struct coordinator *c, const PGresult *r)
     again_in(c, TASK_DUE, TICK_MS);
 }
 
+static void got_gates(struct coordinator *c, const PGresult *r)
+{
+    if (pg_get_int(r, 0, 0) > 0)
+        wake_workers(c);
+    if (gates_used(c))
+        again_in(c, TASK_GATES, TICK_MS);
+}
+
+static void got_tidy(struct coordinator *c, const PGresult *r)
+{
+    (void)r;
+    again_in(c, TASK_TIDY, TIDY_MS);
+}
+
 static void got_notify(struct coordinator *c, const PGresult *r)
 {
     (void)r;
@@ -410,6 +426,7 @@ static void got_leader(struct coordinator *c, const PGresult *r)
     tasks_want(c, TASK_SWEEP);
     tasks_want(c, TASK_COST);
     tasks_want(c, TASK_BUDGET);
+    tasks_want(c, TASK_TIDY);
     tasks_want(c, TASK_PARTITIONS);
 }
 
@@ -532,6 +549,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_SPACE] = {"space", sql_space, add_space, got_space},
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
     [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},
+    [TASK_GATES] = {"gates", submit_gates_sql, gates_params, got_gates},
     [TASK_NOTIFY] = {"notify", sql_notify, add_incarnation_text, got_notify},
     [TASK_HEARTBEAT] = {"heartbeat", sql_heartbeat, add_alive, got_heartbeat},
     [TASK_LEADER] = {"leader", sql_leader, NULL, got_leader},
@@ -543,6 +561,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_SWEEP] = {"sweep", rescue_sweep_sql, add_sweep, got_sweep},
     [TASK_COST] = {"cost", cost_expire_sql, add_cost, got_cost},
     [TASK_BUDGET] = {"budget", cost_release_sql, add_budget, got_budget},
+    [TASK_TIDY] = {"tidy", submit_tidy_sql, gates_tidy_params, got_tidy},
     [TASK_PARTITIONS] = {"partitions", rescue_partitions_sql, add_partitions, got_partitions},
     [TASK_GOODBYE] = {"goodbye", sql_goodbye, add_me, got_goodbye},
 };

@@ -115,6 +115,12 @@ void hand_over(struct worker *w, struct hand *h, bool done, bool lost)
     hands_publish(w);
 }
 
+void hand_leave(struct worker *w, struct hand *h)
+{
+    h->over = true;
+    hands_publish(w);
+}
+
 /* At 80 % of the stage's deadline the worker stops itself, before the coordinator takes the job away. */
 int hand_check_deadline(const struct worker *w, const struct hand *h, struct error *e)
 {
@@ -161,4 +167,5 @@ void worker_tick(void *arg)
         w->master_gone = true;
     else if (rc != -EAGAIN)
         log_warn("worker", "bad message from the master", "error", e.message, NULL);
+    outside_tick(w);
 }

@@ -27,10 +27,9 @@
 #include <string.h>
 #include <talloc.h>
 
-#define BATCH_TARGET_US  250000 /* claim about so much work at once */
-#define KEEP_UNBEGUN_MS  1000   /* then what was not begun goes back to the others */
-#define LEFTOVERS_MS     1000   /* after the start: the first jobs go ahead */
+#define LEFTOVERS_MS     1000 /* after the start: the first jobs go ahead */
 #define TRIM_ABOVE_BYTES (8 * 1024 * 1024)
+#define FINISH_SPARE_MS  500 /* of the drain's time, to hand back what is not finished */
 
 static volatile sig_atomic_t got_term;
 
@@ -51,7 +50,7 @@ static void set_health(struct worker *w, bool db_ok, int storage_ok, const char 
     score_end(w->child.score);
 }
 
-static bool leaving(const struct worker *w)
+bool worker_leaving(const struct worker *w)
 {
     return w->draining || w->master_gone || got_term;
 }
@@ -61,7 +60,7 @@ static void idle(struct worker *w, int64_t ms)
 {
     int64_t until = clock_ms() + ms;
 
-    while (!w->woken && !leaving(w)) {
+    while (!w->woken && !worker_leaving(w)) {
         int64_t left = until - clock_ms();
         struct pollfd fd = {.fd = w->child.channel, .events = POLLIN};
         if (left <= 0)
@@ -72,163 +71,17 @@ static void idle(struct worker *w, int64_t ms)
     w->woken = false;
 }
 
-/* ---- giving back ---- */
-
-/* Gives back what has not begun, or everything. */
-static int hand_back_where(struct worker *w, bool begun_too, struct error *e)
-{
-    const struct queue_job *back[WORKER_MAX_CLAIM];
-    int n = 0, rc;
-
-    for (int i = 0; i < w->n_hands; i++)
-        if (!w->hands[i]->over && (begun_too || !w->hands[i]->begun))
-            back[n++] = w->hands[i]->job;
-    if (n == 0)
-        return 0;
-    rc = queue_hand_back(w->pg, back, n, e);
-    if (rc != 0)
-        return rc;
-    for (int i = 0; i < w->n_hands; i++)
-        if (begun_too || !w->hands[i]->begun)
-            w->hands[i]->over = true;
-    hands_publish(w);
-    return 0;
-}
-
-/* A new connection: whatever the database says is ours and is not in hand goes back. */
-static int reclaim(struct worker *w, struct error *e)
-{
-    struct uuid held[WORKER_MAX_CLAIM];
-    int n = 0, rc;
-
-    for (int i = 0; i < w->n_hands; i++)
-        if (!w->hands[i]->over)
-            held[n++] = w->hands[i]->job->id;
-    rc = queue_reclaim(w->pg, &w->owner, held, n, e);
-    if (rc == 0)
-        w->epoch = pg_epoch(w->pg);
-    return rc;
-}
-
-/* ---- working ---- */
-
-static int claim_size(const struct worker *w)
-{
-    int64_t n = w->conf->queue_claim_batch;
-
-    if (w->ewma_us > 0 && BATCH_TARGET_US / w->ewma_us < n)
-        n = BATCH_TARGET_US / w->ewma_us;
-    if (n < 1)
-        n = 1;
-    return n > WORKER_MAX_CLAIM ? WORKER_MAX_CLAIM : (int)n;
-}
-
-static int run_one(struct worker *w, struct hand *h, struct error *e)
-{
-    int64_t began = clock_ns();
-    int rc;
-
-    if ((rc = pipeline_run(w, h, e)) != 0)
-        return rc;
-    w->ewma_us += ((clock_ns() - began) / 1000 - w->ewma_us) / 8;
-    return batch_full(w) || h->job->suspect ? batch_flush(w, e) : 0;
-}
-
-/* A job that is to be worked on alone keeps its place only if it is the first; the others go back. */
-static int isolate_suspects(struct worker *w, struct error *e)
-{
-    const struct queue_job *back[WORKER_MAX_CLAIM];
-    int n = 0, rc;
-
-    for (int i = 1; i < w->n_hands; i++)
-        if (w->hands[0]->job->suspect || w->hands[i]->job->suspect)
-            back[n++] = w->hands[i]->job;
-    if (n == 0)
-        return 0;
-    if ((rc = queue_hand_back(w->pg, back, n, e)) != 0)
-        return rc;
-    for (int i = 1; i < w->n_hands; i++)
-        if (w->hands[0]->job->suspect || w->hands[i]->job->suspect)
-            w->hands[i]->over = true;
-    hands_publish(w);
-    return 0;
-}
-
-static int work_through(struct worker *w, struct error *e)
-{
-    int64_t began = clock_ms();
-    int rc = isolate_suspects(w, e);
-
-    for (int i = 0; rc == 0 && i < w->n_hands; i++) {
-        worker_tick(w);
-        if (leaving(w) || (i > 0 && clock_ms() - began > KEEP_UNBEGUN_MS)) {
-            rc = hand_back_where(w, false, e);
-            break;
-        }
-        if (!w->hands[i]->over)
-            rc = run_one(w, w->hands[i], e);
-    }
-    return rc == 0 ? batch_flush(w, e) : rc;
-}
-
-static void let_all_go(struct worker *w)
-{
-    for (int i = 0; i < w->n_hands; i++)
-        w->hands[i]->over = true;
-    hands_let_go(w);
-    hands_publish(w);
-}
-
-/* The work could not go on. What is still ours is given back if the database can be reached at all; if not, it is
- * found by queue_reclaim at the next connection, or by the deadline. */
-static void abandon(struct worker *w, const struct error *why)
+/* Nothing to claim: until the master wakes it, something outside has moved, or it is time to look again. */
+static void wait_step(struct worker *w, unsigned *failures)
 {
     struct error e;
 
-    log_warn("worker", "work given back", "reason", why->reason, "error", why->message, NULL);
-    batch_drop(w);
-    pg_rollback(w->pg);
-    if (hand_back_where(w, true, &e) != 0)
-        w->epoch = 0; /* reclaim before the next claim */
-    let_all_go(w);
-}
-
-/* Claims and works. 1: there was work, 0: none, negative: the database failed. */
-static int round_trip(struct worker *w, struct error *e)
-{
-    struct queue_filter f = {
-        .stages = w->child.pool->stages, .lane_min = w->child.pool->lane_min, .lane_max = w->child.pool->lane_max};
-    struct queue_job *jobs = NULL;
-    int n, rc;
-
-    if ((rc = pg_connect(w->pg, e)) != 0)
-        return rc;
-    if (pg_epoch(w->pg) != w->epoch && (rc = reclaim(w, e)) != 0)
-        return rc;
-    n = queue_claim(w->pg, NULL, &w->owner, &f, claim_size(w), w->conf->queue_stage_deadline, &jobs, e);
-    if (n < 0) {
-        w->epoch = 0; /* the claim may have happened */
-        w->late_claim = true;
-        return n;
+    if (!outside_busy(w)) {
+        idle(w, w->conf->queue_poll_interval);
+    } else if (outside_wait(w, w->conf->queue_poll_interval, &e) != 0) {
+        log_warn("worker", "waiting for an outside service failed", "reason", e.reason, "error", e.message, NULL);
+        idle(w, backoff_ms(100, 1000, ++*failures));
     }
-    if (n == 0) {
-        talloc_free(jobs);
-        if (w->late_claim) { /* the lost claim may have been committed after the reclaim looked for it */
-            w->late_claim = false;
-            return reclaim(w, e);
-        }
-        return 0;
-    }
-    hands_take(w, jobs, n);
-    struct score_data *s = score_begin(w->child.score);
-    s->claims++;
-    score_end(w->child.score);
-    rc = work_through(w, e);
-    if (rc != 0)
-        abandon(w, e);
-    let_all_go(w);
-    score_stage(w->child.score, 0, 0);
-    return rc != 0 ? rc : 1;
 }
 
 static void trim_memory(void)
@@ -275,7 +128,7 @@ static void run(struct worker *w)
     unsigned failures = 0, broken = 0;
 
     w->leftovers_ms = clock_ms() + LEFTOVERS_MS;
-    while (!leaving(w)) {
+    while (!worker_leaving(w)) {
         struct error e = {0};
         int rc;
         if (w->storage == STORAGE_BROKEN && !probe_storage(w)) {
@@ -283,8 +136,8 @@ static void run(struct worker *w)
             continue;
         }
         broken = 0;
-        rc = round_trip(w, &e);
-        if (w->storage == STORAGE_UNKNOWN && !leaving(w))
+        rc = round_trip(w, true, &e);
+        if (w->storage == STORAGE_UNKNOWN && !worker_leaving(w))
             check_surroundings(w);
         if (rc < 0) {
             if (failures++ == 0)
@@ -298,13 +151,30 @@ static void run(struct worker *w)
             failures = 0;
             set_health(w, true, -1, "");
         }
-        if (!leaving(w))
+        if (!worker_leaving(w))
             leftovers_step(w);
         if (rc == 0) {
             trim_memory();
-            idle(w, w->conf->queue_poll_interval);
+            wait_step(w, &failures);
         }
     }
+}
+
+/* What waits outside is finished if it can be in the time that is left, and handed back if not. */
+static void finish(struct worker *w)
+{
+    struct error e = {0};
+
+    while (outside_busy(w) && w->draining && !w->master_gone && !got_term &&
+           clock_ms() < w->drain_until_ms - FINISH_SPARE_MS) {
+        int rc = round_trip(w, false, &e);
+        if (rc < 0)
+            break;
+        if (rc == 0 && outside_wait(w, 100, &e) != 0)
+            break;
+    }
+    if (w->n_hands > 0)
+        rounds_leave(w);
 }
 
 /* ---- start and end ---- */
@@ -323,6 +193,8 @@ static int start(struct worker *w, struct error *e)
     w->blobs = blob_open(NULL, w->conf, e);
     if (w->blobs == NULL)
         return e->code;
+    if ((rc = outside_open(w, e)) != 0)
+        return rc;
     w->pg = pg_new(NULL, &o);
     if ((rc = pg_connect(w->pg, e)) != 0 || (rc = migrate_check(w->pg, &version, e)) != 0)
         return rc;
@@ -352,6 +224,7 @@ static int worker_run(struct worker *w)
     malloc_trim(0);
     child_say_ready(&w->child);
     run(w);
+    finish(w);
     child_say_bye(&w->child);
     return 0;
 }
@@ -361,6 +234,7 @@ int worker_main(void)
     struct worker *w = talloc_zero(NULL, struct worker);
     int status = worker_run(w);
 
+    outside_close(w);
     pg_free(&w->pg);
     talloc_free(w->blobs);
     child_end(&w->child);

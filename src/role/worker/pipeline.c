@@ -10,7 +10,7 @@
  *
  * Depends on base, core, text, blob, provider, queue.
  */
-#include "worker/worker.h"
+#include "worker/outside.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,23 +26,6 @@
 
 #define SLICE_CHUNKS  512
 #define STAGE_BUSY_MS (120 * 1000) /* a local stage that shows no sign of life for so long is hung */
-
-/* One document on its way; everything hangs on ctx. */
-struct passage {
-    struct worker *w;
-    struct hand *h;
-    void *ctx;
-    const char *text; /* normalised */
-    size_t len;
-    struct normalised normal;
-    uint8_t parsed_sha256[SHA256_BYTES];
-    bool plain;
-    int pages;
-    bool fresh; /* parsed in this attempt: set_parsed is due with the next store */
-    struct queue_chunk *chunks;
-    int n_chunks;
-    struct queue_work work; /* hops collected so far */
-};
 
 int worker_space(struct worker *w, const struct queue_job *j, struct queue_space *out, struct error *e)
 {
@@ -291,6 +274,12 @@ static float *embed(struct passage *p, const void *ctx, const struct queue_chunk
     return out;
 }
 
+/* Vectors come from a service: they are asked for when the chunk rows are durable. */
+static bool embeds_outside(const struct passage *p)
+{
+    return p->w->outside != NULL && p->w->outside->embed != NULL;
+}
+
 static int check_space(struct passage *p, struct queue_space *space, struct error *e)
 {
     struct embedder_identity mine = embedder_identity(p->w->conf);
@@ -338,8 +327,48 @@ static int finish_small(struct passage *p, struct error *e)
     it->work.n_hops = p->work.n_hops;
     p->w->batch_chunks += p->n_chunks;
     p->w->batch_bytes += p->len;
-    p->ctx = NULL; /* the batch owns it now */
+    p->ctx = NULL; /* the batch owns it, and the passage in it */
     return 0;
+}
+
+/* ---- vectors from a service ---- */
+
+/* The chunk rows of a small document, with those of others; the passage waits for its vectors. */
+static void hold_small(struct passage *p)
+{
+    struct batch_item *it = batch_add(p->w, p->h, talloc_new(NULL));
+
+    put_parsed(p, &it->work);
+    it->work.to_status = STATUS_EMBEDDING_QUEUED;
+    it->work.clear_chunks = !p->fresh;
+    it->work.chunks = p->chunks;
+    it->work.n_chunks = p->n_chunks;
+    memcpy(it->work.hops, p->work.hops, sizeof it->work.hops);
+    it->work.n_hops = p->work.n_hops;
+    p->w->batch_chunks += p->n_chunks;
+    p->w->batch_bytes += p->len;
+    p->step = PASSAGE_CHUNKED;
+    p->h->passage = p;
+}
+
+/* Chunks and perhaps some vectors are stored. */
+static int hold_stored(struct passage *p, struct error *e)
+{
+    struct queue_space space;
+    int rc;
+
+    if ((rc = check_space(p, &space, e)) != 0)
+        return rc;
+    p->first_vector = queue_stored_vectors(p->w->pg, p->h->job, e);
+    if (p->n_chunks == 0)
+        p->n_chunks = queue_count_chunks(p->w->pg, p->h->job, e);
+    if (p->first_vector < 0 || p->n_chunks < 0)
+        return e->code;
+    if (p->n_chunks == 0)
+        return reason_error(e, REASON_count_mismatch, EIO, NULL);
+    hand_stage(p->w, p->h, STATUS_EMBEDDING_IN_PROGRESS, p->w->conf->queue_stage_deadline);
+    p->h->passage = p;
+    return embed_remote_add(p->w->outside->embed, p, &space, e);
 }
 
 /* ---- a large document: rows in slices ---- */
@@ -456,6 +485,10 @@ static int run_stages(struct passage *p, struct error *e)
     if (p->h->status < STATUS_CHUNKS_STORED) {
         if ((rc = get_text(p, e)) != 0 || (rc = chunk(p, e)) != 0)
             return rc;
+        if (p->n_chunks <= SLICE_CHUNKS && embeds_outside(p)) {
+            hold_small(p);
+            return 0;
+        }
         if (p->n_chunks <= SLICE_CHUNKS)
             return finish_small(p, e);
         if ((rc = batch_flush(p->w, e)) != 0)
@@ -463,8 +496,9 @@ static int run_stages(struct passage *p, struct error *e)
         hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
         if ((rc = store_chunk_slices(p, e)) != 1)
             return rc;
+        p->work.n_hops = 0;
     }
-    return finish_large(p, e);
+    return embeds_outside(p) ? hold_stored(p, e) : finish_large(p, e);
 }
 
 /* What ends this process's work rather than the document's: the caller must not blame the document. */
@@ -474,20 +508,54 @@ static bool ours(const struct worker *w, const struct error *e)
            strcmp(e->reason, reason_name(REASON_db_unavailable)) == 0;
 }
 
+static int settle(struct worker *w, struct passage *p, int rc, struct error *why, struct error *e)
+{
+    struct hand *h = p->h;
+
+    if (rc >= 0 && h->passage == p)
+        return 0; /* it waits */
+    h->passage = NULL;
+    talloc_free(p->ctx);
+    if (rc >= 0 || h->over)
+        return 0;
+    if (ours(w, why)) {
+        *e = *why;
+        return rc;
+    }
+    return pipeline_fail(w, h, why, e);
+}
+
 int pipeline_run(struct worker *w, struct hand *h, struct error *e)
 {
-    struct passage p = {.w = w, .h = h, .ctx = talloc_new(NULL)};
+    void *ctx = talloc_new(NULL);
+    struct passage *p = talloc_zero(ctx, struct passage);
     struct error why = {0};
     int rc;
 
+    p->w = w;
+    p->h = h;
+    p->ctx = ctx;
     hand_begin(w, h);
-    rc = run_stages(&p, &why);
-    talloc_free(p.ctx);
-    if (rc >= 0 || h->over)
+    rc = run_stages(p, &why);
+    return settle(w, p, rc, &why, e);
+}
+
+int pipeline_resume(struct worker *w, struct hand *h, struct error *e)
+{
+    struct passage *p = h->passage;
+    struct error why = {0};
+    int rc;
+
+    if (p == NULL || p->step != PASSAGE_CHUNKED || h->batched)
         return 0;
-    if (ours(w, &why)) {
-        *e = why;
-        return rc;
+    if (h->over) { /* a duplicate, or another's by now */
+        h->passage = NULL;
+        talloc_free(p->ctx);
+        return 1;
     }
-    return pipeline_fail(w, h, &why, e);
+    p->fresh = false;
+    p->work.n_hops = 0;
+    rc = hold_stored(p, &why);
+    rc = settle(w, p, rc, &why, e);
+    return rc < 0 ? rc : 1;
 }

@@ -1,10 +1,12 @@
 /*
  * worker.h - the worker's inside
  *
- *   main.c     start, claim, wait, drain: the loop
+ *   main.c     start, wait, drain: the loop
+ *   rounds.c   claim, work through what was claimed, collect what came back, store
  *   pipeline.c one job through its stages, from wherever an earlier attempt got to
  *   batch.c    what is finished in memory and waits to be stored in one transaction
  *   leftovers.c  removes blobs that no document names
+ *   outside.c  documents that wait for an outside service
  *   hand.c     which jobs are in hand, on the scoreboard; deadlines
  */
 #ifndef WORKER_WORKER_H
@@ -34,10 +36,11 @@ struct hand {
     struct claim *claim;
     const struct queue_job *job;
     bool begun, over;
-    bool batched;        /* the batch points to it */
-    int16_t stage;       /* where the document is in our hands */
-    int16_t status;      /* what the database has under our lease */
-    int64_t progress_ms; /* last thing stored for it */
+    bool batched;            /* the batch points to it */
+    struct passage *passage; /* what waits for an outside service; NULL: nothing does */
+    int16_t stage;           /* where the document is in our hands */
+    int16_t status;          /* what the database has under our lease */
+    int64_t progress_ms;     /* last thing stored for it */
 };
 
 /* A document that is done in memory; its memory hangs on ctx. */
@@ -64,8 +67,11 @@ struct worker {
     size_t batch_bytes;
     struct queue_space spaces[WORKER_MAX_SPACES];
     int n_spaces;
+    struct outside *outside;
     bool woken, draining, master_gone;
-    bool late_claim; /* a claim lost its answer: look once more for what it took */
+    bool want_alone, alone_now; /* a suspect is about: claim one job by itself when the hands are empty */
+    int64_t next_claim_ms;      /* nothing was there: not before this, unless woken */
+    bool late_claim;            /* a claim lost its answer: look once more for what it took */
     int64_t drain_until_ms;
     uint64_t epoch;  /* of the connection when jobs were last claimed */
     int64_t ewma_us; /* of one job */
@@ -76,6 +82,24 @@ struct worker {
 
 /* leftovers.c: between jobs, one step if one is due */
 void leftovers_step(struct worker *w);
+/* main.c */
+bool worker_leaving(const struct worker *w);
+
+/* rounds.c. 1: something was done, 0: nothing to do now, negative: the database failed and everything was given back. */
+int round_trip(struct worker *w, bool claiming, struct error *e) MUST_CHECK;
+void rounds_leave(struct worker *w); /* gives back what is in hand */
+
+/* outside.c */
+int outside_open(struct worker *w, struct error *e) MUST_CHECK;
+void outside_close(struct worker *w);
+void outside_tick(struct worker *w);       /* from worker_tick(): moves requests, records answers */
+bool outside_busy(const struct worker *w); /* something waits for an answer or for its turn to ask */
+bool outside_room(const struct worker *w); /* more documents may be taken in hand */
+/* At most ms, or until something came back or the master said something. */
+int outside_wait(struct worker *w, int64_t ms, struct error *e) MUST_CHECK;
+/* Takes what came back; what is done goes into the batch. How many documents moved, or negative. */
+int outside_collect(struct worker *w, struct error *e) MUST_CHECK;
+void outside_drop(struct worker *w); /* all that waits is forgotten; its owner gives the jobs back */
 
 /* hand.c */
 void hands_take(struct worker *w, struct queue_job *jobs, int n); /* jobs: talloc; it is the hands' now */
@@ -84,6 +108,7 @@ void hand_begin(struct worker *w, struct hand *h);
 void hand_stage(struct worker *w, struct hand *h, int stage, int64_t busy_ms); /* also on the scoreboard */
 void hand_stage_done(struct worker *w, struct queue_work *work, int stage, int64_t began_ms);
 void hand_over(struct worker *w, struct hand *h, bool done, bool lost);
+void hand_leave(struct worker *w, struct hand *h); /* it waits in the database now, and is nobody's */
 int hand_check_deadline(const struct worker *w, const struct hand *h, struct error *e) MUST_CHECK;
 void hands_publish(struct worker *w);
 void worker_tick(void *arg); /* beats, hears the master */
@@ -91,6 +116,8 @@ void worker_tick(void *arg); /* beats, hears the master */
 /* pipeline.c: takes a begun job to its end, into the batch, or to a failure that it has written. A negative return
  * means that the database or the process cannot go on. */
 int pipeline_run(struct worker *w, struct hand *h, struct error *e) MUST_CHECK;
+/* Takes up a job that waited; 1: it moved, 0: it still waits, or negative as above. */
+int pipeline_resume(struct worker *w, struct hand *h, struct error *e) MUST_CHECK;
 int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, struct error *e) MUST_CHECK;
 
 /* batch.c */

@@ -166,11 +166,11 @@ Test(submit, no_more_than_there_are_places_and_the_gate_opens_when_one_is_free)
     cr_assert_eq(b.verdict, SUBMIT_BUSY);
     cr_assert_eq(c.verdict, SUBMIT_BUSY);
     cr_assert_eq(job_int(q, b.job, "attempt"), 0);
-    qt_run(q, "SELECT upload_pipeline.open_parser_gate('llamaparse', 1)");
+    qt_run(q, "SELECT upload_pipeline.open_parser_gate('llamaparse', 1, 500)");
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1"), 0, "no place is free");
     struct error e;
     cr_assert_eq(submit_end(q->worker, &a.s, "complete", 3, clock_ms() + 5000, &e), 0);
-    qt_run(q, "SELECT upload_pipeline.open_parser_gate('llamaparse', 1)");
+    qt_run(q, "SELECT upload_pipeline.open_parser_gate('llamaparse', 1, 500)");
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1"), 1);
     cr_assert_eq(begin(q, 1).verdict, SUBMIT_BEGUN);
     qt_close(q);

@@ -1,0 +1,49 @@
+/*
+ * gates.c - how many of the jobs that wait for an outside service may go on
+ *
+ * While a service's circuit breaker on this node is closed, all that there is room for; while it is open, none; when it
+ * may be tried, one, whose request is the probe. Each node judges by its own breakers, and a job that is let out too
+ * early waits again, at no cost but the round trip.
+ *
+ * Depends on proc, queue.
+ */
+#include "coordinator/coordinator.h"
+
+#include "base/clock.h"
+#include "core/state.h"
+
+#include <string.h>
+
+#define MOST_AT_ONCE 500
+#define KEEP_MS      (7 * 24 * 3600 * 1000LL) /* ended submissions and the log of callbacks */
+
+static int32_t let_out(struct coordinator *c, enum service v)
+{
+    struct service_view view;
+    int64_t now = clock_ms();
+
+    services_look(c->child.services, v, now, &view);
+    if (view.breaker.mode == BREAKER_CLOSED)
+        return MOST_AT_ONCE;
+    return services_closed_for(c->child.services, v, now) == 0 ? 1 : 0;
+}
+
+bool gates_used(const struct coordinator *c)
+{
+    return strcmp(c->conf->parser_order, "local") != 0 || strcmp(c->conf->embedder_name, "builtin") != 0;
+}
+
+void gates_params(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_text(p, service_name(SERVICE_LLAMAPARSE));
+    pg_add_int4(p, (int32_t)c->conf->llamaparse_max_jobs);
+    pg_add_int4(p, let_out(c, SERVICE_LLAMAPARSE));
+    pg_add_int2(p, STATUS_EMBEDDING_IN_PROGRESS);
+    pg_add_int4(p, let_out(c, SERVICE_EMBEDDER));
+}
+
+void gates_tidy_params(struct coordinator *c, struct pg_params *p)
+{
+    (void)c;
+    pg_add_int8(p, KEEP_MS);
+}

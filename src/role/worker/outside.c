@@ -1,0 +1,221 @@
+/*
+ * outside.c - documents that wait for an outside service
+ *
+ * Owns the HTTP engine. Nothing here waits but outside_wait(), which also hears the master. A request goes when the
+ * node's pace and circuit breaker (proc/services.h) let it; a service that fails is asked again with backoff until its
+ * breaker opens, and then the documents that need it wait behind a gate in the database, so that they hold up nobody.
+ *
+ * Logs: a service that went out of service or came back, once for each change. Depends on base, core, http, proc,
+ * provider, queue.
+ */
+#include "worker/outside.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <poll.h>
+#include <string.h>
+#include <talloc.h>
+
+#define LONGEST_PACE_MS (10 * 60 * 1000) /* a request whose turn is further away asks again */
+#define RETRY_FIRST_MS  200
+#define RETRY_CAP_MS    5000
+#define SLICE_MS        100
+
+int outside_open(struct worker *w, struct error *e)
+{
+    struct http_options options = {.user_agent = "docmill/" DOCMILL_VERSION,
+                                   .ca_file = w->conf->http_ca_file,
+                                   .proxy = w->conf->http_proxy,
+                                   .allow_private = w->conf->http_allow_private};
+    struct outside *o;
+
+    if (strcmp(w->conf->embedder_name, "builtin") == 0)
+        return 0;
+    o = talloc_zero(w, struct outside);
+    o->w = w;
+    o->http = http_new(NULL, &options, e);
+    if (o->http == NULL)
+        return e->code;
+    w->outside = o;
+    o->embed = embed_remote_new(o, e);
+    return o->embed == NULL ? e->code : 0;
+}
+
+void outside_close(struct worker *w)
+{
+    if (w->outside == NULL)
+        return;
+    embed_remote_free(&w->outside->embed);
+    http_free(&w->outside->http);
+    TALLOC_FREE(w->outside);
+}
+
+bool outside_busy(const struct worker *w)
+{
+    return w->outside != NULL && embed_remote_busy(w->outside->embed);
+}
+
+bool outside_room(const struct worker *w)
+{
+    return w->outside == NULL || embed_remote_room(w->outside->embed);
+}
+
+int64_t outside_give_up_ms(const struct worker *w)
+{
+    int64_t now = clock_ms();
+
+    if (w->draining)
+        return w->drain_until_ms > now ? w->drain_until_ms : now;
+    return now + w->conf->queue_stage_deadline / 5 * 2;
+}
+
+int outside_wait(struct worker *w, int64_t ms, struct error *e)
+{
+    struct outside *o = w->outside;
+    int64_t until = clock_ms() + ms;
+
+    while (!w->woken) {
+        int64_t next = embed_remote_next_ms(o->embed), left;
+        struct http_fd channel = {.fd = w->child.channel, .events = POLLIN};
+        int rc;
+        left = (next < until ? next : until) - clock_ms();
+        rc = http_wait(o->http, &channel, 1, left < 0 ? 0 : left > SLICE_MS ? SLICE_MS : (int)left, e);
+        if (rc < 0)
+            return rc;
+        worker_tick(w);
+        if (rc > 0 || left <= 0 || worker_leaving(w))
+            return 0;
+    }
+    return 0;
+}
+
+void outside_tick(struct worker *w)
+{
+    struct error ignored;
+
+    /* A broken engine shows itself at the next wait. */
+    if (w->outside != NULL && http_run(w->outside->http, &ignored) >= 0)
+        embed_remote_send(w->outside->embed);
+}
+
+int outside_collect(struct worker *w, struct error *e)
+{
+    int moved = 0, rc;
+
+    if (w->outside == NULL)
+        return 0;
+    for (int i = 0; i < w->n_hands; i++) {
+        if ((rc = pipeline_resume(w, w->hands[i], e)) < 0)
+            return rc;
+        moved += rc;
+    }
+    rc = embed_remote_collect(w->outside->embed, e);
+    return rc < 0 ? rc : moved + rc;
+}
+
+void outside_drop(struct worker *w)
+{
+    struct error e;
+
+    if (w->outside == NULL)
+        return;
+    embed_remote_free(&w->outside->embed);
+    w->outside->embed = embed_remote_new(w->outside, &e);
+}
+
+/* ---- a request's permission and answer ---- */
+
+enum outside_turn outside_ask(struct outside *o, struct outside_call *call, enum service service, int64_t tokens)
+{
+    int64_t now = clock_ms(), wait;
+
+    if (call->not_before_ms > now)
+        return OUTSIDE_LATER;
+    wait = services_ask(o->w->child.services, &call->permit, service, tokens, LONGEST_PACE_MS, now);
+    if (wait == 0)
+        return OUTSIDE_GO;
+    call->not_before_ms = now + wait;
+    if (call->permit.breaker && !call->permit.reserved)
+        return OUTSIDE_CLOSED;
+    return OUTSIDE_LATER;
+}
+
+static enum breaker_outcome outcome_of(const struct provider_verdict *v, const struct http_response *r)
+{
+    if (strcmp(r->error.reason, reason_name(REASON_cancelled)) == 0)
+        return OUTCOME_ABANDONED;
+    switch (v->act) {
+    case PROVIDER_WAIT:
+        return OUTCOME_LIMITED;
+    case PROVIDER_RETRY:
+        return OUTCOME_FAILED;
+    case PROVIDER_OPEN:
+        return v->reason == REASON_provider_quota ? OUTCOME_QUOTA : OUTCOME_KEY;
+    case PROVIDER_CONFIG:
+        return OUTCOME_KEY;
+    default:
+        return OUTCOME_OK;
+    }
+}
+
+static void fill_window(struct limit_answer *a, enum limit_bucket b, const struct rate_window *w)
+{
+    a->limit[b] = w->limit;
+    a->remaining[b] = w->remaining;
+    a->reset_ms[b] = w->reset_ms;
+}
+
+static void log_change(enum service service, enum breaker_change change, const struct provider_verdict *v)
+{
+    if (change == BREAKER_OPENED)
+        log_warn("worker", "an outside service is out of service", "service", service_name(service), "reason",
+                 v->error.reason, "error", v->error.message, NULL);
+    else if (change == BREAKER_CLOSED_NOW)
+        log_info("worker", "an outside service is back", "service", service_name(service), NULL);
+}
+
+void outside_answered(struct outside *o, struct outside_call *call, const struct http_response *r,
+                      const struct provider_verdict *v, const struct rate_head *head, int64_t tokens)
+{
+    struct service_result result = {.outcome = outcome_of(v, r),
+                                    .answer = LIMIT_ANSWER_SILENT,
+                                    .reason = v->error.reason,
+                                    .message = v->error.message};
+    enum service service = call->permit.service;
+    enum breaker_change change;
+
+    result.answer.status = r->status;
+    fill_window(&result.answer, LIMIT_REQUESTS, &head->requests);
+    fill_window(&result.answer, LIMIT_TOKENS, &head->tokens);
+    result.answer.retry_after_ms = v->wait_ms >= 0 ? v->wait_ms : head->retry_after_ms;
+    result.answer.tokens = tokens;
+    change = services_done(o->w->child.services, &call->permit, &result, clock_ms());
+    log_change(service, change, v);
+    memset(&call->permit, 0, sizeof call->permit);
+    call->http = NULL;
+    call->not_before_ms = 0;
+    if (v->act == PROVIDER_RETRY) {
+        call->not_before_ms =
+            clock_ms() + (v->wait_ms > 0 ? v->wait_ms : backoff_ms(RETRY_FIRST_MS, RETRY_CAP_MS, call->tries));
+        call->tries++;
+    }
+}
+
+void outside_give_up(struct outside *o, struct outside_call *call)
+{
+    services_drop(o->w->child.services, &call->permit, clock_ms());
+    memset(&call->permit, 0, sizeof call->permit);
+    if (call->http != NULL)
+        http_cancel(call->http);
+}
+
+static const char *header_of(const void *arg, const char *name)
+{
+    return http_response_header(arg, name);
+}
+
+void outside_rate_head(const struct http_response *r, struct rate_head *head)
+{
+    ratehead_read(header_of, r, head);
+}

@@ -1,0 +1,39 @@
+/*
+ * passage.h - one document on its way through the worker; private to src/role/worker
+ *
+ * Everything hangs on ctx, the passage itself too. A passage that waits for an outside service stands in its hand and
+ * is taken up again by pipeline_resume(); one that does not is gone when pipeline_run() returns.
+ */
+#ifndef WORKER_PASSAGE_H
+#define WORKER_PASSAGE_H
+
+#include "text/normalise.h"
+#include "worker/worker.h"
+
+enum passage_step {
+    PASSAGE_RUNNING,
+    PASSAGE_CHUNKED,   /* its chunk rows are in the batch: vectors are asked for when they are durable */
+    PASSAGE_EMBEDDING, /* embed_remote.c has it */
+    PASSAGE_PARSING,   /* parse_remote.c has it */
+};
+
+struct passage {
+    struct worker *w;
+    struct hand *h;
+    void *ctx;
+    enum passage_step step;
+    const char *text; /* normalised */
+    size_t len;
+    struct normalised normal;
+    uint8_t parsed_sha256[SHA256_BYTES];
+    bool plain;
+    int pages;
+    bool fresh;                 /* parsed in this attempt: set_parsed is due with the next store */
+    struct queue_chunk *chunks; /* NULL: they are in the database only */
+    int n_chunks;
+    int first_vector; /* how many vectors are stored */
+    int64_t embed_began_ms;
+    struct queue_work work; /* hops collected so far */
+};
+
+#endif
