@@ -4,9 +4,10 @@
  * Each rule says what was found and what is allowed, at the place of the key that is most likely wrong. Runs only on a
  * configuration whose single keys are all good.
  *
- * Depends on base/addr.h, libc (address parsing), talloc.
+ * Depends on base/addr.h, base/money.h, libc (address parsing), talloc.
  */
 #include "base/addr.h"
+#include "base/money.h"
 #include "core/conf_internal.h"
 
 #include <arpa/inet.h>
@@ -269,8 +270,38 @@ static void check_embedder(struct conf_loader *l)
         fault_at(l, CONF_KEY_openai_model, "found \"builtin\", which is the name of the embedder inside docmill");
 }
 
+/* Amounts of money: exact decimals, never below nothing. */
+static void check_money(struct conf_loader *l)
+{
+    const struct conf *c = l->conf;
+    const struct {
+        int key;
+        const char *value;
+        int decimals;
+    } amounts[] = {
+        {CONF_KEY_budget_daily, c->budget_daily, MONEY_DECIMALS},
+        {CONF_KEY_budget_user_daily, c->budget_user_daily, MONEY_DECIMALS},
+        {CONF_KEY_llamaparse_price_per_page, c->llamaparse_price_per_page, MONEY_DECIMALS},
+        {CONF_KEY_openai_price_per_million_tokens, c->openai_price_per_million_tokens, MONEY_PER_MILLION_DECIMALS},
+    };
+    char found[80], text[240];
+    int64_t amount;
+
+    for (size_t i = 0; i < sizeof amounts / sizeof amounts[0]; i++) {
+        if (amounts[i].value == NULL ||
+            (money_parse(amounts[i].value, amounts[i].decimals, &amount) == 0 && amount >= 0))
+            continue;
+        conf_printable(amounts[i].value, found, sizeof found);
+        snprintf(text, sizeof text,
+                 "found \"%s\", allowed is an amount of US dollars with at most %d decimals, such as \"12.50\"", found,
+                 amounts[i].decimals);
+        fault_at(l, amounts[i].key, text);
+    }
+}
+
 void conf_check(struct conf_loader *l)
 {
+    check_money(l);
     check_http(l);
     check_embedder(l);
     check_parsers(l);

@@ -104,16 +104,22 @@ static void copy_text(char *out, size_t size, const PGresult *r, int row, int co
     snprintf(out, size, "%s", text != NULL ? text : "");
 }
 
-static void log_notice(const struct cost_notice *n)
+const char *cost_notice_text(const struct cost_notice *n, char *out, size_t size)
 {
-    const char *text = n->level >= 100
-                           ? "the day's budget refuses more; documents wait for the next day or a higher budget"
-                           : "80 per cent of the day's budget are used or reserved";
     char user[UUID_TEXT_LEN + 1];
 
     uuid_format(&n->user_id, user);
-    log_warn("cost", text, "budget", n->of_user ? "budget.user_daily" : "budget.daily", "usd", n->budget, "used",
-             n->used, "user", n->of_user ? user : "all", NULL);
+    snprintf(out, size, "%s%s: %s USD of today's %s are used or reserved%s", n->of_user ? "budget.user_daily of " : "",
+             n->of_user ? user : "budget.daily", n->used, n->budget,
+             n->level >= 100 ? "; what needs more waits for the next day (UTC) or a higher budget" : "");
+    return out;
+}
+
+static void log_notice(const struct cost_notice *n)
+{
+    char text[256];
+
+    log_warn("cost", cost_notice_text(n, text, sizeof text), "level", LOG_I(n->level), NULL);
 }
 
 static void take_notice(struct cost_ask *a, const PGresult *r, int row)

@@ -90,6 +90,8 @@ struct cost_ask {
 /* How many items are granted (their verdicts are set), or a negative code: then nothing is known to be reserved, and the
  * same ask may be repeated as it is. */
 int cost_reserve(struct pg *p, struct cost_ask *ask, struct error *e) MUST_CHECK;
+/* A sentence for a person. Returns out. */
+const char *cost_notice_text(const struct cost_notice *n, char *out, size_t size);
 /* budget_exceeded, in words, for an item that was refused. Returns -EDQUOT. */
 int cost_refusal(const struct cost_item *item, struct error *e);
 

@@ -14,6 +14,7 @@ import pytest
 from harness.account import wait_for
 from harness.daemon import Daemon
 from test_ctl import OK, REFUSED, USAGE, ctl
+from test_plans import nodes, plans_of
 
 NO_WORKERS = [{"name": "coordinator", "role": "coordinator", "min": 1, "max": 1},
               {"name": "api", "role": "api", "min": 1, "max": 1}]
@@ -225,3 +226,53 @@ def test_reservations_of_the_dead_are_given_back_by_the_leader(paid):
     wait_for(lambda: paid.sql("SELECT outcome, note FROM upload_pipeline.usage_ledger WHERE act = 'dead'") ==
              [("unknown", "100 tokens for 0.000000000005 USD may have been paid for")], 20, "the leader's sweep")
     assert paid.sql("SELECT count(*) FROM upload_pipeline.usage_reservations") == [(0,)]
+
+
+# Two years, 400 users.
+FILL = """
+SET session_replication_role = replica;
+SET synchronous_commit = off;
+INSERT INTO upload_pipeline.usage_ledger (day, act, line, user_id, document_id, job_id, provider, model, unit, quantity,
+                                          cost_usd, outcome, repeated)
+  SELECT '2024-01-01'::date + i / 170, i::text, 0, md5('user' || i % 400)::uuid, gen_random_uuid(), gen_random_uuid(),
+         'openai', 'small', 'tokens', 1, 1, 'used', false FROM generate_series(1, 120000) i;
+INSERT INTO upload_pipeline.usage_daily (day, slot, user_id, provider, model, unit, acts, quantity, cost_usd)
+  SELECT day, 0, user_id, provider, model, unit, count(*), sum(quantity), sum(cost_usd)
+  FROM upload_pipeline.usage_ledger GROUP BY day, user_id, provider, model, unit;
+INSERT INTO upload_pipeline.usage_days (day, slot, cost_usd)
+  SELECT day, 0, sum(cost_usd) FROM upload_pipeline.usage_ledger GROUP BY day;
+"""
+
+
+def test_reports_and_budgets_use_an_index_among_many_rows(daemon, cluster):
+    one = daemon({"budget.daily": "1000"}, start=False, pools=NO_WORKERS)
+    one.sql(FILL)
+    one.sql("ANALYZE upload_pipeline.usage_ledger, upload_pipeline.usage_daily, upload_pipeline.usage_days")
+    for setting in ("session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0",
+                    "auto_explain.log_format = 'json'", "auto_explain.log_nested_statements = on"):
+        one.sql(f"ALTER DATABASE {one.database.name} SET {setting}")
+    with open(cluster.directory + "/postgres.log", "rb") as f:
+        f.seek(0, 2)
+        mark = f.tell()
+    one.start()
+    user, document = owner(one)
+    for by in ("day", "user", "document", "provider"):
+        cost(one, f"?by={by}&from=2025-03-01&to=2025-03-30")
+        cost(one, f"?by={by}&from=2025-03-01&to=2025-03-30&all=1", unix=True)
+    one.sql("SELECT * FROM upload_pipeline.reserve_cost('act', 'openai', 'small', 'tokens', 60000, false, 1, 1,"
+            " ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[%s]::uuid[], ARRAY[3]::bigint[],"
+            " ARRAY[100]::bigint[], ARRAY[5]::bigint[])", (user,))
+    settle(one, user, document, 1, 5)
+    one.stop()
+    with open(cluster.directory + "/postgres.log", "rb") as f:
+        f.seek(mark)
+        plans = plans_of("\n" + f.read().decode(errors="replace"))
+    seen = set()
+    for text, plan in plans:
+        for node in nodes(plan):
+            relation = node.get("Relation Name", "")
+            if relation.startswith("usage_") and node["Node Type"] != "ModifyTable":
+                seen.add(relation)
+                assert node["Node Type"] != "Seq Scan" or relation in ("usage_days", "usage_reservations"), \
+                    f"{text}\n{json.dumps(plan, indent=1)[:4000]}"
+    assert {"usage_ledger", "usage_daily"} <= seen

@@ -355,3 +355,12 @@ Test(conf_faults, networks_and_a_proxy_are_understood_or_refused)
             NULL);
     cr_expect_null(strstr(err.message, "hunter2"), "%s", err.message);
 }
+
+Test(conf_faults, an_amount_of_money_is_an_exact_decimal)
+{
+    refused("budget = { daily = \"12,50\"; };",
+            "budget.daily: found \"12,50\", allowed is an amount of US dollars with at most 12 decimals", NULL);
+    refused("budget = { user_daily = \"-1\"; };", "budget.user_daily: found \"-1\"", NULL);
+    refused("llamaparse = { price_per_page = \"1e-3\"; };", "llamaparse.price_per_page: found", NULL);
+    refused("openai = { price_per_million_tokens = \"0.0000001\"; };", "at most 6 decimals", NULL);
+}

@@ -359,6 +359,7 @@ Test(cost, eighty_per_cent_is_said_once_a_day_and_budget)
 {
     struct qt *q = qt_open("qt_cost_warn");
     int n, said = 0;
+    char text[256];
     qt_submit(q, 1, 1, 1, 100);
     struct queue_job *j = qt_claim(q, q->worker, 1, 1, &n);
 
@@ -372,6 +373,8 @@ Test(cost, eighty_per_cent_is_said_once_a_day_and_budget)
             cr_assert_eq(a.notices[0].level, 80);
             cr_assert_str_eq(a.notices[0].budget, "1");
             cr_assert_str_eq(a.notices[0].used, "0.8");
+            cr_assert_str_eq(cost_notice_text(&a.notices[0], text, sizeof text),
+                             "budget.daily: 0.8 USD of today's 1 are used or reserved");
         }
     }
     cr_assert_eq(said, 1);
