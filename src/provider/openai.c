@@ -68,6 +68,8 @@ static void judge_error(const struct openai_endpoint *ep, const struct http_resp
         v->use_float = true;
     }
     redact(ep->api_key, err.message, strlen(err.message), said, sizeof said);
+    if (said[0] != '\0' && said[strlen(said) - 1] == '.')
+        said[strlen(said) - 1] = '\0';
     redact(ep->api_key, err.code[0] == '\0' ? err.type : err.code, strlen(err.code[0] == '\0' ? err.type : err.code),
            code, sizeof code);
     reason_error(&v->error, v->reason, EPROTO, "%s Status %d%s%s%s%s.", reason_sentence(v->reason), r->status,

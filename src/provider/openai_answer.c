@@ -49,8 +49,8 @@ static int bad_answer(struct reading *r, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    return reason_error(r->e, REASON_embed_bad_answer, EBADMSG, "The embedding service's answer cannot be used: %s.",
-                        text);
+    return reason_error(r->e, REASON_embed_bad_answer, EBADMSG, "The embedding service's answer cannot be used: %s%s",
+                        text, text[strlen(text) - 1] == '.' ? "" : ".");
 }
 
 static int broken(struct reading *r, const char *body)

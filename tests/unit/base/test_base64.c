@@ -30,22 +30,8 @@ Test(base64, the_vectors_of_the_standard)
 
 Test(base64, what_is_not_base64_is_refused)
 {
-    static const char *const wrong[] = {"Z",
-                                        "Zg=",
-                                        "Z===",
-                                        "====",
-                                        "=",
-                                        "Zg==Zg==",
-                                        "Zm 9",
-                                        "Zm9v\n",
-                                        "Zm9-",
-                                        "Zm9_",
-                                        "Zh==",
-                                        "Zm9=",
-                                        "Zm9vY",
-                                        "Zm\xff"
-                                        "v",
-                                        "Z=9v"};
+    static const char *const wrong[] = {"Z",    "Zg=",  "Z===", "====", "=",     "Zg==Zg==", "Zm 9", "Zm9v\n",
+                                        "Zm9-", "Zm9_", "Zh==", "Zm9=", "Zm9vY", "Zm\377v",  "Z=9v"};
     uint8_t raw[32];
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)

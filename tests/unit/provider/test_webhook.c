@@ -113,7 +113,7 @@ Test(webhook, lc_signature_is_of_the_raw_body)
     const char *const none[] = {NULL}, *const empty[] = {"", NULL};
     const char *const by_empty[] = {"LC-Signature",
                                     "sha256=e0baad27ae5335a93e2979e6693e7630de7d66b4d5bfd687cdbf1f0018f79cb8", NULL};
-    const char *const wrong[] = {LC_HEX, "sha256=" LC_HEX "0", "sha1=" LC_HEX, "sha256=", "sha256=zz"};
+    const char *const wrong[] = {LC_HEX, ("sha256=" LC_HEX "0"), ("sha1=" LC_HEX), "sha256=", "sha256=zz"};
 
     cr_assert_eq(webhook_verify_lc(secrets, header_of, good, LC_BODY, strlen(LC_BODY), &err), 0, "%s", err.message);
     cr_assert_lt(webhook_verify_lc(secrets, header_of, good, LC_BODY " ", strlen(LC_BODY) + 1, &err), 0);
