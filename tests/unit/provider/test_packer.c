@@ -203,6 +203,29 @@ Test(packer, an_owner_s_items_can_be_dropped_wherever_they_are)
     packer_free(&p);
 }
 
+Test(packer, what_was_dropped_under_way_is_not_sent_again)
+{
+    static const enum provider_act acts[] = {PROVIDER_ITEM, PROVIDER_RETRY, PROVIDER_SPLIT_ITEMS};
+    static const uint8_t second[] = {0, 1};
+
+    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+        struct packer *p = packer(2, 0);
+        const struct pack_batch *b;
+        add(p, 0, 0, 1);
+        add(p, 1, 1, 1);
+        b = packer_next(p, false);
+        cr_assert_eq(packer_drop(p, 1), 1);
+        cr_assert(b->items[1].dropped);
+        done(p, b, acts[i], -1, acts[i] == PROVIDER_ITEM ? second : NULL);
+        while ((b = packer_next(p, true)) != NULL) {
+            cr_assert(b->n == 1 && b->items[0].id == 0);
+            done(p, b, PROVIDER_OK, -1, NULL);
+        }
+        cr_assert(embedded[0] == (int)i + 1 && embedded[1] == 0 && ended_bad[1] == 0);
+        packer_free(&p);
+    }
+}
+
 static int log2_up(int n)
 {
     int k = 0;
@@ -235,6 +258,24 @@ Test(packer, a_bad_item_costs_at_most_twice_the_logarithm_of_the_batch)
                 cr_assert(embedded[i] == (i != bad) && ended_bad[i] == (i == bad));
             packer_free(&p);
         }
+}
+
+Test(packer, a_service_that_names_the_wrong_item_costs_one_request_more)
+{
+    struct packer *p = packer(100, 0);
+    const struct pack_batch *b;
+    int requests = 0;
+
+    for (unsigned i = 0; i < 100; i++)
+        add(p, i, 0, 1);
+    while ((b = packer_next(p, true)) != NULL) {
+        bool has = b->items[b->n - 1].id == 99;
+        requests++;
+        done(p, b, has ? PROVIDER_ITEM : PROVIDER_OK, has ? 0 : -1, NULL);
+    }
+    cr_assert_leq(requests, 2 + 1 + 2 * log2_up(99), "%d requests", requests);
+    cr_assert(ended_bad[99] == 1 && embedded[0] == 1 && embedded[98] == 1);
+    packer_free(&p);
 }
 
 /* What the made-up service answers: bad items by their id, limits of its own, failures by chance. */
