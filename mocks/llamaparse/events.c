@@ -211,6 +211,13 @@ void events_plan(struct llamaparse *l, struct mock_request *q, const struct subm
     plan_configured(&p, job);
 }
 
+void events_forget(struct llamaparse *l, const char *job_id)
+{
+    for (size_t i = json_array_size(l->outbox); i-- > 0;)
+        if (strcmp(job_text(json_array_get(l->outbox, i), "job"), job_id) == 0)
+            json_array_remove(l->outbox, i);
+}
+
 /* ---- delivering ---- */
 
 static size_t discard(char *p, size_t size, size_t n, void *arg)

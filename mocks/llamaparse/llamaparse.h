@@ -109,6 +109,8 @@ int events_start(struct llamaparse *l, struct error *e) MUST_CHECK;
 void events_stop(struct llamaparse *l);
 /* Plans the deliveries of a new job, with the faults that strike its submission. Not locked. */
 void events_plan(struct llamaparse *l, struct mock_request *q, const struct submission *s, json_t *job);
+/* A cancelled job tells nobody anything more. Called locked. */
+void events_forget(struct llamaparse *l, const char *job_id);
 /* Sends what is due of this job now, and waits for it. Not locked. */
 void events_send_now(struct llamaparse *l, const char *job_id);
 

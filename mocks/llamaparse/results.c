@@ -212,8 +212,8 @@ json_t *job_v2(const json_t *job, int64_t now_ms, bool usage)
     json_object_set_new(out, "error_message",
                         failed ? json_sprintf("%s: %s", job_text(job, "error_code"), job_text(job, "error_message"))
                                : json_null());
-    if (usage && job_over(job, now_ms))
-        json_object_set_new(out, "usage", json_pack("{s:f}", "credits", credits));
+    json_object_set_new(out, "usage",
+                        usage && job_over(job, now_ms) ? json_pack("{s:f}", "credits", credits) : json_null());
     return out;
 }
 
@@ -299,6 +299,7 @@ static void cancel(struct llamaparse *l, struct mock_request *q, struct mock_ans
     if (job != NULL && !job_over(job, now)) {
         json_object_set_new(job, "outcome", json_string("CANCELLED"));
         json_object_set_new(job, "end_ms", json_integer(now));
+        events_forget(l, id);
         out = job_v2(job, now, false);
     }
     mock_unlock(l->mock);

@@ -391,6 +391,15 @@ def test_early_means_before_the_answer(mock, hook):
     assert len(hook.received) == 1 and status_of(llama, job) == "SUCCESS"
 
 
+def test_a_cancelled_job_tells_nobody(mock, hook):
+    llama = mock("llamaparse", "--job-ms", "60000")
+    job = submit(llama, **configured(hook))
+    assert llama.control("GET", "/__webhooks")["waiting"]
+    assert llama.json("POST", f"/api/v2/parse/{job}/cancel", None, KEY)[1]["status"] == "CANCELLED"
+    assert not llama.control("GET", "/__webhooks")["waiting"] and status_of(llama, job) == "CANCELLED"
+    assert llama.json("POST", f"/api/v2/parse/{job}/cancel", None, KEY)[0] == 409
+
+
 def test_lost_late_and_doubled(llama, hook):
     llama.faults(webhook_lost={"count": 1}, webhook_late={"count": 1, "ms": 60000},
                  webhook_doubled={"count": 1, "after": 1})
