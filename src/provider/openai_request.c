@@ -189,7 +189,8 @@ static char *put_escaped(char *p, unsigned char c)
     else if (c == '\n' || c == '\t' || c == '\r')
         *p++ = c == '\n' ? 'n' : c == '\t' ? 't' : 'r';
     else {
-        memcpy(p, "u00", 3);
+        p[0] = 'u';
+        p[1] = p[2] = '0';
         p[3] = hex[c >> 4];
         p[4] = hex[c & 15];
         p += 5;
