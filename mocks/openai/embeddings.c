@@ -33,7 +33,7 @@ static bool take_text(struct item *item, const json_t *v)
 {
     item->text = json_string_value(v);
     item->len = json_string_length(v);
-    item->tokens = (int64_t)tokens_count(item->text, item->len);
+    item->tokens = (int64_t)tokens_count(TOKENS_CL100K, item->text, item->len);
     return item->len > 0;
 }
 
@@ -76,7 +76,7 @@ static int take_item(struct openai *o, struct mock_request *q, struct mock_answe
             return -1;
         }
         if (!tokens)
-            item->len = tokens_prefix(item->text, item->len, (size_t)o->style.max_input_tokens);
+            item->len = tokens_prefix(TOKENS_CL100K, item->text, item->len, (size_t)o->style.max_input_tokens);
         item->tokens = o->style.max_input_tokens;
     }
     if (!tokens && fault_strikes_text(q, FAULT_BAD_ITEM, item->text, item->len) != NULL) {

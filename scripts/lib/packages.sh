@@ -34,6 +34,7 @@ PACKAGES_long="clang-format clang-tidy gcovr spin"
 PACKAGES_package="debhelper dpkg-dev fakeroot lintian systemd-dev|systemd"
 PACKAGES_systemd="debootstrap systemd-container"
 PACKAGES_corpus="python3 pandoc poppler-utils file"
+PACKAGES_tokenizer="nodejs npm"
 PACKAGES_pgvector_build="postgresql-server-dev-$PG_MAJOR postgresql-server-dev-all debhelper build-essential fakeroot dpkg-dev"
 
 package_installed() {

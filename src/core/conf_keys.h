@@ -140,6 +140,8 @@
       "Token budget of a chunk; no chunk exceeds it.")                                                                       \
     X(chunk_overlap_tokens, "chunk.overlap_tokens", INT, "40", 0, 4000, 0, CR_WORKER | CR_API,                               \
       "Tokens repeated at the start of the next chunk when a section is split; at most half of chunk.max_tokens.")           \
+    X(chunk_tokenizer, "chunk.tokenizer", ENUM, "cl100k_base", 0, 0, 0, CR_API,                                              \
+      "What counts a chunk's tokens: cl100k_base exactly as OpenAI's models do, or an estimate for other models. Documents keep theirs.") \
                                                                                                                              \
     X(embedder_name, "embedder.name", ENUM, NULL, 0, 0, CF_REQUIRED, CR_COORD | CR_API | CR_WORKER,                          \
       "Embedder of new documents. builtin needs no service and finds by words, not by meaning.")                             \
@@ -232,6 +234,7 @@
 #define CONF_ENUMS(X)                                      \
     X(log_level, "debug|info|warn|error")                  \
     X(blob_backend, "fs")                                  \
+    X(chunk_tokenizer, "cl100k_base|approx")               \
     X(embedder_name, "builtin|openai")                     \
     X(llamaparse_api, "v1|v2")                             \
     X(llamaparse_tier, "fast|cost_effective|agentic|agentic_plus") \

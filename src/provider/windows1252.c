@@ -74,7 +74,8 @@ static struct weights weigh(const char *s, size_t n)
         if (len > 0) {
             w.high += len;
             w.in_utf8 += len;
-            i += len;
+            for (; len > 0; len--, i++)
+                w.undefined |= character(s[i]) == 0;
             continue;
         }
         w.high++;

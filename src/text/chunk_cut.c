@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "text/chunk_cut.h"
-#include "text/token_scan.h"
 #include "text/utf8.h"
 
 /* A line is looked at only so far to see whether it begins an item. */
@@ -230,9 +229,9 @@ size_t cut_choose(struct cut_walk *w, size_t pos, size_t limit)
     return cut;
 }
 
-size_t cut_overlap(const char *text, size_t lo, size_t end, size_t budget)
+/* The best begin of an overlap in [from, end). */
+static size_t overlap_begin(const char *text, size_t lo, size_t from, size_t end)
 {
-    size_t from = lo + token_scan_suffix(text + lo, end - lo, budget);
     size_t half = from + (end - from) / 2, line = end, word = end, i;
 
     for (i = from; i < end; i++) {
@@ -248,4 +247,21 @@ size_t cut_overlap(const char *text, size_t lo, size_t end, size_t budget)
             return i;
     }
     return line < end ? line : word;
+}
+
+/* A begin within a word may make more tokens of what is left of it; then less is tried. */
+size_t cut_overlap(struct token_counter *c, const char *text, size_t lo, size_t end, size_t budget)
+{
+    size_t try = budget, at, over;
+    struct token_scan t;
+
+    while (try > 0) {
+        at = overlap_begin(text, lo, lo + token_scan_suffix(c, text + lo, end - lo, try), end);
+        token_scan_begin(&t, c);
+        if (at == end || token_scan_feed(&t, text + at, end - at, budget) == end - at)
+            return at;
+        over = tokens_count(c->tokenizer, text + at, end - at) - budget;
+        try = try > over ? try - over : 0;
+    }
+    return end;
 }

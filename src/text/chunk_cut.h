@@ -9,6 +9,7 @@
 #define TEXT_CHUNK_CUT_H
 
 #include "text/block.h"
+#include "text/token_scan.h"
 
 /* Walks along a block while it is split: the line that the last cut was in, and the state before that line. */
 struct cut_walk {
@@ -28,7 +29,7 @@ size_t cut_choose(struct cut_walk *w, size_t pos, size_t limit);
  * The begin of an overlap that ends at `end`, not before lo, of at most `budget` tokens: a sentence's begin if there
  * is one in its first half, else a line's, else a word's. Returns end when there is none.
  */
-size_t cut_overlap(const char *text, size_t lo, size_t end, size_t budget);
+size_t cut_overlap(struct token_counter *c, const char *text, size_t lo, size_t end, size_t budget);
 /* True when there is nothing but white space in text[from, to). */
 bool cut_is_blank(const char *text, size_t from, size_t to);
 /* Begin of the last character in text[from, to) that is not white space; `to` when there is none. */

@@ -10,6 +10,7 @@
  *
  * Diagnostics
  *   -EINVAL   options or lengths out of bounds
+ *   -ENOMEM   counting a word of more than 512 bytes, which needs memory for as long as that takes
  *   panics    (assert) a chunk over budget, an empty chunk: our bug
  */
 #include <assert.h>
@@ -29,6 +30,7 @@ struct packer {
     int page; /* of the last chunk begun */
     size_t max_tokens, overlap_tokens;
     bool plain;
+    struct token_counter counter;
     chunk_fn fn;
     void *arg;
 
@@ -65,6 +67,8 @@ static int give_out(struct packer *p)
         .heading_path = heading_path_text(&p->path),
     };
 
+    if (p->counter.failed != 0)
+        return p->counter.failed;
     assert(has_own(p) && p->scan.count <= p->max_tokens && p->ord < INT_MAX);
     p->ord++;
     p->last_own = p->own;
@@ -87,21 +91,27 @@ static void begin_chunk(struct packer *p, size_t overlap_tokens)
     p->own = p->begin = p->pos;
     p->headings_only = false;
     if (overlap_tokens > 0 && p->ord > 0 && lo < p->pos)
-        p->begin = cut_overlap(p->text, lo, p->pos, overlap_tokens);
-    token_scan_begin(&p->scan);
+        p->begin = cut_overlap(&p->counter, p->text, lo, p->pos, overlap_tokens);
+    token_scan_begin(&p->scan, &p->counter);
     (void)token_scan_feed(&p->scan, p->text + p->begin, p->pos - p->begin, p->max_tokens);
 }
 
-/* Adds the text from pos to `to` and answers true, or changes nothing when it does not fit. */
-static bool add_until(struct packer *p, size_t to)
+/* Adds the text from pos to `to`, or changes nothing when it does not fit. Answers how far about the budget goes. */
+static size_t add_up_to(struct packer *p, size_t to)
 {
     struct token_scan scan = p->scan;
+    size_t fits = p->pos + token_scan_feed(&scan, p->text + p->pos, to - p->pos, p->max_tokens);
 
-    if (token_scan_feed(&scan, p->text + p->pos, to - p->pos, p->max_tokens) < to - p->pos)
-        return false;
+    if (fits < to)
+        return fits;
     p->scan = scan;
     p->pos = to;
-    return true;
+    return to;
+}
+
+static bool add_until(struct packer *p, size_t to)
+{
+    return add_up_to(p, to) == to;
 }
 
 /*
@@ -111,15 +121,12 @@ static bool add_until(struct packer *p, size_t to)
  */
 static bool add_rest(struct packer *p, size_t end, size_t visible, size_t *fits)
 {
-    struct token_scan scan = p->scan;
+    size_t begin = p->pos;
 
-    *fits = p->pos + token_scan_feed(&scan, p->text + p->pos, end - p->pos, p->max_tokens);
-    if (*fits == end) {
-        p->scan = scan;
-        p->pos = end;
+    *fits = add_up_to(p, end);
+    if (*fits == end)
         return true;
-    }
-    if (*fits > visible && visible >= p->pos && (visible > p->pos || p->pos > p->begin))
+    if (*fits > visible && visible >= begin && (visible > begin || begin > p->begin))
         *fits = visible;
     return false;
 }
@@ -133,6 +140,31 @@ static bool spoilt_by_overlap(const struct packer *p, const struct cut_walk *bef
     return !has_own(p) && p->begin < p->own && (tears_fence || cut_is_blank(p->text, p->pos, cut));
 }
 
+/*
+ * Adds the text to the best cut up to about `fits`: what ends elsewhere may have more tokens than what would fit, and is
+ * then cut earlier. False when the overlap leaves no good cut: the chunk is begun again without it.
+ */
+static bool add_cut(struct packer *p, struct cut_walk *walk, size_t fits)
+{
+    const struct cut_walk before = *walk;
+    size_t cut;
+
+    for (;;) {
+        cut = cut_choose(walk, p->pos, fits);
+        if (spoilt_by_overlap(p, &before, walk, cut)) {
+            begin_chunk(p, 0);
+            *walk = before;
+            return false;
+        }
+        if (cut == p->pos)
+            return true;
+        fits = add_up_to(p, cut);
+        if (fits == cut)
+            return true;
+        *walk = before;
+    }
+}
+
 /* Splits what does not fit into this chunk nor into one of its own. The last piece stays in the chunk being built. */
 static int split(struct packer *p, const struct block *b)
 {
@@ -142,32 +174,32 @@ static int split(struct packer *p, const struct block *b)
 
     cut_walk_begin(&walk, p->text, b);
     while (rc == 0 && !add_rest(p, b->end, visible, &fits)) {
-        struct cut_walk before = walk;
-        size_t cut = cut_choose(&walk, p->pos, fits);
-
-        if (spoilt_by_overlap(p, &before, &walk, cut)) {
-            begin_chunk(p, 0);
-            walk = before;
+        if (!add_cut(p, &walk, fits))
             continue;
-        }
-        if (cut > p->pos)
-            (void)add_until(p, cut);
         rc = give_out(p);
         begin_chunk(p, p->overlap_tokens);
     }
     return rc;
 }
 
-/* The chunk is out, the block comes next: as much overlap as leaves the block whole. */
-static void begin_before(struct packer *p, const struct block *b)
+/* The chunk is out, the block begins the next one, with as much overlap as leaves it whole. True when it is added. */
+static bool begin_with(struct packer *p, const struct block *b)
 {
-    struct token_scan alone;
     size_t n = b->end - b->start, room;
+    struct token_scan alone;
 
-    token_scan_begin(&alone);
-    room =
-        token_scan_feed(&alone, p->text + b->start, n, p->max_tokens) < n ? p->max_tokens : p->max_tokens - alone.count;
+    begin_chunk(p, p->overlap_tokens);
+    if (add_until(p, b->end))
+        return true;
+    token_scan_begin(&alone, &p->counter);
+    if (token_scan_feed(&alone, p->text + b->start, n, p->max_tokens) < n)
+        return false;
+    room = p->max_tokens - alone.count;
     begin_chunk(p, room < p->overlap_tokens ? room : p->overlap_tokens);
+    if (add_until(p, b->end))
+        return true;
+    begin_chunk(p, 0); /* together they have more tokens than each for itself */
+    return add_until(p, b->end);
 }
 
 static int add_block(struct packer *p, const struct block *b)
@@ -180,8 +212,7 @@ static int add_block(struct packer *p, const struct block *b)
         rc = give_out(p);
         if (rc != 0)
             return rc;
-        begin_before(p, b);
-        if (add_until(p, b->end))
+        if (begin_with(p, b))
             return 0;
     }
     return split(p, b);
@@ -228,9 +259,11 @@ int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_
                chunk_fn fn, void *arg)
 {
     struct packer p;
+    int rc;
 
     if (o->max_tokens < CHUNK_MIN_TOKENS || o->max_tokens > CHUNK_MAX_TOKENS || o->overlap_tokens < 0 ||
-        o->overlap_tokens > o->max_tokens / 2 || n_pages < 0 || (n_pages > 0 && page_starts == NULL))
+        o->overlap_tokens > o->max_tokens / 2 || o->tokenizer >= TOKENIZERS_ || n_pages < 0 ||
+        (n_pages > 0 && page_starts == NULL))
         return -EINVAL;
     p = (struct packer){
         .text = text,
@@ -241,10 +274,12 @@ int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_
         .max_tokens = (size_t)o->max_tokens,
         .overlap_tokens = (size_t)o->overlap_tokens,
         .plain = o->plain,
+        .counter = {.tokenizer = o->tokenizer},
         .fn = fn,
         .arg = arg,
     };
-    token_scan_begin(&p.scan);
+    token_scan_begin(&p.scan, &p.counter);
     heading_path_begin(&p.path);
-    return pack(&p);
+    rc = pack(&p);
+    return rc == 0 ? p.counter.failed : rc;
 }

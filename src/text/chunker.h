@@ -1,5 +1,5 @@
 /*
- * chunker.h - markdown-simple@1
+ * chunker.h - markdown-simple@1, and the numbers of the chunkers
  *
  * Cuts normalised text into chunks. Chunks cover the text in order without gaps: chunk i is text[start - overlap ..
  * end), where `overlap` bytes at its front repeat the end of chunk i-1, so concatenating every chunk less its overlap
@@ -32,9 +32,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHUNKER_NAME    "markdown-simple"
-#define CHUNKER_VERSION 1
-#define CHUNKER_ID      1 /* as stored in upload_jobs.chunker */
+#include "text/tokens.h"
+
+/*
+ * What a job is pinned to: number (as in upload_jobs.chunker; never used again), name and version (in a chunk's id) and
+ * the tokenizer its budget counts by. Where chunks end depends on all of it, so another tokenizer is another chunker.
+ */
+#define CHUNKERS(X)                                                                                                    \
+    X(1, "markdown-simple", 1, TOKENS_CL100K)                                                                          \
+    X(2, "markdown-simple-approx", 1, TOKENS_APPROX)
+
+struct chunker {
+    int id;
+    const char *name;
+    int version;
+    enum tokenizer tokenizer;
+};
+
+/* NULL when this program knows none such. */
+const struct chunker *chunker_by_id(int id);
+const struct chunker *chunker_by_tokenizer(enum tokenizer t);
 
 #define CHUNK_MIN_TOKENS 16
 #define CHUNK_MAX_TOKENS 8000
@@ -43,6 +60,7 @@ struct chunk_options {
     int max_tokens;     /* CHUNK_MIN_TOKENS .. CHUNK_MAX_TOKENS */
     int overlap_tokens; /* 0 .. max_tokens / 2 */
     bool plain;         /* plain text, not Markdown */
+    enum tokenizer tokenizer;
 };
 
 struct chunk {
@@ -61,7 +79,7 @@ struct chunk {
 /* Return 0 to go on, else chunking stops and returns that value. */
 typedef int (*chunk_fn)(void *arg, const struct chunk *c);
 
-/* 0, -EINVAL (bad options), or what fn returned. n_pages is 0 for text without pages. Allocates nothing. Text of len 0
+/* 0, -EINVAL (bad options), -ENOMEM (tokens.h), or what fn returned. n_pages is 0 for text without pages. Text of len 0
  * gives no chunk. */
 int chunk_text(const char *text, size_t len, const uint32_t *page_starts, int n_pages, const struct chunk_options *o,
                chunk_fn fn, void *arg);

@@ -11,6 +11,8 @@
 #include "text/pretoken.h"
 
 #define NONE UINT32_MAX
+/* Up to here a scan over the pairs is quicker than a heap of them. */
+#define SCANNED_BYTES 40
 
 uint32_t cl100k_rank(const char *s, size_t n)
 {
@@ -71,7 +73,7 @@ static int give_parts(const struct parts *p, cl100k_token_fn fn, void *arg)
     return rc;
 }
 
-/* ---- short pieces: the parts lie close together in a row ---- */
+/* ---- short pieces: a scan over all pairs for each join ---- */
 
 static void join_short(struct parts *p)
 {
@@ -91,16 +93,6 @@ static void join_short(struct parts *p)
         if (before_best != NONE)
             p->pair[before_best] = rank_of_pair(p, before_best);
     }
-}
-
-static int short_piece(const char *s, size_t n, cl100k_token_fn fn, void *arg)
-{
-    uint32_t next[CL100K_STACK_BYTES], pair[CL100K_STACK_BYTES];
-    struct parts p = {s, (uint32_t)n, next, pair};
-
-    begin_parts(&p);
-    join_short(&p);
-    return give_parts(&p, fn, arg);
 }
 
 /* ---- long pieces: a heap of pairs, by rank and then by place ---- */
@@ -186,22 +178,36 @@ static void join_long(struct parts *p, uint32_t *previous, struct heap *h)
 }
 
 /* The heap never holds more than 2 n: it begins with less than n, and each of less than n joins takes one and adds two. */
-static int long_piece(const char *s, size_t n, cl100k_token_fn fn, void *arg)
-{
-    struct heap h = {.pairs = malloc(n * (2 * sizeof *h.pairs + 3 * sizeof(uint32_t)))};
-    struct parts p = {.s = s, .n = (uint32_t)n};
-    int rc;
+#define NUMBERS_A_BYTE (2 * sizeof(uint64_t) / sizeof(uint32_t) + 3)
 
-    if (h.pairs == NULL || n >= NONE) {
-        free(h.pairs);
-        return -ENOMEM;
-    }
-    p.next = (uint32_t *)(h.pairs + 2 * n);
+/* memory has NUMBERS_A_BYTE * n numbers. */
+static int join_piece(const char *s, uint32_t n, uint64_t *memory, cl100k_token_fn fn, void *arg)
+{
+    struct heap h = {.pairs = memory};
+    struct parts p = {.s = s, .n = n, .next = (uint32_t *)(memory + 2 * (size_t)n)};
+
     p.pair = p.next + n;
     begin_parts(&p);
-    join_long(&p, p.pair + n, &h);
-    rc = give_parts(&p, fn, arg);
-    free(h.pairs);
+    if (n <= SCANNED_BYTES)
+        join_short(&p);
+    else
+        join_long(&p, p.pair + n, &h);
+    return give_parts(&p, fn, arg);
+}
+
+static int short_piece(const char *s, size_t n, cl100k_token_fn fn, void *arg)
+{
+    uint64_t memory[(NUMBERS_A_BYTE * CL100K_STACK_BYTES + 1) / 2];
+
+    return join_piece(s, (uint32_t)n, memory, fn, arg);
+}
+
+static int long_piece(const char *s, size_t n, cl100k_token_fn fn, void *arg)
+{
+    uint64_t *memory = n < NONE ? malloc(n * NUMBERS_A_BYTE * sizeof(uint32_t) + sizeof *memory) : NULL;
+    int rc = memory == NULL ? -ENOMEM : join_piece(s, (uint32_t)n, memory, fn, arg);
+
+    free(memory);
     return rc;
 }
 

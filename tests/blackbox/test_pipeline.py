@@ -145,6 +145,16 @@ def test_a_comment_in_plain_text_is_no_heading(daemon):
                                                             "fetch the list of mills > then sort it"]
 
 
+def test_a_document_keeps_the_tokenizer_it_came_with(daemon):
+    d = daemon(keys={"chunk.tokenizer": "approx"})
+    document = d.put(GUIDE * 20, "guide.md")
+    jobs = d.sql("SELECT chunker FROM upload_pipeline.upload_jobs")
+    chunks, _ = rows(d, document["document_id"])
+    assert jobs == [(2,)]
+    assert [c[1] for c in chunks] == \
+        [str(uuid.uuid5(NAMESPACE, f"{document['document_id']}:markdown-simple-approx:1:{c[0]}")) for c in chunks]
+
+
 def test_the_same_bytes_again_make_no_row(daemon):
     d = daemon()
     first = d.put(GUIDE, "guide.md")

@@ -8,7 +8,7 @@
 #include <talloc.h>
 
 #include "text/block.h"
-#include "text/tokens.h"
+#include "text/token_scan.h"
 #include "text/utf8.h"
 #include "text_check.h"
 
@@ -167,11 +167,12 @@ static const char *check_place(const struct seen *s, const struct chunk *c)
         return say("chunk %d is [%zu, %zu) after %zu of %zu", c->ord, c->start, c->end, s->end, s->len);
     if (c->overlap > c->start - s->last_start)
         return say("chunk %d repeats more than its predecessor", c->ord);
-    if (tokens_count(s->text + c->start - c->overlap, c->end - c->start + c->overlap) != (size_t)c->tokens)
+    if (tokens_count(s->o->tokenizer, s->text + c->start - c->overlap, c->end - c->start + c->overlap) !=
+        (size_t)c->tokens)
         return say("chunk %d does not have %d tokens", c->ord, c->tokens);
     if (c->tokens > s->o->max_tokens)
         return say("chunk %d has %d tokens", c->ord, c->tokens);
-    if (tokens_count(s->text + c->start - c->overlap, c->overlap) > (size_t)s->o->overlap_tokens)
+    if (tokens_count(s->o->tokenizer, s->text + c->start - c->overlap, c->overlap) > (size_t)s->o->overlap_tokens)
         return say("the overlap of chunk %d is too long", c->ord);
     if (strlen(c->heading_path) > 1000)
         return say("the heading path of chunk %d is too long", c->ord);
@@ -245,6 +246,16 @@ static const char *check(struct seen *s, const uint32_t *page_starts, int n_page
 
 /* ---- chunks and blocks ---- */
 
+/* Whether text[from, to) is within the budget; looks at no more of it than that takes. */
+static bool within_budget(const struct seen *s, size_t from, size_t to, size_t budget)
+{
+    struct token_counter counter = {.tokenizer = s->o->tokenizer};
+    struct token_scan scan;
+
+    token_scan_begin(&scan, &counter);
+    return token_scan_feed(&scan, s->text + from, to - from, budget) == to - from;
+}
+
 /* Two characters of a block, which a chunk must not have had room for when it ends before them. */
 static size_t first_two(const struct seen *s, const struct block *b)
 {
@@ -259,7 +270,8 @@ static const char *check_heading(const struct seen *s, const struct block *b, co
     if (c->start < b->start && !headings_only)
         return say("the heading at %zu begins no chunk", b->start);
     if (c->end == b->end && next != NULL && next->kind != BLOCK_HEADING &&
-        tokens_count(s->text + c->start, first_two(s, next) - c->start) + 1 <= (size_t)s->o->max_tokens)
+        tokens_count(s->o->tokenizer, s->text + c->start, first_two(s, next) - c->start) + 1 <=
+            (size_t)s->o->max_tokens)
         return say("the heading at %zu ends a chunk", b->start);
     if (c->start == b->start && c->overlap > 0)
         return say("an overlap reaches over the heading at %zu", b->start);
@@ -285,7 +297,7 @@ static const char *check_blocks(const struct seen *s)
         if (c->start != begun)
             headings_only = true;
         begun = c->start;
-        if (c->end < b.end && tokens_count(s->text + c->start, b.end - c->start) <= (size_t)s->o->max_tokens)
+        if (c->end < b.end && within_budget(s, c->start, b.end, (size_t)s->o->max_tokens))
             bad = say("the block at %zu is split without need", b.start);
         else if (s->o->plain && b.kind != BLOCK_TEXT)
             bad = say("the block at %zu of a plain text is of kind %d", b.start, (int)b.kind);
@@ -333,7 +345,8 @@ const char *text_check_all(enum normalise_kind kind, const char *in, size_t len)
         struct chunk_options o = {
             .max_tokens = sizes[i][0], .overlap_tokens = sizes[i][1], .plain = kind == NORMALISE_PLAIN};
 
-        bad = text_check_chunks(&n, &o);
+        for (o.tokenizer = 0; bad == NULL && o.tokenizer < TOKENIZERS_; o.tokenizer++)
+            bad = text_check_chunks(&n, &o);
     }
     talloc_free(n.text);
     talloc_free(n.page_starts);

@@ -1,7 +1,7 @@
 /*
  * chunk_dump.c - docmill-chunk-dump: what text makes of files
  *
- *   docmill-chunk-dump [--plain] [--max-tokens N] [--overlap N] FILE...
+ *   docmill-chunk-dump [--plain] [--approx] [--max-tokens N] [--overlap N] FILE...
  *   docmill-chunk-dump --check [--plain] FILE...
  *
  * The first form normalises and chunks each file and prints a line a chunk, its fields separated by tabs and named by
@@ -64,7 +64,9 @@ static int print_chunk(void *arg, const struct chunk *c)
     struct uuid u;
     const char *p;
 
-    ids_chunk(&d->document, CHUNKER_NAME, CHUNKER_VERSION, c->ord, &u);
+    const struct chunker *chunker = chunker_by_tokenizer(d->o.tokenizer);
+
+    ids_chunk(&d->document, chunker->name, chunker->version, c->ord, &u);
     uuid_format(&u, id);
     printf("%s\t%d\t%d\t%zu\t%zu\t%zu\t%d\t%d\t", d->sha256, d->n_chunks, c->ord, c->start, c->end, c->overlap,
            c->tokens, c->page);
@@ -139,6 +141,7 @@ static int parse(struct dump *d, int argc, char **argv)
         {"check", no_argument, NULL, 'c'},
         {"max-tokens", required_argument, NULL, 'm'},
         {"overlap", required_argument, NULL, 'o'},
+        {"approx", no_argument, NULL, 'a'},
         {NULL, 0, NULL, 0},
     };
     int opt;
@@ -151,6 +154,9 @@ static int parse(struct dump *d, int argc, char **argv)
             break;
         case 'c':
             d->check = true;
+            break;
+        case 'a':
+            d->o.tokenizer = TOKENS_APPROX;
             break;
         case 'm':
             d->o.max_tokens = atoi(optarg);
@@ -171,7 +177,8 @@ int main(int argc, char **argv)
     int rc = parse(&d, argc, argv);
 
     if (rc != 0) {
-        fprintf(stderr, "usage: docmill-chunk-dump [--check] [--plain] [--max-tokens N] [--overlap N] FILE...\n");
+        fprintf(stderr,
+                "usage: docmill-chunk-dump [--check] [--plain] [--approx] [--max-tokens N] [--overlap N] FILE...\n");
         return rc;
     }
     if (!d.check)

@@ -297,6 +297,12 @@ static int check_in_time(const struct upload *u, const struct conf *c, struct er
     return reason_error(e, REASON_blob_busy, ETIMEDOUT, "The upload took too long to be stored; try again.");
 }
 
+/* The configuration takes only names of TOKENIZERS, and each of them has a chunker. */
+static int16_t chunker_number(const struct conf *c)
+{
+    return (int16_t)chunker_by_tokenizer((enum tokenizer)tokenizer_by_name(c->chunk_tokenizer))->id;
+}
+
 static int upload_worked(struct request *r, struct error *e)
 {
     const struct conf *c = r->api->conf;
@@ -321,7 +327,7 @@ static int upload_worked(struct request *r, struct error *e)
     pg_add_bytea(p, u->sha256, sizeof u->sha256);
     pg_add_int2(p, (int16_t)u->lane);
     add_space(p, c);
-    pg_add_int2(p, CHUNKER_ID);
+    pg_add_int2(p, chunker_number(c));
     pg_add_int8(p, c->limits_user_active);
     pg_add_uuid(p, &r->correlation);
     return request_wait_db(r, submit_rows, submit_sqlstate, e);

@@ -7,6 +7,7 @@
 #ifndef WORKER_PASSAGE_H
 #define WORKER_PASSAGE_H
 
+#include "text/chunker.h"
 #include "text/normalise.h"
 #include "worker/worker.h"
 
@@ -28,8 +29,9 @@ struct passage {
     uint8_t parsed_sha256[SHA256_BYTES];
     bool plain;
     int pages;
-    bool fresh;                 /* parsed in this attempt: set_parsed is due with the next store */
-    struct queue_chunk *chunks; /* NULL: they are in the database only */
+    const struct chunker *chunker; /* what the job is pinned to, once it is chunked */
+    bool fresh;                    /* parsed in this attempt: set_parsed is due with the next store */
+    struct queue_chunk *chunks;    /* NULL: they are in the database only */
     int n_chunks;
     int first_vector; /* how many vectors are stored */
     int64_t embed_began_ms;

@@ -205,7 +205,7 @@ static int take_chunk(void *arg, const struct chunk *c)
     if ((size_t)c->ord >= talloc_array_length(p->chunks))
         p->chunks = talloc_realloc(p->ctx, p->chunks, struct queue_chunk, (unsigned)c->ord * 2 + 16);
     q = &p->chunks[c->ord];
-    ids_chunk(&p->h->job->document_id, CHUNKER_NAME, CHUNKER_VERSION, c->ord, &q->chunk_id);
+    ids_chunk(&p->h->job->document_id, p->chunker->name, p->chunker->version, c->ord, &q->chunk_id);
     q->ord = c->ord;
     q->tokens = c->tokens;
     q->page = c->page;
@@ -226,14 +226,17 @@ static int take_chunk(void *arg, const struct chunk *c)
 
 static int chunk(struct passage *p, struct error *e)
 {
-    struct chunk_options o = {.max_tokens = (int)p->w->conf->chunk_max_tokens,
-                              .overlap_tokens = (int)p->w->conf->chunk_overlap_tokens,
-                              .plain = p->plain};
+    struct chunk_options o;
     int64_t began = clock_ms();
     int rc;
 
-    if (p->h->job->chunker != CHUNKER_ID)
+    p->chunker = chunker_by_id(p->h->job->chunker);
+    if (p->chunker == NULL)
         return reason_error(e, REASON_internal, ENOSYS, "chunker %d is not known to this version", p->h->job->chunker);
+    o = (struct chunk_options){.max_tokens = (int)p->w->conf->chunk_max_tokens,
+                               .overlap_tokens = (int)p->w->conf->chunk_overlap_tokens,
+                               .plain = p->plain,
+                               .tokenizer = p->chunker->tokenizer};
     hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
     p->chunks = talloc_array(p->ctx, struct queue_chunk, 16);
     rc = chunk_text(p->text, p->len, p->normal.page_starts, p->pages > 0 ? p->normal.n_pages : 0, &o, take_chunk, p);

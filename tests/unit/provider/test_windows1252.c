@@ -79,6 +79,7 @@ Test(windows1252, encodings_whose_letters_stand_in_rows_stay)
 Test(windows1252, bytes_that_it_leaves_undefined_are_of_another_encoding)
 {
     stays("a\xe9 b\x81 c\xe9 d\xe9");
+    stays("\xcd\x90 a\xe9 b\xe9 c\xe9 d\xe9 e\xe9 f\xe9 g\xe9 h\xe9 i\xe9 j\xe9 k\xe9 l\xe9 m\xe9 n\xe9 o\xe9 p\xe9");
 }
 
 Test(windows1252, the_result_is_utf8_for_every_byte_that_is_defined)

@@ -37,7 +37,8 @@ static int collect(void *arg, const struct chunk *c)
 
 static void chunk_as(bool plain, const char *text, int max_tokens, int overlap_tokens)
 {
-    struct chunk_options o = {.max_tokens = max_tokens, .overlap_tokens = overlap_tokens, .plain = plain};
+    struct chunk_options o = {
+        .max_tokens = max_tokens, .overlap_tokens = overlap_tokens, .plain = plain, .tokenizer = TOKENS_APPROX};
     const char *bad = text_check_raw_chunks(text, strlen(text), &o);
 
     cr_assert_null(bad, "%s", bad);
@@ -67,16 +68,20 @@ Test(chunker, a_small_text_is_one_chunk)
     chunk("One.\n\nTwo.\n", 400, 40);
     cr_assert_eq(g.n, 1);
     cr_expect_str_eq(g.own[0], "One.\n\nTwo.\n");
-    cr_expect_eq(g.c[0].tokens, (int)tokens_count(g.text, strlen(g.text)));
+    cr_expect_eq(g.c[0].tokens, (int)tokens_count(TOKENS_APPROX, g.text, strlen(g.text)));
     cr_expect_str_eq(g.path[0], "");
 }
 
 Test(chunker, bad_options_are_refused)
 {
-    struct chunk_options o[] = {{15, 0, false}, {8001, 0, false}, {16, 9, false}, {16, -1, false}};
+    struct chunk_options o[] = {{15, 0, false, TOKENS_APPROX},
+                                {8001, 0, false, TOKENS_APPROX},
+                                {16, 9, false, TOKENS_APPROX},
+                                {16, -1, false, TOKENS_APPROX},
+                                {16, 8, false, TOKENIZERS_}};
     size_t i;
 
-    for (i = 0; i < 4; i++)
+    for (i = 0; i < 5; i++)
         cr_expect_eq(chunk_text("a", 1, NULL, 0, &o[i], collect, NULL), -EINVAL);
     cr_expect_eq(chunk_text("a", 1, NULL, 1, &(struct chunk_options){.max_tokens = 16}, collect, NULL), -EINVAL);
 }
@@ -89,7 +94,7 @@ static int refuse(void *arg, const struct chunk *c)
 
 Test(chunker, the_callback_can_stop_it)
 {
-    struct chunk_options o = {.max_tokens = 16};
+    struct chunk_options o = {.max_tokens = 16, .tokenizer = TOKENS_APPROX};
     int calls = 0;
 
     cr_expect_eq(chunk_text("# A\na\n# B\nb\n# C\nc\n", 18, NULL, 0, &o, refuse, &calls), -EIO);
@@ -339,7 +344,7 @@ Test(chunker, a_chunk_is_on_the_page_it_starts_on)
 {
     const char *text = "# A\na\n# B\nb\n# C\nc\n";
     uint32_t pages[] = {0, 6, 6, 9};
-    struct chunk_options o = {.max_tokens = 400};
+    struct chunk_options o = {.max_tokens = 400, .tokenizer = TOKENS_APPROX};
 
     memset(&g, 0, sizeof g);
     g.text = text;

@@ -106,14 +106,18 @@ Test(properties, hold_of_made_up_plain_text, .timeout = 120)
 
 Test(properties, hold_of_chunks_of_text_that_is_not_normalised, .timeout = 120)
 {
-    const struct chunk_options o[] = {{16, 8, false}, {50, 20, false}, {16, 8, true}, {50, 20, true}};
+    const struct chunk_options o[] = {
+        {16, 8, false, TOKENS_APPROX}, {50, 20, false, TOKENS_APPROX}, {16, 8, true, TOKENS_APPROX},
+        {50, 20, true, TOKENS_APPROX}, {16, 8, false, TOKENS_CL100K},  {50, 20, false, TOKENS_CL100K},
+        {16, 8, true, TOKENS_CL100K},  {50, 20, true, TOKENS_CL100K},
+    };
     struct made *m = malloc(sizeof *m);
     const char *bad;
     uint64_t seed;
 
     for (seed = 1; seed <= DOCUMENTS; seed++) {
         make_document(m, seed);
-        bad = text_check_raw_chunks(m->text, m->len, &o[seed % 4]);
+        bad = text_check_raw_chunks(m->text, m->len, &o[seed % 8]);
         cr_assert_null(bad, "seed %llu: %s", (unsigned long long)seed, bad);
     }
     free(m);
@@ -125,6 +129,7 @@ Test(properties, hold_of_chunks_of_text_that_is_not_normalised, .timeout = 120)
  */
 #define BIG     (4u * 1000 * 1000)
 #define LIMIT_S 60
+#define SLOWER  8 /* of the text for the exact tokenizer, which is so much slower and more */
 
 static int ignore(void *arg, const struct chunk *c)
 {
@@ -135,8 +140,7 @@ static int ignore(void *arg, const struct chunk *c)
 
 static void run_big(const char *head, const char *unit, const char *tail)
 {
-    const struct chunk_options o = {.max_tokens = 16, .overlap_tokens = 8};
-    const struct chunk_options plain = {.max_tokens = 16, .overlap_tokens = 8, .plain = true};
+    struct chunk_options o = {.max_tokens = 16, .overlap_tokens = 8};
     size_t n = strlen(head), unit_len = strlen(unit);
     char *text = malloc(BIG + 1024);
     struct normalised out;
@@ -147,9 +151,15 @@ static void run_big(const char *head, const char *unit, const char *tail)
     memcpy(text + n, tail, strlen(tail));
     n += strlen(tail);
     cr_assert_eq(normalise(NULL, NORMALISE_MARKDOWN, text, n, &out), 0);
-    cr_expect_eq(chunk_text(out.text, out.len, out.page_starts, out.n_pages, &o, ignore, NULL), 0);
-    cr_expect_eq(chunk_text(text, n, NULL, 0, &o, ignore, NULL), 0);
-    cr_expect_eq(chunk_text(text, n, NULL, 0, &plain, ignore, NULL), 0);
+    for (o.tokenizer = 0; o.tokenizer < TOKENIZERS_; o.tokenizer++) {
+        size_t part = o.tokenizer == TOKENS_APPROX ? 1 : SLOWER;
+
+        o.plain = false;
+        cr_expect_eq(chunk_text(out.text, out.len / part, out.page_starts, out.n_pages, &o, ignore, NULL), 0);
+        cr_expect_eq(chunk_text(text, n / part, NULL, 0, &o, ignore, NULL), 0);
+        o.plain = true;
+        cr_expect_eq(chunk_text(text, n / part, NULL, 0, &o, ignore, NULL), 0);
+    }
     talloc_free(out.text);
     talloc_free(out.page_starts);
     free(text);

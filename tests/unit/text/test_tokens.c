@@ -1,5 +1,5 @@
 /*
- * test_tokens.c - the estimator's rules and its prefix
+ * test_tokens.c - the estimator's rules, and scans by both tokenizers
  */
 #include <criterion/criterion.h>
 #include <stdint.h>
@@ -10,13 +10,13 @@
 
 static size_t count(const char *s)
 {
-    return tokens_count(s, strlen(s));
+    return tokens_count(TOKENS_APPROX, s, strlen(s));
 }
 
 Test(tokens, nothing_costs_nothing)
 {
-    cr_expect_eq(tokens_count("", 0), 0);
-    cr_expect_eq(tokens_prefix("", 0, 5), 0);
+    cr_expect_eq(tokens_count(TOKENS_APPROX, "", 0), 0);
+    cr_expect_eq(tokens_count(TOKENS_CL100K, "", 0), 0);
 }
 
 Test(tokens, letters_cost_a_quarter_and_digits_a_third)
@@ -59,59 +59,95 @@ Test(tokens, other_characters_cost_by_their_length)
     cr_expect_eq(count("\xF0\x9F\x98\x80"), 3);         /* emoji */
 }
 
+static size_t feed_to(enum tokenizer tokenizer, const char *s, size_t n, size_t budget)
+{
+    struct token_counter c = {.tokenizer = tokenizer};
+    struct token_scan t;
+
+    token_scan_begin(&t, &c);
+    return token_scan_feed(&t, s, n, budget);
+}
+
+static const char mixed[] = "Hello  world, it's 12345 \xC3\xA9\xE4\xB8\xAD\xE6\x96\x87\n\n    code  \n\n"
+                            "\n   \xF0\x9F\x98\x80 they'll     ---- \r\nend-of-it  ";
+
+Test(tokens, names_are_found)
+{
+    cr_expect_eq(tokenizer_by_name("cl100k_base"), TOKENS_CL100K);
+    cr_expect_eq(tokenizer_by_name("approx"), TOKENS_APPROX);
+    cr_expect_eq(tokenizer_by_name("o200k_base"), -1);
+}
+
 Test(tokens, feeding_in_pieces_counts_the_same)
 {
-    const char *s = "Hello  world, 12345 \xC3\xA9\xE4\xB8\xAD\n\n    code\n\xF0\x9F\x98\x80 end-of-it";
-    size_t n = strlen(s), cut;
+    size_t n = strlen(mixed), a, b;
 
-    for (cut = 0; cut <= n; cut++) {
-        struct token_scan t;
+    for (enum tokenizer k = 0; k < TOKENIZERS_; k++)
+        for (a = 0; a <= n; a++)
+            for (b = a; b <= n; b++) {
+                struct token_counter c = {.tokenizer = k};
+                struct token_scan t;
 
-        token_scan_begin(&t);
-        cr_expect_eq(token_scan_feed(&t, s, cut, SIZE_MAX), cut);
-        cr_expect_eq(token_scan_feed(&t, s + cut, n - cut, SIZE_MAX), n - cut);
-        cr_expect_eq(t.count, count(s), "cut at %zu", cut);
+                token_scan_begin(&t, &c);
+                cr_assert_eq(token_scan_feed(&t, mixed, a, SIZE_MAX), a);
+                cr_assert_eq(t.count, tokens_count(k, mixed, a));
+                cr_assert_eq(token_scan_feed(&t, mixed + a, b - a, SIZE_MAX), b - a);
+                cr_assert_eq(token_scan_feed(&t, mixed + b, n - b, SIZE_MAX), n - b);
+                cr_assert_eq(t.count, tokens_count(k, mixed, n), "cut at %zu and %zu", a, b);
+            }
+}
+
+Test(tokens, what_fits_is_fed_whole_and_what_does_not_is_not)
+{
+    size_t n = strlen(mixed), budget;
+
+    for (enum tokenizer k = 0; k < TOKENIZERS_; k++)
+        for (budget = 0; budget < 60; budget++)
+            cr_expect_eq(feed_to(k, mixed, n, budget) == n, tokens_count(k, mixed, n) <= budget);
+}
+
+Test(tokens, what_is_said_to_fit_does)
+{
+    size_t n = strlen(mixed), budget, fits, last = 0;
+
+    for (enum tokenizer k = 0; k < TOKENIZERS_; k++, last = 0)
+        for (budget = 3; budget < 60; budget++) {
+            fits = feed_to(k, mixed, n, budget);
+            cr_expect_leq(tokens_count(k, mixed, fits), budget);
+            cr_expect_geq(fits, last);
+            last = fits;
+        }
+    cr_expect_eq(feed_to(TOKENS_APPROX, "hello world", 11, 3), 10);
+    cr_expect_eq(feed_to(TOKENS_CL100K, "hello world", 11, 1), 5);
+}
+
+Test(tokens, a_character_of_several_tokens_is_not_cut)
+{
+    cr_expect_eq(feed_to(TOKENS_CL100K, "\xF0\x9F\xA6\xA9", 4, 2), 0); /* a flamingo */
+    cr_expect_eq(feed_to(TOKENS_CL100K, "a\xF0\x9F\xA6\xA9", 5, 2), 1);
+}
+
+Test(tokens, a_suffix_is_about_the_longest_within_budget)
+{
+    struct token_counter approx = {.tokenizer = TOKENS_APPROX}, exact = {.tokenizer = TOKENS_CL100K};
+    size_t n = strlen(mixed), budget, from;
+
+    cr_expect_eq(token_scan_suffix(&approx, "hello world", 11, 2), 5);
+    cr_expect_eq(token_scan_suffix(&approx, "hello world", 11, 1), 7);
+    cr_expect_eq(token_scan_suffix(&approx, "ab \xE4\xB8\xAD\xE6\x96\x87", 9, 1), 6);
+    cr_expect_eq(token_scan_suffix(&approx, "ab", 2, 9), 0);
+    cr_expect_eq(token_scan_suffix(&exact, "hello world", 11, 1), 5);
+    cr_expect_eq(token_scan_suffix(&exact, "hello world", 11, 2), 0);
+    for (budget = 1; budget < 60; budget++) {
+        from = token_scan_suffix(&exact, mixed, n, budget);
+        cr_expect_leq(tokens_count(TOKENS_CL100K, mixed + from, n - from), budget);
     }
-}
-
-Test(tokens, a_prefix_ends_at_a_runs_end)
-{
-    cr_expect_eq(tokens_prefix("hello world", 11, 2), 6);
-    cr_expect_eq(tokens_prefix("hello world", 11, 3), 6);
-    cr_expect_eq(tokens_prefix("hello world", 11, 4), 11);
-    cr_expect_eq(tokens_prefix("a,,,,", 5, 3), 3);
-}
-
-Test(tokens, a_first_run_over_budget_is_cut_inside)
-{
-    cr_expect_eq(tokens_prefix("abcdefghij", 10, 2), 8);
-    cr_expect_eq(tokens_prefix("12345678", 8, 1), 3);
 }
 
 Test(tokens, a_prefix_has_one_character_at_least)
 {
-    cr_expect_eq(tokens_prefix("\xF0\x9F\x98\x80x", 5, 1), 4);
-    cr_expect_eq(tokens_prefix("abc", 3, 0), 1);
-}
-
-Test(tokens, a_prefix_is_the_longest_within_budget)
-{
-    const char *s = "Hello  world, 12345 \xC3\xA9\xE4\xB8\xAD\n\n    code\n\xF0\x9F\x98\x80 end-of-it";
-    size_t n = strlen(s), budget, p, last = 0;
-
-    for (budget = 3; budget < 40; budget++) {
-        p = tokens_prefix(s, n, budget);
-        cr_expect_leq(tokens_count(s, p), budget);
-        cr_expect_geq(p, last);
-        last = p;
-    }
-    cr_expect_eq(last, n);
-}
-
-Test(tokens, a_suffix_is_the_longest_within_budget)
-{
-    cr_expect_eq(token_scan_suffix("hello world", 11, 2), 5);
-    cr_expect_eq(token_scan_suffix("hello world", 11, 1), 7);
-    cr_expect_eq(token_scan_suffix("ab \xE4\xB8\xAD\xE6\x96\x87", 9, 1), 6);
-    cr_expect_eq(token_scan_suffix("ab", 2, 9), 0);
+    cr_expect_eq(tokens_prefix(TOKENS_CL100K, "hello world", 11, 1), 5);
+    cr_expect_eq(tokens_prefix(TOKENS_CL100K, "\xF0\x9F\xA6\xA9x", 5, 1), 4);
+    cr_expect_eq(tokens_prefix(TOKENS_APPROX, "\xF0\x9F\x98\x80x", 5, 1), 4);
+    cr_expect_eq(tokens_prefix(TOKENS_APPROX, "", 0, 5), 0);
 }
