@@ -7,6 +7,16 @@
 
 #define MAX_PARTS 200
 
+/* Names and types that are not UTF-8 are made so: what is kept of them is JSON. */
+static char *clean(const void *ctx, const char *s, size_t n)
+{
+    json_t *v = mock_text(s, n);
+    char *out = talloc_strdup(ctx, json_string_value(v));
+
+    json_decref(v);
+    return out;
+}
+
 /* The value of name="..." or name=... in a header; NULL if it is not there. */
 static char *parameter(const void *ctx, const char *header, const char *name)
 {
@@ -16,8 +26,7 @@ static char *parameter(const void *ctx, const char *header, const char *name)
         if (p[n] != '=' || (p > header && p[-1] != ' ' && p[-1] != ';'))
             continue;
         p += n + 1;
-        return *p == '"' ? talloc_strndup(ctx, p + 1, strcspn(p + 1, "\""))
-                         : talloc_strndup(ctx, p, strcspn(p, "; \r\n"));
+        return *p == '"' ? clean(ctx, p + 1, strcspn(p + 1, "\"")) : clean(ctx, p, strcspn(p, "; \r\n"));
     }
     return NULL;
 }
@@ -28,7 +37,8 @@ static void take_header(void *ctx, struct part *part, const char *line)
         part->name = parameter(ctx, line, "name");
         part->filename = parameter(ctx, line, "filename");
     } else if (strncasecmp(line, "Content-Type:", 13) == 0) {
-        part->type = talloc_strdup(ctx, line + 13 + strspn(line + 13, " "));
+        line += 13 + strspn(line + 13, " ");
+        part->type = clean(ctx, line, strlen(line));
     }
 }
 

@@ -237,6 +237,14 @@ static void serve_object(struct supabase *s, struct mock_request *q, struct mock
         s3_error(q, a, 501, "NotImplemented", "Not implemented");
 }
 
+static bool is_utf8(const char *s)
+{
+    json_t *v = json_string(s);
+
+    json_decref(v);
+    return v != NULL;
+}
+
 void serve_s3(struct supabase *s, struct mock_request *q, struct mock_answer *a, const char *bucket, const char *key)
 {
     if (!sigv4_verify(s, q, a))
@@ -247,6 +255,8 @@ void serve_s3(struct supabase *s, struct mock_request *q, struct mock_answer *a,
         s3_error(q, a, 404, "NoSuchBucket", "The specified bucket does not exist");
     else if (*key == '\0')
         serve_bucket(s, q, a, bucket);
+    else if (!is_utf8(key))
+        s3_error(q, a, 400, "InvalidURI", "Couldn't parse the specified URI.");
     else
         serve_object(s, q, a, bucket, key);
 }

@@ -192,6 +192,12 @@ def test_nothing_to_parse(llama):
     assert submit(llama, None, input_url="https://example.org/a.pdf")
 
 
+def test_a_name_that_is_not_utf8(llama):
+    body, head = multipart([], ("NAME.md", TEXT, "text/plain"))
+    answer = llama.request("POST", UPLOAD, body.replace(b"NAME", b"\xff\xfe"), head)
+    assert answer.status == 200 and llama.journal(UPLOAD)[0]["summary"]["file"] == "??.md"
+
+
 def test_unknown_jobs_and_paths(llama):
     assert get(llama, f"/api/v1/parsing/job/{uuid.uuid4()}") == (404, {"detail": "Job not found"})
     assert get(llama, "/api/v1/nothing")[0] == 404
