@@ -31,10 +31,11 @@ struct llamaparse {
     int n_keys;
     const char *region; /* NULL: any key's */
     bool free_plan, generate, report_credits, strict_webhooks;
-    int64_t job_ms, page_ms, pages, credits; /* credits in tenths that the account has; -1: no end */
+    int64_t pages, credits; /* credits in tenths that the account has; -1: no end */
     const char *language;
     bool tables;
-    /* limits */
+    /* limits, and flags that PUT /__jobs changes */
+    int64_t job_ms, page_ms, upload_limit;
     struct window uploads, files_window, free_requests;
     struct bucket requests;
     unsigned limits_generation;

@@ -80,6 +80,11 @@ static int take_pages(void *s, const char *v, struct error *e)
     return take_number(&((struct llamaparse *)s)->pages, v, e);
 }
 
+static int take_uploads(void *s, const char *v, struct error *e)
+{
+    return take_number(&((struct llamaparse *)s)->upload_limit, v, e);
+}
+
 static int take_credits(void *s, const char *v, struct error *e)
 {
     int r = take_number(&((struct llamaparse *)s)->credits, v, e);
@@ -118,6 +123,7 @@ static const struct mock_option options[] = {
     {"pages", "N", "pages of a text that is made up (3)", take_pages},
     {"language", "L", "and its language: en, de, ru, zh", take_language},
     {"tables", NULL, "with a table on each page", take_tables},
+    {"upload-limit", "N", "submissions in 10 seconds, at most 256; 0: any number (50)", take_uploads},
     {"free-plan", NULL, "20 submissions a minute, five jobs at once", take_free},
     {"credits", "N", "credits that the account has; then 402", take_credits},
     {"report-credits", NULL, "tell credits in job_metadata, where the service says 0", take_report},
@@ -267,6 +273,26 @@ static void fail(void *s, struct mock_request *q, struct mock_answer *a, int sta
     detail(q, a, status, code != NULL ? code : "Error");
 }
 
+/* Called locked. {"job_ms": N, "page_ms": N, "upload_limit": N} for the jobs to come. */
+static void change_settings(struct llamaparse *l, const struct mock_request *q)
+{
+    json_t *what = json_loadb(q->body, q->body_len, 0, NULL);
+    const struct {
+        const char *name;
+        int64_t *where;
+    } settings[] = {{"job_ms", &l->job_ms}, {"page_ms", &l->page_ms}, {"upload_limit", &l->upload_limit}};
+
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        const json_t *v = json_object_get(what, settings[i].name);
+
+        if (json_is_integer(v) && json_integer_value(v) >= 0)
+            *settings[i].where = (int64_t)json_integer_value(v);
+    }
+    json_decref(what);
+    if (l->uploads.max != (int)l->upload_limit)
+        l->uploads = (struct window){.max = (int)l->upload_limit, .span_ms = UPLOADS_SPAN_MS};
+}
+
 static bool control(void *s, struct mock_request *q, struct mock_answer *a)
 {
     struct llamaparse *l = s;
@@ -279,8 +305,11 @@ static bool control(void *s, struct mock_request *q, struct mock_answer *a)
     mock_lock(l->mock);
     if (!jobs && strcmp(q->method, "DELETE") == 0)
         json_array_clear(l->sent);
+    if (jobs && strcmp(q->method, "PUT") == 0)
+        change_settings(l, q);
     if (jobs)
-        out = json_pack("{s:o}", "jobs", json_deep_copy(l->jobs));
+        out = json_pack("{s:o, s:I, s:I, s:I}", "jobs", json_deep_copy(l->jobs), "job_ms", (json_int_t)l->job_ms,
+                        "page_ms", (json_int_t)l->page_ms, "upload_limit", (json_int_t)l->upload_limit);
     else
         out = json_pack("{s:o, s:o}", "sent", json_deep_copy(l->sent), "waiting", json_deep_copy(l->outbox));
     mock_unlock(l->mock);
@@ -359,7 +388,7 @@ static int start(struct mock *m, void *s, struct error *e)
     l->cache = json_object();
     l->outbox = json_array();
     l->sent = json_array();
-    l->uploads = (struct window){.max = UPLOADS, .span_ms = UPLOADS_SPAN_MS};
+    l->uploads = (struct window){.max = (int)l->upload_limit, .span_ms = UPLOADS_SPAN_MS};
     l->files_window = (struct window){.max = FILES, .span_ms = FILES_SPAN_MS};
     l->free_requests = (struct window){.max = FREE_REQUESTS, .span_ms = FREE_SPAN_MS};
     return events_start(l, e);
@@ -392,6 +421,7 @@ int main(int argc, char **argv)
     };
 
     state.job_ms = DEFAULT_JOB_MS;
+    state.upload_limit = UPLOADS;
     state.pages = DEFAULT_PAGES;
     state.credits = -1;
     state.language = DEFAULT_LANGUAGE;

@@ -220,6 +220,14 @@ def test_fifty_uploads_in_ten_seconds(llama):
     assert upload(llama)[0] == 200
 
 
+def test_time_and_limit_are_changed_while_it_runs(llama):
+    llama.control("PUT", "/__jobs", {"job_ms": 60000, "upload_limit": 2})
+    assert [upload(llama)[0] for _ in range(3)] == [200, 200, 429]
+    llama.control("PUT", "/__jobs", {"upload_limit": 0})
+    jobs = [submit(llama, b"%d" % i) for i in range(60)]
+    assert status_of(llama, jobs[-1]) == "PENDING"
+
+
 def test_the_free_plan(mock):
     llama = mock("llamaparse", "--free-plan", "--job-ms", "10000")
     jobs = [submit(llama, b"file %d" % i) for i in range(20)]

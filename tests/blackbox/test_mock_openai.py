@@ -240,6 +240,11 @@ def test_usage_is_exact(openai):
     assert openai.usage()["cost_usd"] == "0"
 
 
+@pytest.mark.parametrize("text,tokens", [("hello world", 2), ("tiktoken is great!", 6), (" \n\n  x", 3)])
+def test_tokens_are_those_of_cl100k(openai, text, tokens):
+    assert post(openai, text, dimensions=1)[1]["usage"]["prompt_tokens"] == tokens
+
+
 # ---- the compatible servers
 
 
