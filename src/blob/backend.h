@@ -15,6 +15,7 @@ struct blob_backend {
     const char *name; /* as blob.backend spells it */
     /* Makes the backend's own state, a talloc child of parent. */
     void *(*open)(const void *parent, const struct conf *c, struct error *e);
+    void (*hooks)(void *store, const struct blob_hooks *hooks); /* NULL: nothing is waited for */
     /* A place for bytes that has no key yet: a talloc child of parent, whose destructor removes what was written. */
     void *(*begin)(const void *parent, void *store, const struct uuid *user, struct error *e);
     int (*write)(void *writer, const void *p, size_t n, struct error *e);
@@ -36,9 +37,12 @@ struct blob_backend {
     int (*belongs)(void *store, const struct uuid *database, struct error *e);
     int (*probe)(void *store, struct error *e);
     int (*sweep)(void *store, int64_t age_ms, struct error *e);
+    /* NULL: there are none. */
+    char *(*url)(void *store, const void *ctx, const struct uuid *user, const uint8_t sha256[SHA256_BYTES],
+                 int expires_s, struct error *e);
 };
 
-extern const struct blob_backend blob_fs;
+extern const struct blob_backend blob_fs, blob_s3, blob_supabase;
 
 /* The reason that an errno of the store stands for, in one place. `doing` is a phrase: "cannot write a blob". */
 int blob_error(struct error *e, int err, const char *doing);

@@ -23,7 +23,7 @@
 /* Up to here a copy costs less than the page faults of a mapping. */
 #define VIEW_COPY_MAX_BYTES (1024 * 1024)
 
-static const struct blob_backend *const backends[] = {&blob_fs};
+static const struct blob_backend *const backends[] = {&blob_fs, &blob_s3, &blob_supabase};
 
 struct blob_store {
     const struct blob_backend *ops;
@@ -90,6 +90,26 @@ struct blob_store *blob_open(const void *talloc_parent, const struct conf *c, st
     }
     reason_error(e, REASON_blob_broken, EINVAL, "blob.backend \"%s\" is not known",
                  c->blob_backend == NULL ? "" : c->blob_backend);
+    return NULL;
+}
+
+void blob_set_hooks(struct blob_store *s, const struct blob_hooks *hooks)
+{
+    if (s->ops->hooks != NULL)
+        s->ops->hooks(s->state, hooks);
+}
+
+bool blob_is_remote(const struct blob_store *s)
+{
+    return s->ops->hooks != NULL;
+}
+
+char *blob_url(struct blob_store *s, const void *ctx, const struct uuid *user, const uint8_t sha256[SHA256_BYTES],
+               int expires_s, struct error *e)
+{
+    if (s->ops->url != NULL)
+        return s->ops->url(s->state, ctx, user, sha256, expires_s, e);
+    reason_error(e, REASON_blob_denied, ENOTSUP, "the blob store %s gives out no URLs", s->ops->name);
     return NULL;
 }
 

@@ -14,7 +14,7 @@
  *
  * Errors map to reasons: blob_absent, blob_denied, blob_busy, blob_full, blob_broken, blob_corrupt.
  *
- * Depends on base, core.
+ * Depends on base, core, http.
  */
 #ifndef BLOB_BLOB_H
 #define BLOB_BLOB_H
@@ -23,6 +23,7 @@
 #include "base/uuid.h"
 #include "core/conf.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,17 @@ struct blob_store;
 struct blob_writer;
 
 struct blob_store *blob_open(const void *talloc_parent, const struct conf *c, struct error *e) MUST_CHECK;
+
+/* While a store is waited for (object stores; blob_open, blob_begin and blob_write never wait): tick comes at least every
+ * 100 ms, and stop ends the waiting with the reason `draining`. Either may be NULL. */
+struct blob_hooks {
+    void (*tick)(void *arg);
+    bool (*stop)(void *arg);
+    void *arg;
+};
+void blob_set_hooks(struct blob_store *s, const struct blob_hooks *hooks);
+/* Whether the store is reached over a network, so that calls take their time. */
+bool blob_is_remote(const struct blob_store *s);
 
 /* Streaming write. abort removes everything that was written; commit frees the writer in either case and, on success,
  * fills hash and size. A writer that is neither (a killed process) leaves a file that blob_sweep removes. */
@@ -59,6 +71,11 @@ struct blob_view {
 int blob_view(struct blob_store *s, const struct uuid *user, const uint8_t sha256[SHA256_BYTES], int64_t size,
               struct blob_view *v, struct error *e) MUST_CHECK;
 void blob_unview(struct blob_view *v);
+
+/* A URL by which anybody can read the blob for expires_s, without a key: a talloc child of ctx. NULL with *e; fs has
+ * none. */
+char *blob_url(struct blob_store *s, const void *ctx, const struct uuid *user, const uint8_t sha256[SHA256_BYTES],
+               int expires_s, struct error *e) MUST_CHECK;
 
 /* ---- removing what nobody names ---- */
 

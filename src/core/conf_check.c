@@ -240,6 +240,43 @@ static void check_leftovers(struct conf_loader *l)
     fault_at(l, key, text);
 }
 
+static bool is_url(const char *s)
+{
+    return strncmp(s, "https://", 8) == 0 || strncmp(s, "http://", 7) == 0;
+}
+
+/* A key of a backend that was chosen, and what it must look like. */
+static void require_for_blobs(struct conf_loader *l, int key, bool url)
+{
+    const char *value = *conf_field_text(l->conf, key);
+    char text[160];
+
+    if (value == NULL) {
+        snprintf(text, sizeof text, "missing; blob.backend = \"%s\" requires it", l->conf->blob_backend);
+        fault_at(l, key, text);
+    } else if (url && !is_url(value)) {
+        fault_at(l, key, "allowed is an address that begins with https:// (or http://)");
+    }
+}
+
+static void check_object_store(struct conf_loader *l)
+{
+    const struct conf *c = l->conf;
+
+    if (c->blob_backend != NULL && strcmp(c->blob_backend, "s3") == 0) {
+        require_for_blobs(l, CONF_KEY_blob_s3_bucket, false);
+        require_for_blobs(l, CONF_KEY_blob_s3_access_key, false);
+        require_for_blobs(l, CONF_KEY_blob_s3_secret_key, false);
+        if (c->blob_s3_endpoint != NULL)
+            require_for_blobs(l, CONF_KEY_blob_s3_endpoint, true);
+    }
+    if (c->blob_backend != NULL && strcmp(c->blob_backend, "supabase") == 0) {
+        require_for_blobs(l, CONF_KEY_blob_supabase_url, true);
+        require_for_blobs(l, CONF_KEY_blob_supabase_bucket, false);
+        require_for_blobs(l, CONF_KEY_blob_supabase_key, false);
+    }
+}
+
 static void check_http(struct conf_loader *l)
 {
     const struct conf *c = l->conf;
@@ -249,8 +286,7 @@ static void check_http(struct conf_loader *l)
         fault_at(l, CONF_KEY_http_allow_private,
                  "allowed is none, all, or networks such as \"10.1.0.0/16, 127.0.0.1\"");
     talloc_free(allowed);
-    if (c->http_proxy != NULL && strncmp(c->http_proxy, "http://", 7) != 0 &&
-        strncmp(c->http_proxy, "https://", 8) != 0)
+    if (c->http_proxy != NULL && !is_url(c->http_proxy))
         fault_at(l, CONF_KEY_http_proxy, "allowed is an address that begins with http:// or https://");
 }
 
@@ -304,6 +340,7 @@ void conf_check(struct conf_loader *l)
     check_money(l);
     check_http(l);
     check_embedder(l);
+    check_object_store(l);
     check_parsers(l);
     check_parser_timeout(l);
     check_node_name(l);

@@ -87,6 +87,34 @@
       "Where the bytes of documents are kept.")                                                                              \
     X(blob_fs_root, "blob.fs.root", PATH, NULL, 1, 3000, 0, CR_API | CR_WORKER,                                              \
       "Directory of the fs blob store, shared by all nodes of one database.")                                                \
+    X(blob_spool, "blob.spool", PATH, "/var/tmp", 1, 1000, CF_NODE, CR_API | CR_WORKER,                                      \
+      "Directory for blobs on their way to and from an object store; it needs room for the largest at once. Files in it have no name.") \
+    X(blob_timeout, "blob.timeout", DURATION, "5m", SEC, DAY, CF_RELOAD, CR_API | CR_WORKER,                                 \
+      "Longest time for one request to an object store, with all its bytes.")                                                \
+    X(blob_prefix, "blob.prefix", STR, "", 0, 200, 0, CR_API | CR_WORKER,                                                    \
+      "What the names of all objects begin with in an object store, such as docmill/.")                                      \
+    X(blob_s3_endpoint, "blob.s3.endpoint", STR, NULL, 1, 500, 0, CR_API | CR_WORKER,                                        \
+      "Address of the S3 service, https://host[:port]. Default: Amazon's in blob.s3.region.")                                \
+    X(blob_s3_region, "blob.s3.region", STR, "us-east-1", 1, 64, 0, CR_API | CR_WORKER,                                      \
+      "Region that requests are signed for.")                                                                                \
+    X(blob_s3_bucket, "blob.s3.bucket", STR, NULL, 3, 63, 0, CR_API | CR_WORKER,                                             \
+      "Bucket of the s3 blob store.")                                                                                        \
+    X(blob_s3_style, "blob.s3.style", ENUM, "path", 0, 0, 0, CR_API | CR_WORKER,                                             \
+      "Where the bucket stands in an address: path (https://host/bucket/key) or host (https://bucket.host/key).")            \
+    X(blob_s3_access_key, "blob.s3.access_key", STR, NULL, 1, 200, CF_RELOAD, CR_API | CR_WORKER,                            \
+      "Id of the key that requests are signed with.")                                                                        \
+    X(blob_s3_secret_key, "blob.s3.secret_key", STR, NULL, 1, 400, CF_SECRET | CF_RELOAD, CR_API | CR_WORKER,                \
+      "The key itself.")                                                                                                     \
+    X(blob_s3_session_token, "blob.s3.session_token", STR, NULL, 1, 4000, CF_SECRET | CF_RELOAD, CR_API | CR_WORKER,         \
+      "Token of temporary credentials.")                                                                                     \
+    X(blob_s3_part_size, "blob.s3.part_size", SIZE, "16MB", 5 * MB, 5 * GB, CF_RELOAD, CR_API | CR_WORKER,                   \
+      "Larger blobs are sent in parts of this size.")                                                                        \
+    X(blob_supabase_url, "blob.supabase.url", STR, NULL, 1, 500, 0, CR_API | CR_WORKER,                                      \
+      "Address of the Supabase project, https://REF.supabase.co.")                                                           \
+    X(blob_supabase_bucket, "blob.supabase.bucket", STR, NULL, 1, 100, 0, CR_API | CR_WORKER,                                \
+      "Bucket of the supabase blob store; it must be private.")                                                              \
+    X(blob_supabase_key, "blob.supabase.key", STR, NULL, 1, 4000, CF_SECRET | CF_RELOAD, CR_API | CR_WORKER,                 \
+      "The project's service key.")                                                                                          \
                                                                                                                              \
     X(parser_pdftotext, "parser.pdftotext", PATH, "/usr/bin/pdftotext", 1, 1000, CF_NODE | CF_RELOAD, CR_WORKER,             \
       "Program that turns PDF into text (poppler-utils).")                                                                   \
@@ -233,7 +261,8 @@
 
 #define CONF_ENUMS(X)                                      \
     X(log_level, "debug|info|warn|error")                  \
-    X(blob_backend, "fs")                                  \
+    X(blob_backend, "fs|s3|supabase")                      \
+    X(blob_s3_style, "path|host")                          \
     X(chunk_tokenizer, "cl100k_base|approx")               \
     X(embedder_name, "builtin|openai")                     \
     X(llamaparse_api, "v1|v2")                             \

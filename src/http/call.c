@@ -155,18 +155,6 @@ static void set_transport(struct http_call *c)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, h->user_agent);
 }
 
-static int set_signature(struct http_call *c, const struct http_request *q, struct error *e)
-{
-    if ((q->sigv4 == NULL) != (q->userpwd == NULL))
-        return bad(e, "a key without a signature's name, or the name without a key");
-    if (q->sigv4 == NULL)
-        return 0;
-    if (curl_easy_setopt(c->easy, CURLOPT_AWS_SIGV4, q->sigv4) != CURLE_OK)
-        return bad(e, "this libcurl makes no AWS signatures");
-    curl_easy_setopt(c->easy, CURLOPT_USERPWD, q->userpwd);
-    return 0;
-}
-
 static int set_method(struct http_call *c, const struct http_request *q, struct error *e)
 {
     static const char *const known[] = {"GET", "HEAD", "PUT", "DELETE", "POST"};
@@ -177,7 +165,7 @@ static int set_method(struct http_call *c, const struct http_request *q, struct 
         i++;
     if (i == 5)
         return bad(e, "the request's method is not one of GET, HEAD, PUT, DELETE, POST");
-    c->repeatable = i < 4;
+    c->repeatable = i < 4 && !q->once;
     c->head = i == 1;
     if (i < 2 && body)
         return bad(e, "a GET or HEAD with a body");
@@ -200,7 +188,6 @@ static void fill_defaults(struct http_call *c, const struct http_request *q)
     c->q.url = NULL;
     c->q.method = NULL;
     c->q.headers = NULL;
-    c->q.sigv4 = c->q.userpwd = NULL;
     c->q.parts = NULL;
 }
 
@@ -238,8 +225,6 @@ struct http_call *http_start(struct http_engine *h, const struct http_request *q
         rc = add_headers(c, q, e);
     if (rc == 0)
         rc = set_method(c, q, e);
-    if (rc == 0)
-        rc = set_signature(c, q, e);
     if (rc == 0) {
         curl_easy_setopt(c->easy, CURLOPT_CURLU, c->url);
         curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);

@@ -81,10 +81,11 @@ struct http_request {
     const char *url;    /* http or https; user:password in it is refused */
     const struct http_header *headers;
     int n_headers;
-    /* the body: bytes, or a file from offset 0, or parts; at most one of them */
+    /* the body: bytes, or a stretch of a file, or parts; at most one of them */
     const char *body;
     size_t body_len;
     int body_fd; /* -1: none */
+    int64_t body_fd_offset;
     int64_t body_fd_len;
     const struct http_part *parts;
     int n_parts;
@@ -93,10 +94,9 @@ struct http_request {
     int64_t connect_ms, first_byte_ms, total_ms;
     int64_t low_speed_bytes, low_speed_ms; /* under so many bytes a second for so long; 0: off */
     size_t max_response;                   /* bytes of the answer; 0: 16 MiB */
-    int response_fd;     /* >= 0: a 2xx body is written here with pwrite from offset 0; -1: kept in memory */
-    bool allow_private;  /* private, loopback and link-local addresses too */
-    const char *sigv4;   /* "aws:amz:<region>:s3", or NULL */
-    const char *userpwd; /* key:secret for sigv4, only with it */
+    int response_fd;    /* >= 0: a 2xx body is written here with pwrite from offset 0; -1: kept in memory */
+    bool once;          /* never sent a second time by itself, as if it were a POST */
+    bool allow_private; /* private, loopback and link-local addresses too */
     void (*done)(void *arg, const struct http_response *r); /* r and what it points to live until it returns */
     void *arg;
 };

@@ -44,7 +44,7 @@ struct http_source {
     struct http_call *call;
     const char *data;
     int fd;
-    int64_t len, at;
+    int64_t from, len, at; /* from: where it begins in the file; at: how far it is read */
 };
 
 /* Talloc owner of what came back; the response's `memory`. */

@@ -33,7 +33,7 @@ static size_t handle_read(char *to, size_t size, size_t n, void *arg)
         got = (ssize_t)want;
     } else {
         do
-            got = pread(s->fd, to, want, s->at);
+            got = pread(s->fd, to, want, s->from + s->at);
         while (got < 0 && errno == EINTR);
     }
     if (got <= 0) {
@@ -88,7 +88,7 @@ static int set_file(struct http_call *c, const struct http_request *q)
     c->sources = talloc_zero(c, struct http_source);
     if (c->sources == NULL)
         return -ENOMEM;
-    *c->sources = (struct http_source){.call = c, .fd = q->body_fd, .len = q->body_fd_len};
+    *c->sources = (struct http_source){.call = c, .fd = q->body_fd, .from = q->body_fd_offset, .len = q->body_fd_len};
     curl_easy_setopt(c->easy, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(c->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)q->body_fd_len);
     curl_easy_setopt(c->easy, CURLOPT_READFUNCTION, handle_read);

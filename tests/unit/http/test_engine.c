@@ -332,6 +332,20 @@ Test(http_engine, a_post_is_not_sent_again_on_a_new_connection)
     cr_expect_eq(server.n_requests, 2);
 }
 
+Test(http_engine, what_is_to_be_sent_once_is_not_sent_again)
+{
+    struct http_request q;
+    struct http_response r;
+
+    server_start(&server, serve_once);
+    q = get(url_of(&server, "/"));
+    q.once = true;
+    cr_assert_eq(fetch(&q).status, 200);
+    r = fetch(&q);
+    cr_expect_str_eq(r.error.reason, "http_broken", "%s", r.error.message);
+    cr_expect_eq(server.n_requests, 2);
+}
+
 Test(http_engine, a_get_and_a_put_are_sent_again_on_a_new_connection)
 {
     struct http_request q;
