@@ -99,9 +99,12 @@ void blob_set_hooks(struct blob_store *s, const struct blob_hooks *hooks)
         s->ops->hooks(s->state, hooks);
 }
 
-bool blob_is_remote(const struct blob_store *s)
+bool blob_is_remote(const struct conf *c)
 {
-    return s->ops->hooks != NULL;
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
+        if (c->blob_backend != NULL && strcmp(c->blob_backend, backends[i]->name) == 0)
+            return backends[i]->hooks != NULL;
+    return false;
 }
 
 char *blob_url(struct blob_store *s, const void *ctx, const struct uuid *user, const uint8_t sha256[SHA256_BYTES],

@@ -40,8 +40,8 @@ struct blob_hooks {
     void *arg;
 };
 void blob_set_hooks(struct blob_store *s, const struct blob_hooks *hooks);
-/* Whether the store is reached over a network, so that calls take their time. */
-bool blob_is_remote(const struct blob_store *s);
+/* Whether the configured store is reached over a network, so that calls take their time. */
+bool blob_is_remote(const struct conf *c);
 
 /* Streaming write. abort removes everything that was written; commit frees the writer in either case and, on success,
  * fills hash and size. A writer that is neither (a killed process) leaves a file that blob_sweep removes. */

@@ -164,7 +164,7 @@ bool object_again(struct object_net *net, const struct http_response *r, int try
 
     for (size_t i = 0; i < sizeof may / sizeof may[0]; i++)
         again = again || (r->status == 0 && strcmp(r->error.reason, reason_name(may[i])) == 0);
-    if (!again || try_no + 1 >= OBJECT_TRIES)
+    if (!again || try_no + 1 >= OBJECT_TRIES || r->total_ms > net->conf->blob_timeout / OBJECT_TRIES)
         return false;
     object_pause(net, backoff_ms(PAUSE_MS, PAUSE_CAP_MS, (unsigned)try_no));
     return net->hooks.stop == NULL || !net->hooks.stop(net->hooks.arg);

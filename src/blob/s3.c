@@ -170,13 +170,13 @@ static int s3_touch(void *state, const char *key, struct error *e)
     struct s3 *s = state;
     void *ctx = talloc_new(s);
     struct s3_request q = s3_request("PUT", key, "cannot touch a blob");
-    const char *root = s->root[1] != '\0' ? s->root : talloc_asprintf(ctx, "/%s/", s->net->conf->blob_s3_bucket);
     char *whole = talloc_asprintf(ctx, "%s%s", s->prefix, key), *path = sigv4_encode(ctx, whole, 1);
     struct http_response r;
     char code[64];
     int rc;
 
-    q.headers[q.n_headers++] = (struct sigv4_field){"x-amz-copy-source", talloc_asprintf(ctx, "%s%s", root, path)};
+    q.headers[q.n_headers++] =
+        (struct sigv4_field){"x-amz-copy-source", talloc_asprintf(ctx, "/%s/%s", s->net->conf->blob_s3_bucket, path)};
     q.headers[q.n_headers++] = (struct sigv4_field){"x-amz-metadata-directive", "REPLACE"};
     q.headers[q.n_headers++] = (struct sigv4_field){"content-type", "application/octet-stream"};
     rc = s3_send(s, ctx, &q, &r, e);
@@ -260,11 +260,12 @@ static char *s3_url(void *state, const void *ctx, const char *key, int expires_s
 
 /* ---- opening ---- */
 
-/* "https://host[:port][/]": scheme and host apart, the scheme's own port left out as clients do. */
+/* "https://host[:port][/path]": taken apart; the scheme's own port is left out, as clients do. A path is rare: Supabase's
+ * S3 has one. */
 static int split_endpoint(struct s3 *s, const struct conf *c, struct error *e)
 {
     const char *endpoint = c->blob_s3_endpoint, *at;
-    char *host;
+    char *host, *path;
     size_t n;
 
     if (endpoint == NULL)
@@ -275,8 +276,10 @@ static int split_endpoint(struct s3 *s, const struct conf *c, struct error *e)
     s->scheme = talloc_strndup(s, endpoint, (size_t)(at - endpoint));
     n = strcspn(at + 3, "/");
     host = talloc_strndup(s, at + 3, n);
-    if (at[3 + n] != '\0' && at[4 + n] != '\0')
-        return reason_error(e, REASON_blob_broken, EINVAL, "blob.s3.endpoint has a path, which S3 has not");
+    path = talloc_strdup(s, at + 3 + n);
+    n = strlen(path);
+    if (n > 0 && path[n - 1] == '/')
+        path[n - 1] = '\0';
     n = strlen(host);
     if (strcmp(s->scheme, "https") == 0 && n > 4 && strcmp(host + n - 4, ":443") == 0)
         host[n - 4] = '\0';
@@ -286,7 +289,10 @@ static int split_endpoint(struct s3 *s, const struct conf *c, struct error *e)
         s->host = talloc_asprintf(s, "%s.%s", c->blob_s3_bucket, host);
     else
         s->host = host;
-    s->root = strcmp(c->blob_s3_style, "host") == 0 ? "/" : talloc_asprintf(s, "/%s/", c->blob_s3_bucket);
+    if (strcmp(c->blob_s3_style, "host") == 0)
+        s->root = talloc_asprintf(s, "%s/", path);
+    else
+        s->root = talloc_asprintf(s, "%s/%s/", path, c->blob_s3_bucket);
     return 0;
 }
 

@@ -13,7 +13,7 @@ struct s3 {
     struct object_net *net;
     struct sigv4_key key;
     const char *scheme, *host; /* host with the port, and with the bucket in host style */
-    const char *root;          /* encoded: "/" or "/bucket/" */
+    const char *root;          /* encoded: "/" or "/bucket/", behind the endpoint's path */
     const char *prefix;
     int64_t part_bytes;
     int64_t skew_s; /* the store's clock less ours, when it said that ours is wrong */

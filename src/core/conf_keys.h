@@ -94,7 +94,7 @@
     X(blob_prefix, "blob.prefix", STR, "", 0, 200, 0, CR_API | CR_WORKER,                                                    \
       "What the names of all objects begin with in an object store, such as docmill/.")                                      \
     X(blob_s3_endpoint, "blob.s3.endpoint", STR, NULL, 1, 500, 0, CR_API | CR_WORKER,                                        \
-      "Address of the S3 service, https://host[:port]. Default: Amazon's in blob.s3.region.")                                \
+      "Address of the S3 service, https://host[:port][/path]. Default: Amazon's in blob.s3.region.")                                \
     X(blob_s3_region, "blob.s3.region", STR, "us-east-1", 1, 64, 0, CR_API | CR_WORKER,                                      \
       "Region that requests are signed for.")                                                                                \
     X(blob_s3_bucket, "blob.s3.bucket", STR, NULL, 3, 63, 0, CR_API | CR_WORKER,                                             \

@@ -192,7 +192,7 @@ static int open_parts(struct api *a, struct error *e)
     if (a->child.n_listen == 0)
         return reason_error(e, REASON_internal, EINVAL, "the master handed over no listening socket");
     a->stores = stores_new(a, a->conf);
-    a->helper = helper_new(a, a->event, e);
+    a->helper = helper_new(a, a->event, blob_is_remote(a->conf) ? HELPER_THREADS_NET : HELPER_THREADS, e);
     if (a->helper == NULL)
         return e->code;
     a->db = dbpool_new(a, a->event, a->conf, e);
@@ -206,6 +206,8 @@ static int open_parts(struct api *a, struct error *e)
 static void close_parts(struct api *a)
 {
     httpd_free(&a->http);
+    if (a->stores != NULL)
+        stores_stop(a->stores);
     helper_free(&a->helper);
     dbpool_free(&a->db);
     stores_free(&a->stores);

@@ -38,7 +38,7 @@ struct helper {
     int wake_fd;
     sd_event_source *source;
     int n_threads;
-    pthread_t threads[HELPER_THREADS];
+    pthread_t threads[HELPER_THREADS_NET];
 };
 
 static void *thread_main(void *arg)
@@ -115,14 +115,14 @@ struct helper_job *helper_submit(struct helper *h, void (*work)(void *arg), void
     return j;
 }
 
-static int start_threads(struct helper *h)
+static int start_threads(struct helper *h, int n)
 {
     sigset_t all, before;
     int rc = 0;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (rc == 0 && h->n_threads < HELPER_THREADS) {
+    while (rc == 0 && h->n_threads < n && n <= HELPER_THREADS_NET) {
         rc = pthread_create(&h->threads[h->n_threads], NULL, thread_main, h);
         if (rc == 0)
             h->n_threads++;
@@ -131,7 +131,7 @@ static int start_threads(struct helper *h)
     return -rc;
 }
 
-struct helper *helper_new(const void *talloc_parent, sd_event *event, struct error *e)
+struct helper *helper_new(const void *talloc_parent, sd_event *event, int n_threads, struct error *e)
 {
     struct helper *h = talloc_zero(talloc_parent, struct helper);
     int rc;
@@ -145,7 +145,7 @@ struct helper *helper_new(const void *talloc_parent, sd_event *event, struct err
     h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = h->wake_fd < 0 ? -errno : sd_event_add_io(event, &h->source, h->wake_fd, EPOLLIN, handle_wake, h);
     if (rc >= 0)
-        rc = start_threads(h);
+        rc = start_threads(h, n_threads);
     if (rc < 0) {
         reason_error(e, REASON_internal, rc, "cannot start helper threads: %s", strerror(-rc));
         helper_free(&h);

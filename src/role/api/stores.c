@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <talloc.h>
@@ -25,6 +26,7 @@ struct stores {
     bool probing;
     int64_t probed_ms;
     int state;
+    atomic_bool stopping; /* read on the helper threads */
     char why[512];
 };
 
@@ -51,11 +53,27 @@ void stores_free(struct stores **stores)
     talloc_free(s);
 }
 
+static bool is_stopping(void *arg)
+{
+    return atomic_load(&((struct stores *)arg)->stopping);
+}
+
+void stores_stop(struct stores *s)
+{
+    atomic_store(&s->stopping, true);
+}
+
 struct blob_store *stores_take(struct stores *s, struct error *e)
 {
+    struct blob_hooks hooks = {.stop = is_stopping, .arg = s};
+    struct blob_store *one;
+
     if (s->n_kept > 0)
         return s->kept[--s->n_kept];
-    return blob_open(NULL, s->conf, e);
+    one = blob_open(NULL, s->conf, e);
+    if (one != NULL)
+        blob_set_hooks(one, &hooks);
+    return one;
 }
 
 void stores_give(struct stores *s, struct blob_store **store)

@@ -20,6 +20,9 @@ void stores_free(struct stores **s);
 struct blob_store *stores_take(struct stores *s, struct error *e) MUST_CHECK; /* NULL with *e */
 void stores_give(struct stores *s, struct blob_store **store);
 
+/* Whoever waits for an object store on a helper thread waits no longer. */
+void stores_stop(struct stores *s);
+
 /* Starts a probe on a helper thread if the last one is old; the answer is kept. */
 void stores_probe(struct stores *s, struct helper *helper);
 /* An operation has failed: probe soon. */

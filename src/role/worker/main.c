@@ -179,6 +179,14 @@ static void finish(struct worker *w)
 
 /* ---- start and end ---- */
 
+/* No time is left to finish what is in hand. */
+static bool must_leave(void *arg)
+{
+    const struct worker *w = arg;
+
+    return w->master_gone || (w->draining && clock_ms() >= w->drain_until_ms);
+}
+
 static int start(struct worker *w, struct error *e)
 {
     struct pg_options o = {.url = w->conf->database_url,
@@ -188,11 +196,13 @@ static int start(struct worker *w, struct error *e)
                            .statement_timeout_ms = w->conf->database_statement_timeout,
                            .tick = worker_tick,
                            .tick_arg = w};
+    struct blob_hooks hooks = {.tick = worker_tick, .stop = must_leave, .arg = w};
     int rc, version;
 
     w->blobs = blob_open(NULL, w->conf, e);
     if (w->blobs == NULL)
         return e->code;
+    blob_set_hooks(w->blobs, &hooks);
     if ((rc = outside_open(w, e)) != 0)
         return rc;
     w->pg = pg_new(NULL, &o);

@@ -41,7 +41,7 @@ Test(helper, every_job_works_elsewhere_and_is_done_here, .timeout = 20)
     int left = N;
 
     cr_assert_geq(sd_event_new(&event), 0);
-    h = helper_new(NULL, event, &e);
+    h = helper_new(NULL, event, HELPER_THREADS, &e);
     cr_assert_not_null(h);
     for (int i = 0; i < N; i++) {
         jobs[i].left = &left;
@@ -69,7 +69,7 @@ Test(helper, what_has_not_begun_at_the_end_is_still_done, .timeout = 20)
     int left = N;
 
     cr_assert_geq(sd_event_new(&event), 0);
-    h = helper_new(NULL, event, &e);
+    h = helper_new(NULL, event, HELPER_THREADS, &e);
     for (int i = 0; i < N; i++) {
         jobs[i].left = &left;
         jobs[i].event = event;

@@ -238,7 +238,7 @@ EACH_STORE(a_url_needs_no_key_where_there_are_urls)
 
     put("by url", sha256);
     url = blob_url(store, NULL, &user, sha256, 60, &err);
-    if (!blob_is_remote(store)) {
+    if (!blob_is_remote(&conf)) {
         cr_expect_null(url);
         cr_expect_str_eq(err.reason, "blob_denied");
         return;
