@@ -143,7 +143,7 @@ Test(cl100k, the_vectors_of_gpt_tokenizer_pass)
         *encoded = *at = '\0';
         count = parse_ranks(encoded + 1, want);
         g = tokens_of(sample, strlen(sample));
-        cr_expect(g.n == count && memcmp(g.ranks, want, count * sizeof *want) == 0, "%s", sample);
+        cr_expect(g.n == count && (count == 0 || memcmp(g.ranks, want, count * sizeof *want) == 0), "%s", sample);
         free(g.ranks);
         plans++;
         at++;
