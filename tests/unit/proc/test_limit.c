@@ -25,6 +25,7 @@ struct service {
     enum kind kind;
     double allowed[LIMIT_BUCKETS]; /* a minute; tokens 0: not counted */
     bool headers, retry_after;
+    double others; /* of the bucket, what somebody else with the same key takes all the time */
     int64_t phase; /* of its windows */
     /* state */
     int64_t window;
@@ -39,7 +40,7 @@ static void pass_time(struct service *s, int64_t now)
     for (int b = 0; b < LIMIT_BUCKETS; b++) {
         if (s->at == 0)
             s->level[b] = s->allowed[b];
-        s->level[b] += s->allowed[b] * (double)(now - s->at) / (double)MINUTE * (s->at != 0);
+        s->level[b] += s->allowed[b] * (1 - s->others) * (double)(now - s->at) / (double)MINUTE * (s->at != 0);
         if (s->level[b] > s->allowed[b])
             s->level[b] = s->allowed[b];
         if (window != s->window)
@@ -337,4 +338,133 @@ Test(limit, two_nodes_learn_a_silent_limit_together)
                     .end = 190 * MINUTE};
     run(&s, 23);
     expect_good(&s, "window, silent, two nodes");
+}
+
+/* ---- others, pauses, lateness ---- */
+
+Test(limit, others_who_use_the_same_key_are_made_room_for)
+{
+    struct sim s = {.service = {.kind = BUCKET, .allowed = {600}, .headers = true, .retry_after = true, .others = 0.5},
+                    .nodes = 1,
+                    .senders = 8,
+                    .trip_ms = 80,
+                    .warm = 10 * MINUTE,
+                    .end = 130 * MINUTE};
+
+    run(&s, 31);
+    cr_expect_geq((double)s.accepted / (300 * minutes(&s)), 0.95, "%ld accepted", (long)s.accepted);
+    cr_expect_lt((double)s.refused / (double)s.sent, 0.01, "%ld of %ld refused", (long)s.refused, (long)s.sent);
+}
+
+static const struct limit_policy sixty = {.per_minute = {60}, .nodes = 1};
+
+Test(limit, after_a_pause_those_who_waited_go_one_after_the_other)
+{
+    struct limit l = {0};
+    struct limit_ticket t[12] = {0};
+    struct limit_answer refused = LIMIT_ANSWER_SILENT;
+    int64_t t0 = 1000 * SEC, at[12];
+
+    for (int i = 0; i < 6; i++) /* half of them had their times before the pause was ordered */
+        (void)limit_take(&l, &sixty, 0, t0, MAX_WAIT, &t[i]);
+    refused.status = 429;
+    refused.retry_after_ms = 10000;
+    cr_assert(limit_learn(&l, &sixty, &refused, t0));
+    cr_assert(!limit_learn(&l, &sixty, &refused, t0 + MS), "the same refusal, told again");
+    for (int i = 0; i < 12; i++)
+        at[i] = t0 + 2 * MS + limit_take(&l, &sixty, 0, t0 + 2 * MS, 2 * MINUTE, &t[i]);
+    for (int i = 0; i < 12; i++) {
+        cr_expect_geq(at[i], t0 + 10 * SEC, "%d goes in the pause", i);
+        for (int k = 0; k < i; k++)
+            cr_expect(at[i] - at[k] >= SEC || at[k] - at[i] >= SEC, "%d and %d go together", i, k);
+    }
+}
+
+Test(limit, who_comes_too_late_for_his_time_gets_another)
+{
+    struct limit l = {0};
+    struct limit_ticket t[10] = {0};
+    int64_t t0 = 1000 * SEC;
+    int gone = 0;
+
+    for (int i = 0; i < 10; i++)
+        (void)limit_take(&l, &sixty, 0, t0, MAX_WAIT, &t[i]);
+    for (int i = 0; i < 10; i++) /* all wake up a minute late, at once */
+        gone += limit_take(&l, &sixty, 0, t0 + MINUTE, MAX_WAIT, &t[i]) == 0;
+    cr_assert_leq(gone, 2);
+}
+
+Test(limit, what_is_given_back_goes_to_the_next)
+{
+    struct limit l = {0};
+    struct limit_ticket t[3] = {0};
+    int64_t t0 = 1000 * SEC, second;
+
+    (void)limit_take(&l, &sixty, 0, t0, MAX_WAIT, &t[0]);
+    second = limit_take(&l, &sixty, 0, t0, MAX_WAIT, &t[1]);
+    limit_give_back(&l, &t[1]);
+    cr_assert_eq(t[1].at_ns, 0);
+    cr_assert_eq(limit_take(&l, &sixty, 0, t0, MAX_WAIT, &t[2]), second);
+}
+
+Test(limit, a_day_s_allowance_is_no_pace_and_is_waited_for_when_it_is_used_up)
+{
+    const struct limit_policy unset = {.start_per_minute = 600, .nodes = 1};
+    struct limit l = {0};
+    struct limit_ticket t = {0};
+    struct limit_answer a = LIMIT_ANSWER_SILENT;
+    int64_t t0 = 1000 * SEC, wait;
+
+    a.status = 200;
+    a.limit[LIMIT_REQUESTS] = 200; /* a day; one comes back every 432 s */
+    a.remaining[LIMIT_REQUESTS] = 199;
+    a.reset_ms[LIMIT_REQUESTS] = 432000;
+    limit_learn(&l, &unset, &a, t0);
+    cr_assert_eq(limit_take(&l, &unset, 0, t0, MAX_WAIT, &t), 0);
+    cr_assert_geq(limit_rate(&l, &unset, LIMIT_REQUESTS), 600000);
+    a.remaining[LIMIT_REQUESTS] = 0;
+    a.reset_ms[LIMIT_REQUESTS] = 86400000;
+    limit_learn(&l, &unset, &a, t0);
+    memset(&t, 0, sizeof t);
+    wait = limit_take(&l, &unset, 0, t0, 600 * SEC, &t);
+    cr_assert(wait > 2 * SEC && wait <= 600 * SEC, "%ld", (long)wait);
+}
+
+Test(limit, a_service_that_is_overloaded_and_says_when_is_left_alone_until_then)
+{
+    struct limit l = {0};
+    struct limit_ticket t = {0};
+    struct limit_answer a = LIMIT_ANSWER_SILENT;
+    int64_t t0 = 1000 * SEC;
+
+    a.status = 503;
+    a.retry_after_ms = 7000;
+    cr_assert(!limit_learn(&l, &sixty, &a, t0));
+    cr_assert_eq(limit_take(&l, &sixty, 0, t0, MAX_WAIT, &t), 7 * SEC);
+    a.retry_after_ms = 1000000000; /* nobody is believed for longer than this */
+    limit_learn(&l, &sixty, &a, t0);
+    memset(&t, 0, sizeof t);
+    cr_assert_leq(limit_take(&l, &sixty, 0, t0, 3600 * SEC, &t), LIMIT_MOST_HOLD_MS * MS);
+}
+
+Test(limit, whatever_a_mad_child_wrote_nobody_crashes_over_it)
+{
+    uint64_t x = 7;
+
+    for (int round = 0; round < 3000; round++) {
+        struct limit l;
+        struct limit_ticket t = {0};
+        struct limit_answer a = LIMIT_ANSWER_SILENT;
+
+        for (size_t i = 0; i < sizeof l; i++) {
+            x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            ((unsigned char *)&l)[i] = (unsigned char)(x >> 56);
+        }
+        cr_assert_geq(limit_take(&l, &sixty, 100, 1000 * SEC, MAX_WAIT, &t), 0);
+        limit_give_back(&l, &t);
+        a.status = round % 2 == 0 ? 200 : 429;
+        limit_learn(&l, &sixty, &a, 1000 * SEC);
+        cr_assert_geq(limit_rate(&l, &sixty, LIMIT_REQUESTS), 0);
+        cr_assert_geq(limit_accepted(&l, 1000 * SEC), 0);
+    }
 }

@@ -7,7 +7,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -129,6 +131,23 @@ Test(services, an_open_breaker_keeps_nobody_s_time_and_tells_when_to_come_back)
     services_free(&s);
 }
 
+Test(services, a_time_that_was_kept_is_given_back_when_the_breaker_opens)
+{
+    struct services *s = make(&conf);
+    struct service_permit p[3] = {0};
+    int64_t wait;
+
+    (void)services_ask(s, &p[0], SERVICE_EMBEDDER, 1, 60000, T0);
+    wait = services_ask(s, &p[1], SERVICE_EMBEDDER, 1, 60000, T0);
+    cr_assert(wait > 0 && p[1].reserved);
+    services_order(s, SERVICE_EMBEDDER, BREAKER_ORDER_OPEN, T0);
+    cr_assert_gt(services_ask(s, &p[1], SERVICE_EMBEDDER, 1, 60000, T0), 0);
+    cr_assert(p[1].breaker && !p[1].reserved);
+    services_order(s, SERVICE_EMBEDDER, BREAKER_ORDER_CLOSE, T0);
+    cr_assert_eq(services_ask(s, &p[2], SERVICE_EMBEDDER, 1, 60000, T0), wait, "it is the next one's");
+    services_free(&s);
+}
+
 Test(services, a_probe_that_is_dropped_lets_the_next_one_try)
 {
     struct services *s = make(&conf);
@@ -187,6 +206,9 @@ Test(services, a_node_that_joins_others_holds_still_and_takes_its_share)
     services_look(s, SERVICE_EMBEDDER, T0 + 6000, &v);
     cr_assert_eq(v.rate[LIMIT_REQUESTS], 58500);
     cr_assert_eq(services_ask(s, &p, SERVICE_EMBEDDER, 1, 60000, T0 + 6000), 0, "it held still once");
+    services_set_nodes(s, 2, 6000, T0 + 6001);
+    services_look(s, SERVICE_EMBEDDER, T0 + 6001, &v);
+    cr_assert_eq(v.hold_ms, 0, "those who are there already only make room");
     services_free(&s);
 }
 
@@ -250,6 +272,105 @@ Test(services, whatever_a_mad_child_wrote_can_be_shown)
     }
     munmap(p, n);
     services_free(&s);
+}
+
+/* ---- processes at the same time ---- */
+
+#define TOGETHER 4
+#define TIMES    200000
+#define TAKEN    2000000
+
+struct arena {
+    _Atomic int here; /* who waits at the start */
+    struct limit limit;
+    struct breaker breaker;
+    _Atomic int64_t clock;
+    _Atomic uint8_t probes[TIMES];
+};
+
+/* Several processes do the same, beginning together. */
+static void together(void (*work)(struct arena *), struct arena *a)
+{
+    pid_t pids[TOGETHER];
+
+    for (int i = 0; i < TOGETHER; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            alarm(20);
+            a->here++;
+            while (a->here < TOGETHER)
+                sched_yield();
+            work(a);
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < TOGETHER; i++) {
+        int status = -1;
+        cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
+        cr_assert_eq(status, 0);
+    }
+}
+
+static struct arena *arena(void)
+{
+    struct arena *a = mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    cr_assert_neq(a, MAP_FAILED);
+    return a;
+}
+
+static const struct limit_policy thousand = {.per_minute = {1000}, .nodes = 1};
+
+static void take_many(struct arena *a)
+{
+    for (int i = 0; i < TAKEN; i++) {
+        struct limit_ticket t = {0};
+        (void)limit_take(&a->limit, &thousand, 0, T0 * 1000000, INT64_MAX / 4, &t);
+    }
+}
+
+Test(services, no_two_processes_are_given_the_same_time, .timeout = 30)
+{
+    struct arena *a = arena();
+    struct limit_ticket one = {0};
+    int64_t first;
+
+    (void)limit_take(&a->limit, &thousand, 0, T0 * 1000000, 0, &one);
+    first = a->limit.next_ns[LIMIT_REQUESTS];
+    together(take_many, a);
+    cr_assert_eq(a->limit.next_ns[LIMIT_REQUESTS] - first, one.paid_ns[LIMIT_REQUESTS] * TOGETHER * TAKEN);
+    munmap(a, sizeof *a);
+}
+
+static const struct breaker_policy quick = {
+    .failures = 1, .rate_percent = 1, .window_ms = 10, .open_ms = 1, .open_cap_ms = 1, .lease_ms = 100};
+
+/* Each lease is over when the clock moves on, and who becomes the probe moves it. */
+static void probe_many(struct arena *a)
+{
+    for (int64_t t = a->clock; t < TIMES; t = a->clock) {
+        struct breaker_lease lease;
+        int64_t wait;
+
+        if (breaker_ask(&a->breaker, &quick, T0 + 100 * (t + 1), &lease, &wait) != BREAKER_PROBE)
+            continue;
+        a->probes[t]++;
+        atomic_compare_exchange_strong(&a->clock, &t, t + 1);
+    }
+}
+
+Test(services, one_process_at_a_time_is_the_probe, .timeout = 30)
+{
+    struct arena *a = arena();
+    int64_t twice = 0;
+
+    breaker_order(&a->breaker, BREAKER_ORDER_OPEN, T0);
+    breaker_order(&a->breaker, BREAKER_ORDER_PROBE, T0);
+    together(probe_many, a);
+    for (int i = 0; i < TIMES; i++)
+        twice += a->probes[i] != 1;
+    cr_assert_eq(twice, 0, "%ld times without exactly one probe", (long)twice);
+    munmap(a, sizeof *a);
 }
 
 /* ---- processes that are killed ---- */
