@@ -68,7 +68,7 @@ int service_parse(const char *name);       /* enum service, or -EINVAL */
 
 struct services;
 
-/* Master: makes it. Child: maps the inherited descriptor. conf must outlive it, but for a NULL, with which nothing is
+/* Master: makes it. Child: maps the inherited descriptor. What it needs of conf is copied; with conf NULL nothing is
  * limited and the breakers have the defaults. NULL on error. */
 struct services *services_create(const struct conf *conf, struct error *e) MUST_CHECK;
 struct services *services_attach(int fd, const struct conf *conf, struct error *e) MUST_CHECK;
