@@ -219,6 +219,8 @@
                                                                                                                              \
     X(search_exact_limit, "search.exact_limit", INT, "10000", 0, 1000000, CF_RELOAD, CR_API,                                 \
       "Up to so many visible chunks of a user a search scans them all, exactly.")                                            \
+    X(search_timeout, "search.timeout", DURATION, "10s", 100, HOUR, CF_RELOAD, CR_API,                                       \
+      "Longest wait of a search for its query's vector where the embedder is an outside service.")                           \
     X(search_index, "search.index", ENUM, "none", 0, 0, 0, CR_COORD,                                                         \
       "Vector index built for a new embedding space. hnsw costs 5 to 9 ms for each chunk stored.")                           \
                                                                                                                              \

@@ -29,7 +29,7 @@
     X(parse_timeout, ERR_PERMANENT, 0, "The parser did not finish within parser.timeout.")                     \
     X(parse_memory, ERR_PERMANENT, 0, "The parser needed more memory than parser.max_memory allows.")          \
     X(parse_output, ERR_PERMANENT, 0, "The parser wrote more than parser.max_output allows.")                  \
-    X(parse_crashed, ERR_PERMANENT, 0, "The parser crashed: a signal of its own ended it.")                                   \
+    X(parse_crashed, ERR_PERMANENT, 0, "The parser crashed: a signal of its own ended it.")                    \
     X(parse_failed, ERR_PERMANENT, 0, "The parser reported an error.")                                         \
     X(parse_refused, ERR_PERMANENT, 0, "The parsing service refuses the file.")                                \
     X(too_many_chunks, ERR_PERMANENT, 0, "The document has more chunks than limits.max_chunks allows.")        \
@@ -57,12 +57,13 @@
     X(parser_killed, ERR_TRANSIENT, 0, "The parser was killed from outside before it had finished.")           \
     X(parse_job_failed, ERR_TRANSIENT, 0, "The parsing service's job ended without a result; a new one may succeed.") \
     X(parse_bad_answer, ERR_TRANSIENT, 0, "The parsing service's answer is malformed.")                        \
-    X(embed_bad_answer, ERR_TRANSIENT, 0, "The embedding service's answer is malformed or does not fit the request.") \
-    X(provider_failed, ERR_TRANSIENT, 0, "The outside service failed or did not answer.")                      \
-    X(provider_limited, ERR_RECOVERABLE, 0, "The outside service's rate limit is reached.")                    \
-    X(provider_quota, ERR_RECOVERABLE, 0, "The quota, credit or spending limit at the outside service is used up.") \
-    X(provider_denied, ERR_RECOVERABLE, 0, "The outside service refuses the key or its owner.")                \
-    X(provider_config, ERR_RECOVERABLE, 0, "The outside service does not take what is configured for it (model, address, options).") \
+    X(embed_bad_answer, ERR_TRANSIENT, 502, "The embedding service's answer is malformed or does not fit the request.") \
+    X(provider_failed, ERR_TRANSIENT, 502, "The outside service failed or did not answer.")                    \
+    X(provider_limited, ERR_RECOVERABLE, 503, "The outside service's rate limit is reached.")                  \
+    X(provider_away, ERR_RECOVERABLE, 503, "The outside service is out of service; it is tried again by itself.") \
+    X(provider_quota, ERR_RECOVERABLE, 503, "The quota, credit or spending limit at the outside service is used up.") \
+    X(provider_denied, ERR_RECOVERABLE, 503, "The outside service refuses the key or its owner.")              \
+    X(provider_config, ERR_RECOVERABLE, 503, "The outside service does not take what is configured for it (model, address, options).") \
     X(budget_exceeded, ERR_RECOVERABLE, 0, "The day's budget does not allow the next step; the document waits for the next day (UTC) or a higher budget.") \
     X(stage_deadline, ERR_TRANSIENT, 0, "The stage did not finish before its deadline.")                       \
     X(worker_lost, ERR_TRANSIENT, 0, "The worker that held the job is gone.")                                  \

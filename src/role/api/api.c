@@ -12,9 +12,10 @@
  *   fatal   a configuration that cannot be read, no listening socket, no blob store object
  *   exits   when the master is gone
  *
- * Depends on base, core, db, blob, proc, libsystemd.
+ * Depends on base, core, db, http, blob, proc, libsystemd.
  */
 #include "api/api.h"
+#include "api/embed.h"
 #include "api/httpd.h"
 #include "api/stores.h"
 #include "base/clock.h"
@@ -198,6 +199,11 @@ static int open_parts(struct api *a, struct error *e)
     a->db = dbpool_new(a, a->event, a->conf, e);
     if (a->db == NULL)
         return e->code;
+    if (strcmp(a->conf->embedder_name, "builtin") != 0) {
+        a->embed = embed_new(a, e);
+        if (a->embed == NULL)
+            return e->code;
+    }
     a->http = httpd_new(a, e);
     return a->http == NULL ? e->code : 0;
 }
@@ -209,6 +215,7 @@ static void close_parts(struct api *a)
     if (a->stores != NULL)
         stores_stop(a->stores);
     helper_free(&a->helper);
+    embed_free(&a->embed);
     dbpool_free(&a->db);
     stores_free(&a->stores);
     a->tick_source = sd_event_source_disable_unref(a->tick_source);

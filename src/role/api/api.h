@@ -14,6 +14,7 @@
 
 #include <systemd/sd-event.h>
 
+struct embed;
 struct httpd;
 struct stores;
 
@@ -22,6 +23,7 @@ struct api {
     const struct conf *conf;
     sd_event *event;
     struct dbpool *db;
+    struct embed *embed; /* NULL: the embedder is in this process */
     struct helper *helper;
     struct stores *stores;
     struct httpd *http;

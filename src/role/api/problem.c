@@ -31,7 +31,8 @@ static bool for_the_operator(enum reason r)
 {
     const char *name = reason_name(r);
 
-    return reason_class(r) == ERR_INTERNAL || strncmp(name, "db_", 3) == 0 || strncmp(name, "blob_", 5) == 0;
+    return reason_class(r) == ERR_INTERNAL || strncmp(name, "db_", 3) == 0 || strncmp(name, "blob_", 5) == 0 ||
+           strncmp(name, "http_", 5) == 0 || (strncmp(name, "provider_", 9) == 0 && r != REASON_provider_away);
 }
 
 json_t *problem_json(const struct error *e, const char *correlation)

@@ -6,6 +6,7 @@
  */
 #include "api/request.h"
 #include "api/api.h"
+#include "api/embed.h"
 #include "api/identity.h"
 #include "api/problem.h"
 #include "api/route.h"
@@ -68,7 +69,7 @@ void request_answer_error(struct request *r, const struct error *e)
                   "method", r->method, "path", r->query.path, "reason", e->reason, "error", e->message, "correlation",
                   correlation, NULL);
     r->answer.status = p.status;
-    r->answer.retry_after_s = p.retry_after_s;
+    r->answer.retry_after_s = r->retry_after_s > 0 ? r->retry_after_s : p.retry_after_s;
     set_body(r, problem_json(e, correlation), "application/problem+json");
 }
 
@@ -189,7 +190,7 @@ static void handle_rows(void *arg, const PGresult *res, const char *sqlstate, co
 struct pg_params *request_sql(struct request *r, const char *sql, bool repeatable)
 {
     dbpool_forget(&r->call);
-    r->call = dbpool_call(r->api->db, r->claims, sql, repeatable);
+    r->call = dbpool_call(r->api->db, r->claims[0] != '\0' ? r->claims : NULL, sql, repeatable);
     return dbpool_params(r->call);
 }
 
@@ -199,6 +200,31 @@ int request_wait_db(struct request *r, request_rows rows, request_sqlstate state
     r->states = states;
     r->phase = REQUEST_WAITING;
     return dbpool_submit(&r->call, handle_rows, r, e);
+}
+
+static void handle_vector(void *arg, const float *v, const struct error *error, int retry_after_s)
+{
+    struct request *r = arg;
+    struct error e = {0};
+    int rc;
+
+    r->embedding = NULL;
+    if (v != NULL) {
+        rc = r->vectored(r, v, &e);
+    } else {
+        e = *error;
+        r->retry_after_s = retry_after_s;
+        rc = e.code != 0 ? e.code : -EIO;
+    }
+    process_outcome(r, rc, &e);
+}
+
+int request_wait_vector(struct request *r, const char *text, request_vector done, struct error *e)
+{
+    r->vectored = done;
+    r->phase = REQUEST_WAITING;
+    r->embedding = embed_ask(r->api->embed, text, &r->user, handle_vector, r, e);
+    return r->embedding != NULL ? 0 : e->code;
 }
 
 struct request_job {
@@ -251,6 +277,7 @@ int request_wait_work(struct request *r, void (*work)(void *arg), void *arg, req
 static void request_detach(struct request *r)
 {
     dbpool_forget(&r->call);
+    embed_forget(&r->embedding);
     if (r->job == NULL)
         return;
     if (r->work == r->job->arg)

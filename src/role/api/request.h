@@ -7,7 +7,7 @@
  *
  * httpd.c feeds it (request_headers, request_data, request_end) and asks for the answer; it suspends the connection
  * while the phase is WAITING. Handlers act on it and end in exactly one of: an answer (request_answer_*), an error
- * returned, or request_wait_db / request_wait_work, whose continuation ends in the same ways. Nothing here waits.
+ * returned, or request_wait_db / _vector / _work, whose continuation ends in the same ways. Nothing here waits.
  *
  * Everything of a request is a talloc child of it; freeing it frees an unfinished upload too. A request that dies
  * while WAITING (shutdown) leaves its call behind as an orphan that answers to nobody.
@@ -26,6 +26,7 @@
 #include <sys/types.h>
 
 struct api;
+struct embed_wait;
 struct route;
 
 enum request_phase { REQUEST_NEW, REQUEST_BODY, REQUEST_WAITING, REQUEST_ANSWERED };
@@ -62,6 +63,8 @@ struct request_job;
 typedef int (*request_rows)(struct request *r, const PGresult *res, struct error *e);
 /* For a failed statement whose SQLSTATE means something to this handler: fills *e anew. May be NULL. */
 typedef void (*request_sqlstate)(const char *sqlstate, struct error *e);
+/* v lives until it returns. */
+typedef int (*request_vector)(struct request *r, const float *v, struct error *e);
 
 struct request {
     struct api *api;
@@ -86,6 +89,9 @@ struct request {
     struct request_job *job;
     request_rows rows;
     request_sqlstate states;
+    struct embed_wait *embedding;
+    request_vector vectored;
+    int retry_after_s; /* told with an error; 0: what its reason says */
 };
 
 /* ---- for httpd.c ---- */
@@ -104,6 +110,8 @@ void request_answer_error(struct request *r, const struct error *e);
  * `repeatable`: it may safely run twice, so it is sent once more if the connection was lost. */
 struct pg_params *request_sql(struct request *r, const char *sql, bool repeatable);
 int request_wait_db(struct request *r, request_rows rows, request_sqlstate states, struct error *e) MUST_CHECK;
+/* The vector of a text, from the embeddings service; only where that is the embedder. */
+int request_wait_vector(struct request *r, const char *text, request_vector done, struct error *e) MUST_CHECK;
 /* Runs work(arg) on a helper thread, then done in the loop. arg is a talloc object with nothing shared: it belongs to
  * the thread meanwhile, to the request before and after, and is freed if the request is gone by then. */
 typedef int (*request_worked)(struct request *r, struct error *e);

@@ -1,13 +1,15 @@
 /*
  * search.c - GET /v1/search: the passages nearest to a text
  *
- * The query is embedded here, by the embedder that the documents were embedded with; builtin takes microseconds for a
- * text of at most QUERY_TEXT_MAX bytes, so it runs in the loop.
+ * The query is embedded by the embedder that the documents were embedded with. builtin takes microseconds for a text of
+ * at most QUERY_TEXT_MAX bytes, so it runs in the loop; an outside service is waited for like the database (embed.h),
+ * and not asked while it is known that the database could not be asked afterwards.
  *
  * Depends on base, core, db, provider.
  */
 #include "api/answer.h"
 #include "api/api.h"
+#include "api/embed.h"
 #include "api/handlers.h"
 #include "core/reason.h"
 #include "provider/embedder.h"
@@ -64,33 +66,52 @@ static int check_text(const char *q, struct error *e)
     return 0;
 }
 
-int search_get(struct request *r, struct error *e)
+static int find_passages(struct request *r, const float *v, struct error *e)
 {
     const struct conf *c = r->api->conf;
-    struct embedder_identity space = embedder_identity(c);
-    const char *q = query_get(&r->query, "q");
-    struct embed_input in = {.text = q};
+    const struct embedder_identity space = embedder_identity(c);
     struct pg_params *p;
     int64_t limit = 0;
-    float *v;
-    int rc = check_text(q, e);
+    int rc = query_get_int(&r->query, "limit", SEARCH_LIMIT_DEFAULT, 1, SEARCH_LIMIT_MAX, &limit, e);
 
-    if (rc == 0)
-        rc = query_get_int(&r->query, "limit", SEARCH_LIMIT_DEFAULT, 1, SEARCH_LIMIT_MAX, &limit, e);
-    if (rc != 0)
-        return rc;
-    in.len = strlen(q);
-    v = talloc_array(r, float, (unsigned)space.dimension);
-    rc = v != NULL ? embed_batch(c, &in, 1, v, e) : reason_error(e, REASON_internal, ENOMEM, "out of memory");
     if (rc != 0)
         return rc;
     p = request_sql(r, search_sql, true);
     dbpool_add_vector(r->call, v, space.dimension);
-    pg_add_text(p, q);
+    pg_add_text(p, query_get(&r->query, "q"));
     pg_add_int4(p, (int32_t)limit);
     pg_add_int4(p, (int32_t)c->search_exact_limit);
     pg_add_text(p, space.model);
     pg_add_int4(p, space.version);
     pg_add_int4(p, space.dimension);
     return request_wait_db(r, search_rows, search_sqlstate, e);
+}
+
+static int embed_here(struct request *r, const char *q, struct error *e)
+{
+    const struct conf *c = r->api->conf;
+    const struct embed_input in = {.text = q, .len = strlen(q)};
+    float *v = talloc_array(r, float, (unsigned)c->embedder_dimension);
+    int rc = v != NULL ? embed_batch(c, &in, 1, v, e) : reason_error(e, REASON_internal, ENOMEM, "out of memory");
+
+    return rc != 0 ? rc : find_passages(r, v, e);
+}
+
+int search_get(struct request *r, struct error *e)
+{
+    const char *q = query_get(&r->query, "q");
+    const float *known;
+    int64_t limit = 0;
+    int rc = check_text(q, e);
+
+    if (rc == 0)
+        rc = query_get_int(&r->query, "limit", SEARCH_LIMIT_DEFAULT, 1, SEARCH_LIMIT_MAX, &limit, e);
+    if (rc == 0)
+        rc = dbpool_check(r->api->db, e);
+    if (rc != 0)
+        return rc;
+    if (r->api->embed == NULL)
+        return embed_here(r, q, e);
+    known = embed_known(r->api->embed, q);
+    return known != NULL ? find_passages(r, known, e) : request_wait_vector(r, q, find_passages, e);
 }
