@@ -367,7 +367,7 @@ static struct query_text *query_new(struct embed *m, const uint8_t key[SHA256_BY
     memcpy(q->key, key, SHA256_BYTES);
     q->in = (struct embed_input){copy, strlen(copy)};
     q->user = *user;
-    q->tokens = (int64_t)tokens_count(q->in.text, q->in.len);
+    q->tokens = (int64_t)tokens_count(TOKENS_APPROX, q->in.text, q->in.len);
     q->deadline_ms = clock_ms() + m->api->conf->search_timeout;
     TAILQ_INIT(&q->waits);
     TAILQ_INSERT_TAIL(&m->queries, q, entry);
