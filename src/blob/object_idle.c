@@ -116,18 +116,23 @@ int object_list(void *store, char cursor[BLOB_CURSOR_BYTES], int64_t idle_ms, st
 
 /* ---- removing ---- */
 
-/* With the mark in place: 1 if the blob was idle and is gone. unsure: it may still go. */
-static int remove_marked(struct object_store *s, const char *key, int64_t idle_ms, int64_t not_after_ms, bool *unsure,
-                         struct error *e)
+static int is_idle(struct object_store *s, const char *key, int64_t idle_ms, int64_t not_after_ms, struct error *e)
 {
     struct object_entry found;
     bool more;
     int rc = s->ops->list(s->state, key, "", &found, 1, &more, e);
 
-    if (rc < 0)
+    return rc <= 0 ? rc : strcmp(found.key, key) == 0 && found.age_ms >= idle_ms && clock_ms() <= not_after_ms;
+}
+
+/* With the mark in place: 1 if the blob was idle and is gone. unsure: it may still go. */
+static int remove_marked(struct object_store *s, const char *key, int64_t idle_ms, int64_t not_after_ms, bool *unsure,
+                         struct error *e)
+{
+    int rc = is_idle(s, key, idle_ms, not_after_ms, e);
+
+    if (rc <= 0)
         return rc;
-    if (rc == 0 || strcmp(found.key, key) != 0 || found.age_ms < idle_ms || clock_ms() > not_after_ms)
-        return 0;
     rc = s->ops->remove(s->state, key, e);
     *unsure = rc < 0 && rc != -EACCES;
     return rc < 0 ? rc : 1;
@@ -149,8 +154,8 @@ int object_remove_idle(void *store, const struct blob_name *name, int64_t idle_m
     uuid_format(&id, id_text);
     snprintf(marker, sizeof marker, "%s%s", prefix, id_text);
     object_key(key, &name->user, name->sha256);
-    rc = put_marker(s, marker, e);
-    if (rc < 0)
+    rc = is_idle(s, key, idle_ms, not_after_ms, e); /* what is in use is not marked, or nobody could put it */
+    if (rc <= 0 || (rc = put_marker(s, marker, e)) < 0)
         return rc;
     rc = remove_marked(s, key, idle_ms, not_after_ms, &unsure, e);
     if (!unsure && s->ops->remove(s->state, marker, rc < 0 ? NULL : e) < 0 && rc == 0)

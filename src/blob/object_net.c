@@ -33,6 +33,8 @@ static const struct {
     {"NoSuchBucket", REASON_blob_broken, ENXIO},
     {"NoSuchUpload", REASON_blob_busy, EAGAIN}, /* somebody swept it: begin again */
     {"not_found", REASON_blob_absent, ENOENT},
+    {"Object not found", REASON_blob_absent, ENOENT},
+    {"Bucket not found", REASON_blob_broken, ENXIO},
     {"AccessDenied", REASON_blob_denied, EACCES},
     {"InvalidAccessKeyId", REASON_blob_denied, EACCES},
     {"SignatureDoesNotMatch", REASON_blob_denied, EACCES},
@@ -57,7 +59,7 @@ static const struct {
     {"EntityTooLarge", REASON_blob_full, EFBIG},
     {"401", REASON_blob_denied, EACCES},
     {"403", REASON_blob_denied, EACCES},
-    {"404", REASON_blob_absent, ENOENT},
+    {"404", REASON_blob_broken, ENXIO}, /* of a wrong address, or somebody in between: no blob is given up for that */
     {"409", REASON_blob_busy, EEXIST},
     {"412", REASON_blob_busy, EEXIST},
     {"429", REASON_blob_busy, EAGAIN},

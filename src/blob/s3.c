@@ -196,11 +196,11 @@ static int s3_remove(void *state, const char *key, struct error *e)
     return rc == -ENOENT ? 0 : rc;
 }
 
-static int read_list(struct s3 *s, const struct http_response *r, struct object_entry *out, int max, bool *more)
+int s3_read_list(const char *prefix, const struct http_response *r, struct object_entry *out, int max, bool *more)
 {
     int64_t now_ms = object_now_ms(r), at_ms;
     char key[1100], when[64], truncated[8] = "";
-    size_t skip = strlen(s->prefix);
+    size_t skip = strlen(prefix);
     int n = 0;
 
     for (const char *p = strstr(r->body, "<Contents>"); p != NULL && n < max; p = strstr(p + 1, "<Contents>")) {
@@ -208,7 +208,7 @@ static int read_list(struct s3 *s, const struct http_response *r, struct object_
             xml_text(p, "</Contents>", "LastModified", when, sizeof when) == NULL)
             return -EPROTO;
         at_ms = object_time_ms(when);
-        if (at_ms < 0 || strncmp(key, s->prefix, skip) != 0)
+        if (at_ms < 0 || strncmp(key, prefix, skip) != 0)
             return -EPROTO;
         snprintf(out[n].key, sizeof out[n].key, "%.*s", OBJECT_KEY_BYTES - 1, key + skip);
         out[n++].age_ms = now_ms > at_ms ? now_ms - at_ms : 0; /* Date is in whole seconds */
@@ -234,7 +234,7 @@ static int s3_list(void *state, const char *prefix, const char *after, struct ob
     if (after[0] != '\0')
         q.query[q.n_query++] = (struct sigv4_field){"start-after", talloc_asprintf(ctx, "%s%s", s->prefix, after)};
     rc = s3_send(s, ctx, &q, &r, e);
-    if (rc == 0 && (rc = read_list(s, &r, out, max, more)) < 0)
+    if (rc == 0 && (rc = s3_read_list(s->prefix, &r, out, max, more)) < 0)
         reason_error(e, REASON_blob_broken, EPROTO, "%s: S3's list is not understood", q.doing);
     talloc_free(ctx);
     return rc;

@@ -41,6 +41,10 @@ struct s3_request s3_request(const char *method, const char *key, const char *do
 int s3_send(struct s3 *s, const void *ctx, const struct s3_request *q, struct http_response *r,
             struct error *e) MUST_CHECK;
 
+/* The answer to a listing: how many entries, or -EPROTO. Keys are without the prefix. */
+int s3_read_list(const char *prefix, const struct http_response *r, struct object_entry *out, int max,
+                 bool *more) MUST_CHECK;
+
 /* s3_parts.c: a large blob in parts; and taking away what was never completed. */
 int s3_put_parts(struct s3 *s, const char *key, int fd, int64_t len, struct error *e) MUST_CHECK;
 int s3_sweep(void *state, int64_t age_ms, struct error *e) MUST_CHECK;

@@ -10,6 +10,7 @@ Prints its port. POST /__control takes JSON:
              "act": true}]}                          answer so (status 0: hang up), after acting all the same if told to
   {"older": 3600}                                    every object and upload becomes so many seconds older
   {"clock": 3600}                                    the server's clock goes so many seconds ahead
+  {"late": {"DELETE": 0.2}}                          acts only so many seconds after the request came
   {"damage": "text in the key"}                      one bit of these objects flips
   {"put": "key", "text": "..."}                      an object from nowhere
 GET /__state tells the keys with sizes, the unfinished uploads and the journal of requests.
@@ -20,7 +21,7 @@ from xml.sax.saxutils import escape
 
 ACCESS, SECRET, REGION, BUCKET, SERVICE_KEY, TOKEN = "AKIDTEST", "secrettest", "test-1", "docs", "service-key", "jot"
 lock = threading.RLock()
-objects, uploads, journal, faults = {}, {}, [], []
+objects, uploads, journal, faults, late = {}, {}, [], [], {}
 clock = 0.0
 
 
@@ -94,6 +95,7 @@ class Handler(BaseHTTPRequestHandler):
                             "headers": {k.lower(): v for k, v in self.headers.items()}, "bytes": len(self.body)})
             fault = self.fault()
         supabase = path.startswith("/storage/v1/")
+        time.sleep(late.get(self.command, 0))
         try:
             if fault and not fault.get("act"):
                 raise Refused(fault["status"], fault.get("code", ""))
@@ -130,6 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             c = json.loads(self.body)
             faults[:] = c.get("fail", faults)
             clock = c.get("clock", clock)
+            late.update(c.get("late", {}))
             for o in list(objects.values()) + list(uploads.values()):
                 o["time"] -= c.get("older", 0)
             for key, o in objects.items():

@@ -7,10 +7,14 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <talloc.h>
+#include <unistd.h>
 
 static void tear_down(void)
 {
@@ -108,6 +112,8 @@ Test(objects, what_s3_answers_is_denied_busy_full_or_broken)
     says(KIND_S3, 507, "", REASON_blob_full);
     says(KIND_S3, 418, "Teapot", REASON_blob_broken);
     says(KIND_S3, 301, "", REASON_blob_broken);
+    says(KIND_S3, 404, "", REASON_blob_broken);
+    says(KIND_S3, 404, "NoSuchKey", REASON_blob_absent);
 }
 
 Test(objects, what_supabase_answers_is_read_from_the_body)
@@ -119,6 +125,8 @@ Test(objects, what_supabase_answers_is_read_from_the_body)
     says(KIND_SUPABASE, 403, "Strange", REASON_blob_denied);
     says(KIND_SUPABASE, 413, "EntityTooLarge", REASON_blob_full);
     says(KIND_SUPABASE, 500, "InternalError", REASON_blob_busy);
+    says(KIND_SUPABASE, 404, "not_found", REASON_blob_absent);
+    says(KIND_SUPABASE, 404, "Bucket not found", REASON_blob_broken);
 }
 
 Test(objects, a_wrong_key_is_denied_and_not_tried_again)
@@ -286,6 +294,54 @@ Test(objects, supabase_what_is_put_while_it_is_removed_is_put_again)
     cr_expect_geq(ticks, 15);
     cr_expect_eq(count("\"x-upsert\""), puts + 2, "put, seen the mark, put again");
     cr_expect_eq(view(), 0);
+}
+
+/* Two removers go on without a pause, their removals arrive late, and whatever was committed must stay for its time. */
+static void commits_beside_removers(enum kind k)
+{
+    struct blob_name name = {.user = {{0}}};
+    pid_t removers[2];
+    int64_t until;
+    int lost = 0, commits = 0;
+
+    fixture_open(k);
+    cr_assert_eq(commit("contended"), 0, "%s", err.message);
+    name.user = user;
+    memcpy(name.sha256, hash, sizeof hash);
+    fixture_control("{\"late\": {\"DELETE\": 0.5}}");
+    for (int i = 0; i < 2; i++) {
+        removers[i] = fork();
+        if (removers[i] != 0)
+            continue;
+        store = blob_open(NULL, &conf, &err);
+        for (until = clock_ms() + 20000; clock_ms() < until;)
+            if (blob_remove_idle(store, &name, 1000, clock_ms() + 60000, &err) < 0)
+                _exit(1);
+        _exit(0);
+    }
+    srand((unsigned)getpid());
+    for (until = clock_ms() + 8000; clock_ms() < until; commits++) {
+        cr_assert_eq(commit("contended"), 0, "%s", err.message);
+        poll(NULL, 0, 700); /* longer than a removal is late, shorter than the idle time */
+        lost += view() != 0;
+        poll(NULL, 0, 200 + rand() % 1400);
+    }
+    for (int i = 0; i < 2; i++) {
+        kill(removers[i], SIGKILL);
+        waitpid(removers[i], NULL, 0);
+    }
+    cr_expect_eq(lost, 0, "%d of %d were lost", lost, commits);
+    cr_expect_geq(count("\"DELETE\""), 4, "there were removals");
+}
+
+Test(objects, s3_what_was_committed_stays_beside_removals_of_the_same)
+{
+    commits_beside_removers(KIND_S3);
+}
+
+Test(objects, supabase_what_was_committed_stays_beside_removals_of_the_same)
+{
+    commits_beside_removers(KIND_SUPABASE);
 }
 
 Test(objects, a_put_of_what_is_being_removed_does_not_rely_on_it)
