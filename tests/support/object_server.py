@@ -321,6 +321,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # tests kill clients
+            super().handle_error(request, client_address)
+
     def server_bind(self):  # HTTPServer's looks up this machine's name
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
