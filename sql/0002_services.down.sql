@@ -4,6 +4,7 @@ DROP FUNCTION tidy_submissions(interval);
 DROP FUNCTION hear_webhook(text, bytea, text, text, boolean, jsonb);
 DROP FUNCTION open_parser_gate(text, int, int);
 DROP FUNCTION open_gate(smallint, int);
+DROP FUNCTION note_failed_pages(uuid, bigint, jsonb);
 DROP FUNCTION end_submission(bigint, text, int);
 DROP FUNCTION wait_submission(bigint, uuid, bigint, bigint);
 DROP FUNCTION answer_submission(bigint, text, uuid, bigint, bigint, bigint);

@@ -80,10 +80,12 @@ END
 $$;
 
 -- Before a request is sent. verdict: lost; known (it was submitted already: external_id); busy (no place is free: the
--- job waits behind the gate); begun (serial above 1: an earlier request may have been sent and was not answered).
+-- job waits behind the gate); begun (serial above 1: an earlier request ended as `former` says; `unanswered`: it may have
+-- been sent all the same).
 CREATE FUNCTION begin_submission(p_job uuid, p_lease bigint, p_status smallint, p_provider text, p_token_hash bytea,
                                  p_max int)
-    RETURNS TABLE (verdict text, submission bigint, serial smallint, external_id text, deadline_ms bigint, polls smallint)
+    RETURNS TABLE (verdict text, submission bigint, serial smallint, external_id text, deadline_ms bigint, polls smallint,
+                   former text)
     LANGUAGE plpgsql SET search_path = upload_pipeline, pg_temp
 AS $$
 #variable_conflict use_column
@@ -91,11 +93,12 @@ DECLARE
     o upload_jobs;
     s parser_submissions;
     v_serial smallint := 1;
+    v_former text;
 BEGIN
     SELECT * INTO o FROM upload_jobs j
     WHERE j.id = p_job AND j.lease = p_lease AND j.status = p_status AND j.state = 2 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT 'lost', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint;
+        RETURN QUERY SELECT 'lost', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint, NULL::text;
         RETURN;
     END IF;
     PERFORM FROM services v WHERE v.name = p_provider FOR NO KEY UPDATE;
@@ -106,19 +109,22 @@ BEGIN
             UPDATE parser_submissions p SET heard_at = NULL WHERE p.id = s.id;
             RETURN QUERY SELECT 'known', s.id, s.serial, s.external_id,
                 CASE WHEN s.deadline = 'infinity' THEN NULL
-                     ELSE (extract(epoch FROM s.deadline - clock_timestamp()) * 1000)::bigint END, s.polls;
+                     ELSE (extract(epoch FROM s.deadline - clock_timestamp()) * 1000)::bigint END, s.polls, NULL::text;
             RETURN;
         END IF;
         IF s.ended_at IS NULL AND s.token_hash = p_token_hash THEN -- begun by this very call, whose answer was lost
-            RETURN QUERY SELECT 'begun', s.id, s.serial, NULL::text, NULL::bigint, 0::smallint;
+            RETURN QUERY SELECT 'begun', s.id, s.serial, NULL::text, NULL::bigint, 0::smallint,
+                (SELECT f.outcome FROM parser_submissions f WHERE f.job_id = p_job AND f.generation = o.generation
+                 AND f.serial = s.serial - 1);
             RETURN;
         END IF;
         UPDATE parser_submissions p SET ended_at = now(), outcome = 'unanswered' WHERE p.id = s.id AND p.ended_at IS NULL;
         v_serial := s.serial + 1;
+        v_former := coalesce(s.outcome, 'unanswered');
     END IF;
     IF (SELECT count(*) FROM parser_submissions p WHERE p.provider = p_provider AND p.ended_at IS NULL) >= p_max THEN
         PERFORM wait_job(p_job, p_lease, p_status, 2::smallint, 'infinity', 'infinity', 'parser_busy', p_status <> 2);
-        RETURN QUERY SELECT 'busy', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint;
+        RETURN QUERY SELECT 'busy', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint, NULL::text;
         RETURN;
     END IF;
     INSERT INTO parser_submissions (job_id, user_id, generation, serial, provider, token_hash)
@@ -131,7 +137,7 @@ BEGIN
         SELECT o.id, o.document_id, o.user_id, d.correlation, o.lease, o.status, 2, 2, 2, o.attempt, 1, 'submitting'
         FROM upload_job_details d WHERE d.job_id = o.id;
     END IF;
-    RETURN QUERY SELECT 'begun', s.id, v_serial, NULL::text, NULL::bigint, 0::smallint;
+    RETURN QUERY SELECT 'begun', s.id, v_serial, NULL::text, NULL::bigint, 0::smallint, v_former;
 END
 $$;
 
@@ -187,12 +193,33 @@ BEGIN
 END
 $$;
 
--- Its result is durable, or it failed: the place is free.
+-- Its result is durable, or it failed: the place is free. What was certainly never sent leaves no trace.
 CREATE FUNCTION end_submission(p_submission bigint, p_outcome text, p_pages int) RETURNS void
     LANGUAGE sql SET search_path = upload_pipeline, pg_temp
 AS $$
+    DELETE FROM parser_submissions WHERE id = p_submission AND p_outcome = 'not_sent';
     UPDATE parser_submissions SET ended_at = now(), outcome = p_outcome, pages = p_pages
     WHERE id = p_submission AND ended_at IS NULL
+$$;
+
+-- Pages that a parser could not read, of a document that has text all the same.
+CREATE FUNCTION note_failed_pages(p_job uuid, p_lease bigint, p_pages jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = upload_pipeline, pg_temp
+AS $$
+DECLARE
+    o upload_jobs;
+BEGIN
+    SELECT * INTO o FROM upload_jobs j WHERE j.id = p_job AND j.lease = p_lease AND j.state = 2 FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    UPDATE upload_job_details d SET progress = coalesce(d.progress, '{}') || jsonb_build_object('failed_pages', p_pages)
+    WHERE d.job_id = p_job;
+    INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state, to_state,
+                        attempt, actor, reason)
+    SELECT o.id, o.document_id, o.user_id, d.correlation, o.lease, o.status, o.status, 2, 2, o.attempt, 1, 'pages_failed'
+    FROM upload_job_details d WHERE d.job_id = o.id;
+END
 $$;
 
 -- Lets up to p_limit jobs of a status out from behind the gate, in the order of the queue.
@@ -290,12 +317,12 @@ $$;
 REVOKE ALL ON FUNCTION wait_job(uuid, bigint, smallint, smallint, timestamptz, timestamptz, text, boolean),
     begin_submission(uuid, bigint, smallint, text, bytea, int),
     answer_submission(bigint, text, uuid, bigint, bigint, bigint), wait_submission(bigint, uuid, bigint, bigint),
-    end_submission(bigint, text, int), open_gate(smallint, int), open_parser_gate(text, int, int),
+    end_submission(bigint, text, int), note_failed_pages(uuid, bigint, jsonb), open_gate(smallint, int), open_parser_gate(text, int, int),
     hear_webhook(text, bytea, text, text, boolean, jsonb), tidy_submissions(interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION wait_job(uuid, bigint, smallint, smallint, timestamptz, timestamptz, text, boolean),
     begin_submission(uuid, bigint, smallint, text, bytea, int),
     answer_submission(bigint, text, uuid, bigint, bigint, bigint), wait_submission(bigint, uuid, bigint, bigint),
-    end_submission(bigint, text, int), open_gate(smallint, int), open_parser_gate(text, int, int),
+    end_submission(bigint, text, int), note_failed_pages(uuid, bigint, jsonb), open_gate(smallint, int), open_parser_gate(text, int, int),
     tidy_submissions(interval) TO docmill_worker;
 GRANT EXECUTE ON FUNCTION hear_webhook(text, bytea, text, text, boolean, jsonb) TO docmill_api;
 RESET ROLE;

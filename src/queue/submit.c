@@ -14,11 +14,12 @@
 #include <string.h>
 #include <talloc.h>
 
-static const char begin_sql[] = "SELECT verdict, submission, serial, external_id, deadline_ms, polls "
+static const char begin_sql[] = "SELECT verdict, submission, serial, external_id, deadline_ms, polls, former "
                                 "FROM begin_submission($1, $2, $3, $4, $5, $6)";
 static const char answered_sql[] = "SELECT answer_submission($1, $2, $3, $4, $5, $6)";
 static const char wait_sql[] = "SELECT wait_submission($1, $2, $3, $4)";
 static const char end_sql[] = "SELECT end_submission($1, $2, $3)";
+static const char note_pages_sql[] = "SELECT note_failed_pages($1, $2, $3)";
 static const char gate_sql[] = "SELECT wait_job($1, $2, $3, $4, 'infinity', 'infinity', $5, true)";
 
 const char submit_gates_sql[] = "SELECT open_parser_gate($1, $2, $3) + open_gate($4, $5)";
@@ -97,6 +98,7 @@ int submit_begin(struct pg *p, const struct queue_job *j, int status, const char
         s->serial = (int)pg_get_int(r, 0, 2);
         s->left_ms = pg_is_null(r, 0, 4) ? -1 : pg_get_int(r, 0, 4);
         s->polls = (int)pg_get_int(r, 0, 5);
+        s->anew = !pg_is_null(r, 0, 6) && strcmp(pg_get_text(r, 0, 6), "unanswered") != 0;
         snprintf(s->external_id, sizeof s->external_id, "%s", external == NULL ? "" : external);
         if (s->left_ms < -1)
             s->left_ms = 0; /* over */
@@ -153,6 +155,25 @@ int submit_end(struct pg *p, const struct submission *s, const char *outcome, in
     pg_add_text(&params, outcome);
     pg_add_int4(&params, pages);
     r = ask(p, end_sql, &params, give_up_ms, e);
+    talloc_free(tmp);
+    if (r == NULL)
+        return e->code;
+    PQclear(r);
+    return 0;
+}
+
+int submit_note_pages(struct pg *p, const struct queue_job *j, const char *pages_json, int64_t give_up_ms,
+                      struct error *e)
+{
+    void *tmp = talloc_new(NULL);
+    struct pg_params params;
+    PGresult *r;
+
+    pg_params_init(&params, tmp);
+    pg_add_uuid(&params, &j->id);
+    pg_add_int8(&params, j->lease);
+    pg_add_jsonb(&params, pages_json);
+    r = ask(p, note_pages_sql, &params, give_up_ms, e);
     talloc_free(tmp);
     if (r == NULL)
         return e->code;

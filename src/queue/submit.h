@@ -34,6 +34,7 @@ enum submit_verdict {
 struct submission {
     int64_t id;
     int serial; /* above 1: an earlier request may have reached the service */
+    bool anew;  /* the one before it came to nothing: not to be answered from what the service remembers */
     int polls;
     int64_t left_ms; /* of its deadline, -1: none yet */
     char external_id[SUBMIT_ID_MAX];
@@ -50,6 +51,10 @@ int submit_wait(struct pg *p, const struct queue_job *j, const struct submission
                 int64_t give_up_ms, struct error *e) MUST_CHECK;
 int submit_end(struct pg *p, const struct submission *s, const char *outcome, int pages, int64_t give_up_ms,
                struct error *e) MUST_CHECK;
+
+/* Pages that the service could not parse, as JSON [{"page", "error"}], with the job, and an event. 0 also when lost. */
+int submit_note_pages(struct pg *p, const struct queue_job *j, const char *pages_json, int64_t give_up_ms,
+                      struct error *e) MUST_CHECK;
 
 /* Working at `from` to waiting at `to` behind its gate. 1: done, 0: lost, or negative. */
 int queue_gate(struct pg *p, const struct queue_job *j, int from, int to, const char *reason, int64_t give_up_ms,

@@ -9,6 +9,7 @@
  * provider, queue.
  */
 #include "worker/outside.h"
+#include "worker/parse_remote.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,7 +31,9 @@ int outside_open(struct worker *w, struct error *e)
                                    .allow_private = w->conf->http_allow_private};
     struct outside *o;
 
-    if (strcmp(w->conf->embedder_name, "builtin") == 0)
+    bool embeds = strcmp(w->conf->embedder_name, "builtin") != 0, parses = parse_remote_wanted(w->conf);
+
+    if (!embeds && !parses)
         return 0;
     o = talloc_zero(w, struct outside);
     o->w = w;
@@ -38,8 +41,11 @@ int outside_open(struct worker *w, struct error *e)
     if (o->http == NULL)
         return e->code;
     w->outside = o;
-    o->embed = embed_remote_new(o, e);
-    return o->embed == NULL ? e->code : 0;
+    if (embeds && (o->embed = embed_remote_new(o, e)) == NULL)
+        return e->code;
+    if (parses && (o->parse = parse_remote_new(o, e)) == NULL)
+        return e->code;
+    return 0;
 }
 
 void outside_close(struct worker *w)
@@ -47,18 +53,33 @@ void outside_close(struct worker *w)
     if (w->outside == NULL)
         return;
     embed_remote_free(&w->outside->embed);
+    parse_remote_free(&w->outside->parse);
     http_free(&w->outside->http);
     TALLOC_FREE(w->outside);
 }
 
 bool outside_busy(const struct worker *w)
 {
-    return w->outside != NULL && embed_remote_busy(w->outside->embed);
+    const struct outside *o = w->outside;
+
+    return o != NULL &&
+           ((o->embed != NULL && embed_remote_busy(o->embed)) || (o->parse != NULL && parse_remote_busy(o->parse)));
 }
 
 bool outside_room(const struct worker *w)
 {
-    return w->outside == NULL || embed_remote_room(w->outside->embed);
+    const struct outside *o = w->outside;
+
+    return o == NULL ||
+           ((o->embed == NULL || embed_remote_room(o->embed)) && (o->parse == NULL || parse_remote_room(o->parse)));
+}
+
+static int64_t next_ms(const struct outside *o)
+{
+    int64_t embed = o->embed != NULL ? embed_remote_next_ms(o->embed) : INT64_MAX;
+    int64_t parse = o->parse != NULL ? parse_remote_next_ms(o->parse) : INT64_MAX;
+
+    return embed < parse ? embed : parse;
 }
 
 int64_t outside_give_up_ms(const struct worker *w)
@@ -76,7 +97,7 @@ int outside_wait(struct worker *w, int64_t ms, struct error *e)
     int64_t until = clock_ms() + ms;
 
     while (!w->woken) {
-        int64_t next = embed_remote_next_ms(o->embed), left;
+        int64_t next = next_ms(o), left;
         struct http_fd channel = {.fd = w->child.channel, .events = POLLIN};
         int rc;
         left = (next < until ? next : until) - clock_ms();
@@ -95,8 +116,12 @@ void outside_tick(struct worker *w)
     struct error ignored;
 
     /* A broken engine shows itself at the next wait. */
-    if (w->outside != NULL && http_run(w->outside->http, &ignored) >= 0)
+    if (w->outside == NULL || http_run(w->outside->http, &ignored) < 0)
+        return;
+    if (w->outside->embed != NULL)
         embed_remote_send(w->outside->embed);
+    if (w->outside->parse != NULL)
+        parse_remote_send(w->outside->parse);
 }
 
 int outside_collect(struct worker *w, struct error *e)
@@ -105,23 +130,32 @@ int outside_collect(struct worker *w, struct error *e)
 
     if (w->outside == NULL)
         return 0;
+    if (w->outside->parse != NULL && (moved = parse_remote_collect(w->outside->parse, e)) < 0)
+        return moved;
     for (int i = 0; i < w->n_hands; i++) {
         if ((rc = pipeline_resume(w, w->hands[i], e)) < 0)
             return rc;
         moved += rc;
     }
-    rc = embed_remote_collect(w->outside->embed, e);
+    rc = w->outside->embed != NULL ? embed_remote_collect(w->outside->embed, e) : 0;
     return rc < 0 ? rc : moved + rc;
 }
 
 void outside_drop(struct worker *w)
 {
+    struct outside *o = w->outside;
     struct error e;
 
-    if (w->outside == NULL)
+    if (o == NULL)
         return;
-    embed_remote_free(&w->outside->embed);
-    w->outside->embed = embed_remote_new(w->outside, &e);
+    if (o->embed != NULL) {
+        embed_remote_free(&o->embed);
+        o->embed = embed_remote_new(o, &e);
+    }
+    if (o->parse != NULL) {
+        parse_remote_free(&o->parse);
+        o->parse = parse_remote_new(o, &e);
+    }
 }
 
 /* ---- a request's permission and answer ---- */

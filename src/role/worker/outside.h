@@ -20,6 +20,7 @@ struct outside {
     struct worker *w;
     struct http_engine *http;
     struct embed_remote *embed; /* NULL: the embedder is in this process */
+    struct parse_remote *parse; /* NULL: all parsers are local */
 };
 
 /* One request to a service, from asking for permission to its answer. Zeroed at first. */

@@ -16,6 +16,7 @@ enum passage_step {
     PASSAGE_CHUNKED,   /* its chunk rows are in the batch: vectors are asked for when they are durable */
     PASSAGE_EMBEDDING, /* embed_remote.c has it */
     PASSAGE_PARSING,   /* parse_remote.c has it */
+    PASSAGE_TEXT,      /* outside_text has come */
 };
 
 struct passage {
@@ -29,6 +30,8 @@ struct passage {
     uint8_t parsed_sha256[SHA256_BYTES];
     bool plain;
     int pages;
+    const char *outside_text; /* as the service gave it, of outside_len bytes; form feeds between pages */
+    size_t outside_len;
     const struct chunker *chunker; /* what the job is pinned to, once it is chunked */
     bool fresh;                    /* parsed in this attempt: set_parsed is due with the next store */
     struct queue_chunk *chunks;    /* NULL: they are in the database only */

@@ -11,6 +11,7 @@
  * Depends on base, core, text, blob, provider, queue.
  */
 #include "worker/outside.h"
+#include "worker/parse_remote.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -25,6 +26,7 @@
 #include <talloc.h>
 
 #define SLICE_CHUNKS  512
+#define WAITS         1            /* for an outside service */
 #define STAGE_BUSY_MS (120 * 1000) /* a local stage that shows no sign of life for so long is hung */
 
 int worker_space(struct worker *w, const struct queue_job *j, struct queue_space *out, struct error *e)
@@ -46,8 +48,13 @@ int worker_space(struct worker *w, const struct queue_job *j, struct queue_space
 
 int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, struct error *e)
 {
+    struct queue_job job = *h->job;
     struct queue_verdict v;
-    int rc = queue_fail(w->pg, h->job, h->status, h->stage, why, &w->policy, &v, e);
+    int rc;
+
+    if (job.attempt < h->tries)
+        job.attempt = h->tries;
+    rc = queue_fail(w->pg, &job, h->status, h->stage, why, &w->policy, &v, e);
 
     if (rc < 0)
         return rc;
@@ -459,21 +466,11 @@ static int finish_large(struct passage *p, struct error *e)
 
 /* ---- the whole way ---- */
 
-static int get_text(struct passage *p, struct error *e)
+/* Normalised, and durable by itself if it was dear to get. */
+static int take_text(struct passage *p, struct parse_result *result, bool costly, struct error *e)
 {
-    struct parse_result result = {0};
-    enum sniff_type type;
-    bool costly;
-    int rc;
+    int rc = validate(p, result, e);
 
-    if (p->h->job->has_parsed && p->h->status >= STATUS_PARSE_VALIDATED)
-        return reopen(p, e);
-    if ((rc = parse(p, &result, e)) != 0)
-        return rc;
-    type = sniff_by_mime(p->h->job->content_type);
-    costly = (type != SNIFF_TEXT && type != SNIFF_MARKDOWN) || result.took_ms > 20;
-    rc = validate(p, &result, e);
-    parse_result_free(&result);
     if (rc != 0 || !costly)
         return rc;
     struct queue_work work = {.to_status = STATUS_PARSE_VALIDATED};
@@ -481,27 +478,58 @@ static int get_text(struct passage *p, struct error *e)
     return step(p, &work, e) == 1 ? 0 : e->code != 0 ? e->code : -EALREADY;
 }
 
+/* 0: p->text is there; WAITS: an outside service was asked for it. */
+static int get_text(struct passage *p, struct error *e)
+{
+    enum sniff_type type = sniff_by_mime(p->h->job->content_type);
+    struct parse_result result = {0};
+    bool costly;
+    int rc;
+
+    if (p->h->job->has_parsed && p->h->status >= STATUS_PARSE_VALIDATED)
+        return reopen(p, e);
+    if (parse_remote_takes(p->w, type)) {
+        rc = parse_remote_add(p->w->outside->parse, p, e);
+        return rc == 1 ? WAITS : rc < 0 ? rc : -EALREADY;
+    }
+    if ((rc = parse(p, &result, e)) != 0)
+        return rc;
+    costly = (type != SNIFF_TEXT && type != SNIFF_MARKDOWN) || result.took_ms > 20;
+    rc = take_text(p, &result, costly, e);
+    parse_result_free(&result);
+    return rc;
+}
+
+/* From the text on. */
+static int run_text(struct passage *p, struct error *e)
+{
+    int rc;
+
+    if ((rc = chunk(p, e)) != 0)
+        return rc;
+    if (p->n_chunks <= SLICE_CHUNKS && embeds_outside(p)) {
+        hold_small(p);
+        return 0;
+    }
+    if (p->n_chunks <= SLICE_CHUNKS)
+        return finish_small(p, e);
+    if ((rc = batch_flush(p->w, e)) != 0)
+        return rc;
+    hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
+    if ((rc = store_chunk_slices(p, e)) != 1)
+        return rc;
+    p->work.n_hops = 0;
+    return embeds_outside(p) ? hold_stored(p, e) : finish_large(p, e);
+}
+
 static int run_stages(struct passage *p, struct error *e)
 {
     int rc;
 
-    if (p->h->status < STATUS_CHUNKS_STORED) {
-        if ((rc = get_text(p, e)) != 0 || (rc = chunk(p, e)) != 0)
-            return rc;
-        if (p->n_chunks <= SLICE_CHUNKS && embeds_outside(p)) {
-            hold_small(p);
-            return 0;
-        }
-        if (p->n_chunks <= SLICE_CHUNKS)
-            return finish_small(p, e);
-        if ((rc = batch_flush(p->w, e)) != 0)
-            return rc;
-        hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
-        if ((rc = store_chunk_slices(p, e)) != 1)
-            return rc;
-        p->work.n_hops = 0;
-    }
-    return embeds_outside(p) ? hold_stored(p, e) : finish_large(p, e);
+    if (p->h->status >= STATUS_CHUNKS_STORED)
+        return embeds_outside(p) ? hold_stored(p, e) : finish_large(p, e);
+    rc = get_text(p, e);
+    return rc == WAITS ? 0 : rc != 0 ? rc : run_text(p, e);
 }
 
 /* What ends this process's work rather than the document's: the caller must not blame the document. */
@@ -543,22 +571,40 @@ int pipeline_run(struct worker *w, struct hand *h, struct error *e)
     return settle(w, p, rc, &why, e);
 }
 
+/* An outside parser's text has come. */
+static int resume_text(struct passage *p, struct error *e)
+{
+    struct parse_result result = {.text = (char *)(uintptr_t)p->outside_text, .len = p->outside_len, .pages = p->pages};
+    int rc;
+
+    p->step = PASSAGE_RUNNING;
+    p->h->passage = NULL;
+    rc = take_text(p, &result, true, e);
+    return rc != 0 ? rc : run_text(p, e);
+}
+
+/* The chunk rows are durable. */
+static int resume_chunked(struct passage *p, struct error *e)
+{
+    p->fresh = false;
+    p->work.n_hops = 0;
+    return hold_stored(p, e);
+}
+
 int pipeline_resume(struct worker *w, struct hand *h, struct error *e)
 {
     struct passage *p = h->passage;
     struct error why = {0};
     int rc;
 
-    if (p == NULL || p->step != PASSAGE_CHUNKED || h->batched)
+    if (p == NULL || (p->step != PASSAGE_CHUNKED && p->step != PASSAGE_TEXT) || h->batched)
         return 0;
     if (h->over) { /* a duplicate, or another's by now */
         h->passage = NULL;
         talloc_free(p->ctx);
         return 1;
     }
-    p->fresh = false;
-    p->work.n_hops = 0;
-    rc = hold_stored(p, &why);
+    rc = p->step == PASSAGE_TEXT ? resume_text(p, &why) : resume_chunked(p, &why);
     rc = settle(w, p, rc, &why, e);
     return rc < 0 ? rc : 1;
 }
