@@ -98,9 +98,12 @@ static int read_names(const void *ctx, int at, const char *path, bool (*wanted)(
     }
     err = errno;
     closedir(d);
-    if (err == 0 && n > 1)
-        qsort(*out, (size_t)n, sizeof **out, by_name);
-    return err != 0 ? -err : n;
+    if (err != 0)
+        return -err;
+    if (*out == NULL)
+        return 0;
+    qsort(*out, (size_t)n, sizeof **out, by_name);
+    return n;
 }
 
 /* ---- the walk ---- */

@@ -84,7 +84,7 @@ static int run_one(struct worker *w, struct hand *h, struct error *e)
 
 static int hand_back_hands(struct worker *w, struct hand *const *hands, int n, struct error *e)
 {
-    const struct queue_job *back[WORKER_MAX_CLAIM];
+    const struct queue_job *back[WORKER_MAX_CLAIM] = {NULL};
     int rc;
 
     for (int i = 0; i < n; i++)
