@@ -364,3 +364,25 @@ Test(conf_faults, an_amount_of_money_is_an_exact_decimal)
     refused("llamaparse = { price_per_page = \"1e-3\"; };", "llamaparse.price_per_page: found", NULL);
     refused("openai = { price_per_million_tokens = \"0.0000001\"; };", "at most 6 decimals", NULL);
 }
+
+Test(conf_faults, an_object_store_names_what_it_lacks)
+{
+    static const char base[] = "database = { url = \"x=y\"; }; embedder = { name = \"builtin\"; };";
+    char text[600];
+
+    snprintf(text, sizeof text, "%s blob = { backend = \"s3\"; };", base);
+    cr_assert_null(load(text));
+    cr_expect(strstr(err.message, "blob.s3.bucket: missing; blob.backend = \"s3\" requires it") != NULL, "%s",
+              err.message);
+    snprintf(text, sizeof text,
+             "%s blob = { backend = \"s3\"; s3 = { bucket = \"abc\"; access_key = \"a\"; secret_key = \"hunter2\"; "
+             "endpoint = \"minio:9000\"; }; };",
+             base);
+    cr_assert_null(load(text));
+    cr_expect(strstr(err.message, "blob.s3.endpoint: allowed is an address that begins with") != NULL, "%s",
+              err.message);
+    cr_expect_null(strstr(err.message, "hunter2"));
+    snprintf(text, sizeof text, "%s blob = { backend = \"supabase\"; supabase = { url = \"https://x\"; }; };", base);
+    cr_assert_null(load(text));
+    cr_expect(strstr(err.message, "blob.supabase.bucket: missing") != NULL, "%s", err.message);
+}
