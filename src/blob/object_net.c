@@ -55,6 +55,7 @@ static const struct {
     {"PreconditionFailed", REASON_blob_busy, EEXIST},
     {"XAmzContentSHA256Mismatch", REASON_blob_busy, EAGAIN}, /* damaged on the way */
     {"BadDigest", REASON_blob_busy, EAGAIN},
+    {"NotImplemented", REASON_blob_broken, ENOSYS},
     {"QuotaExceeded", REASON_blob_full, ENOSPC},
     {"EntityTooLarge", REASON_blob_full, EFBIG},
     {"401", REASON_blob_denied, EACCES},
@@ -64,6 +65,7 @@ static const struct {
     {"412", REASON_blob_busy, EEXIST},
     {"429", REASON_blob_busy, EAGAIN},
     {"500", REASON_blob_busy, EAGAIN},
+    {"501", REASON_blob_broken, ENOSYS},
     {"502", REASON_blob_busy, EAGAIN},
     {"503", REASON_blob_busy, EAGAIN},
     {"504", REASON_blob_busy, EAGAIN},

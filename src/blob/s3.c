@@ -29,10 +29,11 @@ struct s3_request s3_request(const char *method, const char *key, const char *do
 
 static char *path_of(struct s3 *s, const void *ctx, const char *key)
 {
+    size_t n = strlen(s->root);
     char *whole, *encoded;
 
-    if (key == NULL)
-        return talloc_strdup(ctx, s->root);
+    if (key == NULL) /* "/bucket" without the slash, as other clients say it: one server signs it only so */
+        return talloc_strndup(ctx, s->root, n > 1 ? n - 1 : n);
     whole = talloc_asprintf(ctx, "%s%s", s->prefix, key);
     encoded = whole != NULL ? sigv4_encode(ctx, whole, 1) : NULL;
     return encoded != NULL ? talloc_asprintf(ctx, "%s%s", s->root, encoded) : NULL;

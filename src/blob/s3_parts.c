@@ -188,7 +188,7 @@ static int sweep_listed(struct s3 *s, const struct http_response *r, int64_t age
     return count;
 }
 
-/* One page: the next sweep finds the rest. */
+/* One page: the next sweep finds the rest. A store that cannot list them has its own way with them, or none. */
 int s3_sweep(void *state, int64_t age_ms, struct error *e)
 {
     struct s3 *s = state;
@@ -203,5 +203,5 @@ int s3_sweep(void *state, int64_t age_ms, struct error *e)
     if (rc == 0)
         rc = sweep_listed(s, &r, age_ms, e);
     talloc_free(ctx);
-    return rc;
+    return rc == -ENOSYS ? 0 : rc;
 }

@@ -235,6 +235,13 @@ Test(objects, parts_that_nobody_completed_are_swept_when_they_are_old)
     cr_expect_eq(count("\"uploads\": []"), 1);
 }
 
+Test(objects, a_store_that_cannot_list_uploads_is_swept_without)
+{
+    fixture_open(KIND_S3);
+    fixture_control("{\"fail\": [{\"path\": \"uploads\", \"status\": 501, \"code\": \"NotImplemented\"}]}");
+    cr_expect_eq(blob_sweep(store, 1000, &err), 0, "%s", err.message);
+}
+
 /* ---- removals beside commits ---- */
 
 static void put_mark(void)
