@@ -82,6 +82,7 @@
     X(stale_signature, ERR_PERMANENT, 401, "The webhook's signature is too old or from the future.")           \
     X(forbidden, ERR_PERMANENT, 403, "This identity may not do that.")                                         \
     X(not_found, ERR_PERMANENT, 404, "There is no such thing, or it belongs to someone else.")                 \
+    X(body_too_large, ERR_PERMANENT, 413, "The request's body is larger than this path takes.")                \
     X(method_not_allowed, ERR_PERMANENT, 405, "This path does not answer that method.")                        \
     X(length_required, ERR_PERMANENT, 411, "An upload needs Content-Length or chunked encoding.")              \
     X(conflict, ERR_PERMANENT, 409, "The thing is in a state that does not allow this.")                       \

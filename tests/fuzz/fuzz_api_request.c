@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error e = {0};
     struct query q;
     struct uuid id;
-    char allow[64];
+    char allow[64], token[REQUEST_TOKEN_MAX + 1];
     int64_t n;
 
     check_cursor(target);
@@ -56,8 +56,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (query_get_int(&q, q.params[i].name, 1, 1, 1000, &n, &e) == 0 && (n < 1 || n > 1000))
                 abort();
         }
-        if (route_find(methods[size % 5], q.path, &route, &id, allow, &e) == 0 && strchr(route->path, '{') == NULL &&
-            strcmp(route->path, q.path) != 0)
+        if (route_find(methods[size % 5], q.path, &route, &id, token, allow, &e) == 0 &&
+            strchr(route->path, '{') == NULL && strcmp(route->path, q.path) != 0)
+            abort();
+        if (strstr(q.path, "/webhooks/llamaparse/") == q.path + 3 && token[0] != '\0' &&
+            strstr(route_shown(q.path), token) != NULL && strstr("{token}", token) == NULL)
             abort();
         if (route != NULL && query_check(&q, route->params, &e) == 0)
             for (int i = 0; i < q.n; i++)

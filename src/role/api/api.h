@@ -27,6 +27,10 @@ struct api {
     struct helper *helper;
     struct stores *stores;
     struct httpd *http;
+    struct {
+        int64_t held_bytes; /* bodies of callbacks in memory */
+        int64_t complained_ms, complaints;
+    } hooks;
     bool draining;
     int64_t drain_by_ms;
     sd_event_source *tick_source, *channel_source;

@@ -22,6 +22,10 @@ int cost_get(struct request *r, struct error *e) MUST_CHECK;
 
 int search_get(struct request *r, struct error *e) MUST_CHECK;
 
+int webhook_begin(struct request *r, struct error *e) MUST_CHECK;
+int webhook_data(struct request *r, const void *p, size_t n, struct error *e) MUST_CHECK;
+int webhook_end(struct request *r, struct error *e) MUST_CHECK;
+
 int routes_get(struct request *r, struct error *e) MUST_CHECK;
 int livez_get(struct request *r, struct error *e) MUST_CHECK;
 int readyz_get(struct request *r, struct error *e) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "api/httpd.h"
 #include "api/linger.h"
 #include "api/request.h"
+#include "api/route.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/peer.h"
@@ -243,6 +244,13 @@ static void wake_request(struct request *r)
     sd_event_source_set_enabled(c->listener->run, SD_EVENT_ONESHOT);
 }
 
+static const char *find_header(const struct request *r, const char *name)
+{
+    const struct httpd_conn *c = r->transport;
+
+    return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
+}
+
 /* ---- requests ---- */
 
 static void *handle_target(void *arg, const char *target, struct MHD_Connection *mhd)
@@ -260,6 +268,7 @@ static void *handle_target(void *arg, const char *target, struct MHD_Connection 
     c->request->peer = c->peer;
     c->request->transport = c;
     c->request->wake = wake_request;
+    c->request->header = find_header;
     l->http->n_requests++;
     return c->request;
 }
@@ -393,8 +402,9 @@ static void handle_completed(void *arg, struct MHD_Connection *mhd, void **conte
     if (r == NULL)
         return;
     count_request(r);
-    log_debug("http", "request", "method", r->method, "path", r->query.path, "status", LOG_I(r->answer.status), "bytes",
-              LOG_I(r->body_bytes), "ms", LOG_I(clock_ms() - r->started_ms), "ended", LOG_I(code), NULL);
+    log_debug("http", "request", "method", r->method, "path", route_shown(r->query.path), "status",
+              LOG_I(r->answer.status), "bytes", LOG_I(r->body_bytes), "ms", LOG_I(clock_ms() - r->started_ms), "ended",
+              LOG_I(code), NULL);
     l->http->n_requests--;
     if (c != NULL) {
         c->request = NULL;

@@ -66,8 +66,8 @@ void request_answer_error(struct request *r, const struct error *e)
     uuid_format(&r->correlation, correlation);
     if (p.status >= 500 && p.reason != REASON_overloaded && p.reason != REASON_draining)
         log_event(reason_class(p.reason) == ERR_INTERNAL ? LOG_LVL_ERROR : LOG_LVL_DEBUG, "api", "request failed",
-                  "method", r->method, "path", r->query.path, "reason", e->reason, "error", e->message, "correlation",
-                  correlation, NULL);
+                  "method", r->method, "path", route_shown(r->query.path), "reason", e->reason, "error", e->message,
+                  "correlation", correlation, NULL);
     r->answer.status = p.status;
     r->answer.retry_after_s = r->retry_after_s > 0 ? r->retry_after_s : p.retry_after_s;
     set_body(r, problem_json(e, correlation), "application/problem+json");
@@ -104,7 +104,7 @@ static int process_headers(struct request *r, struct error *e)
         *e = r->target_error;
         return e->code;
     }
-    found = route_find(r->method, r->query.path, &r->route, &r->id, r->answer.allow, e);
+    found = route_find(r->method, r->query.path, &r->route, &r->id, r->token, r->answer.allow, e);
     if (found != 0 || (r->route->flags & ROUTE_OPEN) == 0) {
         struct error who = {0};
         rc = check_identity(r, &who);

@@ -29,6 +29,8 @@ struct api;
 struct embed_wait;
 struct route;
 
+#define REQUEST_TOKEN_MAX 64 /* of a path */
+
 enum request_phase { REQUEST_NEW, REQUEST_BODY, REQUEST_WAITING, REQUEST_ANSWERED };
 
 /* Who is at the other end, as httpd.c found it. */
@@ -71,6 +73,8 @@ struct request {
     struct peer peer;
     void *transport;                 /* httpd.c's own */
     void (*wake)(struct request *r); /* httpd.c: the answer is there, go on */
+    /* httpd.c: any header's value, NULL if it was not sent; lives as long as the request */
+    const char *(*header)(const struct request *r, const char *name);
     enum request_phase phase;
     int64_t started_ms;
     char method[16];
@@ -78,7 +82,8 @@ struct request {
     struct error target_error; /* of parsing the target, reported when the method is known */
     struct request_headers headers;
     const struct route *route;
-    struct uuid id; /* of the path */
+    struct uuid id;                    /* of the path */
+    char token[REQUEST_TOKEN_MAX + 1]; /* of the path: a secret */
     struct uuid user;
     char claims[128];        /* what row-level security sees */
     struct uuid correlation; /* goes into job, events and answer */

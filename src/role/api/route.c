@@ -31,6 +31,8 @@ static const struct route routes[] = {
      "Cancel a job that has not ended."},
     {"GET",    "/v1/search",           "q limit", 0, NULL, NULL, search_get,
      "The passages nearest to the text q."},
+    {"POST",   "/v1/webhooks/llamaparse/{token}", "", ROUTE_OPEN, webhook_begin, webhook_data, webhook_end,
+     "For LlamaParse: something happened to a document that was given to it."},
     {"GET",    "/v1/cost",             "from to by all limit", 0, NULL, NULL, cost_get,
      "What outside services cost from one UTC day to another, by=day, user, document or provider; all=1, for operators: of all users."},
     {"GET",    "/v1/stats",            "", 0, NULL, NULL, stats_get,
@@ -52,22 +54,32 @@ const struct route *route_table(int *n)
     return routes;
 }
 
-/* Whether path fits the pattern; *id and *id_len are the segment that stands at {id}. */
-static bool path_fits(const char *pattern, const char *path, const char **id, size_t *id_len)
+/* Whether path fits the pattern; *segment and *len are what stands at {id} or {token}. */
+static bool path_fits(const char *pattern, const char *path, const char **segment, size_t *len)
 {
     while (*pattern != '\0') {
-        if (strncmp(pattern, "{id}", 4) == 0) {
-            *id = path;
-            *id_len = strcspn(path, "/");
-            if (*id_len == 0)
+        if (*pattern == '{') {
+            *segment = path;
+            *len = strcspn(path, "/");
+            if (*len == 0)
                 return false;
-            path += *id_len;
-            pattern += 4;
+            path += *len;
+            pattern += strcspn(pattern, "}") + 1;
         } else if (*pattern++ != *path++) {
             return false;
         }
     }
     return *path == '\0';
+}
+
+const char *route_shown(const char *path)
+{
+    for (int i = 0; i < N_ROUTES; i++) {
+        const char *mark = strstr(routes[i].path, "{token}");
+        if (mark != NULL && strncmp(path, routes[i].path, (size_t)(mark - routes[i].path)) == 0)
+            return routes[i].path;
+    }
+    return path;
 }
 
 static bool method_fits(const char *have, const char *want)
@@ -79,8 +91,6 @@ static int parse_id(const char *id, size_t len, struct uuid *out, struct error *
 {
     char text[UUID_TEXT_LEN + 1] = "";
 
-    if (id == NULL)
-        return 0;
     if (len == UUID_TEXT_LEN)
         memcpy(text, id, len);
     if (uuid_parse(text, out) != 0) {
@@ -91,12 +101,22 @@ static int parse_id(const char *id, size_t len, struct uuid *out, struct error *
     return 0;
 }
 
-int route_find(const char *method, const char *path, const struct route **out, struct uuid *id, char allow[64],
-               struct error *e)
+static int take_segment(const struct route *r, const char *text, size_t len, struct uuid *id,
+                        char token[REQUEST_TOKEN_MAX + 1], struct error *e)
+{
+    if (strstr(r->path, "{id}") != NULL)
+        return parse_id(text, len, id, e);
+    if (text != NULL && len <= REQUEST_TOKEN_MAX)
+        snprintf(token, REQUEST_TOKEN_MAX + 1, "%.*s", (int)len, text);
+    return 0;
+}
+
+int route_find(const char *method, const char *path, const struct route **out, struct uuid *id,
+               char token[REQUEST_TOKEN_MAX + 1], char allow[64], struct error *e)
 {
     bool known = false;
 
-    allow[0] = '\0';
+    allow[0] = token[0] = '\0';
     for (int i = 0; i < N_ROUTES; i++) {
         const char *text = NULL;
         size_t len = 0;
@@ -105,7 +125,7 @@ int route_find(const char *method, const char *path, const struct route **out, s
             continue;
         if (method_fits(routes[i].method, method)) {
             *out = &routes[i];
-            return parse_id(text, len, id, e);
+            return take_segment(&routes[i], text, len, id, token, e);
         }
         snprintf(allow + strlen(allow), 64 - strlen(allow), "%s%s", known ? ", " : "", routes[i].method);
         known = true;

@@ -8,14 +8,14 @@
 
 static const struct route *found;
 static struct uuid id;
-static char allow[64];
+static char allow[64], token[REQUEST_TOKEN_MAX + 1];
 static struct error e;
 
 static int find(const char *method, const char *path)
 {
     found = NULL;
     memset(&e, 0, sizeof e);
-    return route_find(method, path, &found, &id, allow, &e);
+    return route_find(method, path, &found, &id, token, allow, &e);
 }
 
 Test(route, every_route_finds_itself)
@@ -26,10 +26,10 @@ Test(route, every_route_finds_itself)
     cr_assert_gt(n, 10);
     for (int i = 0; i < n; i++) {
         char path[128];
-        const char *mark = strstr(t[i].path, "{id}");
+        const char *mark = strchr(t[i].path, '{');
 
         if (mark != NULL)
-            snprintf(path, sizeof path, "%.*s" ID "%s", (int)(mark - t[i].path), t[i].path, mark + 4);
+            snprintf(path, sizeof path, "%.*s" ID "%s", (int)(mark - t[i].path), t[i].path, strchr(mark, '}') + 1);
         else
             snprintf(path, sizeof path, "%s", t[i].path);
         cr_assert_eq(find(t[i].method, path), 0, "%s %s", t[i].method, path);
@@ -85,7 +85,7 @@ Test(route, head_is_get_without_the_body)
     cr_assert_str_eq(found->method, "GET");
 }
 
-Test(route, only_the_two_probes_are_open)
+Test(route, only_the_probes_and_what_has_a_token_are_open)
 {
     int n = 0;
     int open = 0;
@@ -94,7 +94,27 @@ Test(route, only_the_two_probes_are_open)
     for (int i = 0; i < n; i++)
         if (t[i].flags & ROUTE_OPEN) {
             open++;
-            cr_assert(strcmp(t[i].path, "/livez") == 0 || strcmp(t[i].path, "/readyz") == 0, "%s is open", t[i].path);
+            cr_assert(strcmp(t[i].path, "/livez") == 0 || strcmp(t[i].path, "/readyz") == 0 ||
+                          strstr(t[i].path, "{token}") != NULL,
+                      "%s is open", t[i].path);
         }
-    cr_assert_eq(open, 2);
+    cr_assert_eq(open, 3);
+}
+
+#define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef"
+
+Test(route, takes_a_token_out_of_the_path_and_shows_it_to_nobody)
+{
+    char path[256];
+
+    cr_assert_eq(find("POST", "/v1/webhooks/llamaparse/" TOKEN), 0);
+    cr_assert_str_eq(token, TOKEN);
+    cr_assert_eq(find("GET", "/v1/stats"), 0);
+    cr_assert_str_eq(token, "");
+    cr_assert_str_eq(route_shown("/v1/stats"), "/v1/stats");
+    cr_assert_null(strstr(route_shown("/v1/webhooks/llamaparse/" TOKEN), "0123"));
+    cr_assert_null(strstr(route_shown("/v1/webhooks/llamaparse/" TOKEN "/more"), "0123"));
+    snprintf(path, sizeof path, "/v1/webhooks/llamaparse/%0200d", 1);
+    cr_assert_eq(find("POST", path), 0);
+    cr_assert_str_eq(token, "", "one that is too long is none");
 }
