@@ -1,10 +1,10 @@
 /*
  * http.h - HTTP client: many requests in flight, none of them waited for
  *
- * One engine a process over one libcurl multi handle: connections are reused, HTTP/2 where the server offers it, TLS
- * verified, redirects never followed. A request has four deadlines (connect, first byte, whole, low speed) and a limit
- * on the answer's size. Secrets travel in headers marked secret, never in a URL; no header, body or query of a request
- * is ever logged or put into an error.
+ * An engine is one libcurl multi handle, in the hands of one thread at a time: connections are reused, HTTP/2 where the
+ * server offers it, TLS verified, redirects never followed. A request has four deadlines (connect, first byte, whole, low
+ * speed) and a limit on the answer's size. Secrets travel in headers marked secret, never in a URL; no header, body or
+ * query of a request is ever logged or put into an error.
  *
  * Addresses. A host that resolves to an address that is not public (base/addr.h) is refused, unless the request or the
  * engine's list of networks allows it. What is checked is the very address of each connection when its socket is made,
