@@ -16,6 +16,7 @@
 #include "worker/outside.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "core/reason.h"
 #include "provider/packer.h"
 #include "queue/submit.h"
@@ -49,6 +50,11 @@ struct order {
     int under_way;
     float *vectors; /* of chunk i at i % window */
     uint8_t *have;
+    int granted;         /* chunks before this one may be asked for, as far as a budget goes */
+    int64_t paid_tokens; /* answered, and not in the ledger yet */
+    char act[COST_ACT_MAX];
+    int n_acts;
+    struct cost_line line; /* of the store that is in the batch */
     struct slice slices[8];
     int n_slices;
     bool failed, slow;
@@ -73,9 +79,10 @@ struct embed_remote {
     struct micro *ready, *under_way;
     uint32_t serial;
     int n_orders, n_under_way, most_under_way, window;
-    bool closed;      /* the service is out of service */
-    int moved;        /* answers since the last collect */
-    struct error why; /* of the answer that is being taken in */
+    int64_t unclaimed_tokens; /* paid for documents that went another way meanwhile */
+    bool closed;              /* the service is out of service */
+    int moved;                /* answers since the last collect */
+    struct error why;         /* of the answer that is being taken in */
 };
 
 /* ---- orders ---- */
@@ -173,6 +180,7 @@ int embed_remote_add(struct embed_remote *r, struct passage *p, const struct que
     o->total = p->n_chunks;
     o->packed = o->stored = o->freed = p->first_vector;
     o->loaded = p->chunks != NULL ? o->total : o->stored;
+    o->granted = o->stored;
     o->window = left < 1 ? 1 : left < r->window ? left : r->window;
     o->vectors = talloc_array(o, float, (unsigned)(o->window * o->dimension));
     o->have = talloc_zero_array(o, uint8_t, (unsigned)o->window);
@@ -287,7 +295,7 @@ static void text_ended(void *arg, const struct pack_item *item, enum reason bad)
 static void feed(struct embed_remote *r)
 {
     for (struct order *o = r->orders; o != NULL; o = o->next) {
-        while (!o->failed && o->packed < o->loaded && o->packed < o->freed + o->window) {
+        while (!o->failed && o->packed < o->granted) {
             const struct queue_chunk *c = chunk_of(o, o->packed);
             struct pack_item item = {
                 .id = (uint64_t)o->packed, .owner = o->serial, .tokens = c->tokens, .bytes = c->text_len};
@@ -371,6 +379,24 @@ static void act(struct embed_remote *r, struct micro *m, const float *vectors, c
     micro_end(r, m, &result, &v->error);
 }
 
+/* What the answer says it took, to the documents that its texts are of. */
+static void charge(struct embed_remote *r, const struct pack_batch *b, int64_t total)
+{
+    int64_t *weights = talloc_array(r, int64_t, 2 * (unsigned)b->n), *parts = weights + b->n;
+
+    for (int i = 0; i < b->n; i++)
+        weights[i] = b->items[i].tokens;
+    cost_divide(total, weights, b->n, parts);
+    for (int i = 0; i < b->n; i++) {
+        struct order *o = order_of(r, b->items[i].owner);
+        if (o != NULL)
+            o->paid_tokens += parts[i];
+        else
+            r->unclaimed_tokens += parts[i];
+    }
+    talloc_free(weights);
+}
+
 /* From the engine: reads the vectors, writes nothing to the database. */
 static void handle_answer(void *arg, const struct http_response *response)
 {
@@ -397,6 +423,10 @@ static void handle_answer(void *arg, const struct http_response *response)
     r->n_under_way--;
     r->moved++;
     count_under_way(r, m->batch, -1);
+    if (got.total_tokens > 0)
+        charge(r, m->batch, got.total_tokens);
+    else if (response->status / 100 == 2) /* charged all the same, whatever it answered */
+        charge(r, m->batch, m->tokens);
     act(r, m, vectors, bad, &got);
     talloc_free(ctx);
 }
@@ -504,15 +534,78 @@ void embed_remote_send(struct embed_remote *r)
     }
 }
 
+/* ---- what it costs ---- */
+
+static struct cost_line line_of(struct embed_remote *r, struct order *o, bool dropped)
+{
+    struct cost_line l = {.job = o->p->h->job,
+                          .provider = service_name(SERVICE_EMBEDDER),
+                          .model = r->endpoint.model,
+                          .unit = COST_tokens,
+                          .quantity = o->paid_tokens,
+                          .cost = paid_for_tokens(&r->o->paid, o->paid_tokens),
+                          .dropped = dropped};
+
+    memcpy(l.act, o->act, sizeof l.act);
+    o->paid_tokens = 0;
+    return l;
+}
+
+/* A name of its own for what is paid for next. */
+static void name_act(struct order *o)
+{
+    char job[UUID_TEXT_LEN + 1];
+
+    uuid_format(&o->p->h->job->id, job);
+    snprintf(o->act, sizeof o->act, "e:%s:%lld:%d", job, (long long)o->p->h->job->lease, o->n_acts++);
+}
+
+/* The next of its texts may be asked for, up to the window's end. With a budget that is reserved for first. */
+static int grant(struct embed_remote *r, struct order *o, struct error *e)
+{
+    int end = o->freed + o->window < o->loaded ? o->freed + o->window : o->loaded, rc;
+    int64_t tokens = 0;
+
+    if (o->granted >= end || (o->granted > o->stored && r->o->paid.limited))
+        return 0;
+    if (o->act[0] == '\0' || r->o->paid.limited)
+        name_act(o);
+    for (int i = o->granted; i < end; i++)
+        tokens += chunk_of(o, i)->tokens;
+    rc = paid_reserve(&r->o->paid, o->p->h->job, service_name(SERVICE_EMBEDDER), r->endpoint.model, COST_tokens, tokens,
+                      paid_for_tokens(&r->o->paid, tokens), r->o->w->conf->queue_stage_deadline, false, false, o->act,
+                      &o->why, e);
+    if (rc < 0)
+        return rc;
+    if (rc == 0)
+        o->failed = true; /* by the budget, which costs no attempt */
+    else
+        o->granted = end;
+    return 0;
+}
+
+/* It goes another way: what was paid is written down, what was only reserved is given back. */
+static int close_account(struct embed_remote *r, struct order *o, struct error *e)
+{
+    if (o->act[0] == '\0')
+        return 0;
+    if (o->paid_tokens == 0)
+        return paid_give_back(&r->o->paid, o->act, e);
+    struct cost_line line = line_of(r, o, true);
+    return paid_settle(&r->o->paid, &line, e);
+}
+
 /* ---- what came back ---- */
 
 /* Behind the gate until the service can take more. */
 static int gate(struct embed_remote *r, struct order *o, const char *reason, struct error *e)
 {
     struct passage *p = o->p;
-    int rc = queue_gate(r->o->w->pg, p->h->job, p->h->status, STATUS_EMBEDDING_IN_PROGRESS, reason,
-                        outside_give_up_ms(r->o->w), e);
+    int rc = close_account(r, o, e);
 
+    if (rc == 0)
+        rc = queue_gate(r->o->w->pg, p->h->job, p->h->status, STATUS_EMBEDDING_IN_PROGRESS, reason,
+                        outside_give_up_ms(r->o->w), e);
     if (rc < 0)
         return rc;
     order_remove(r, o);
@@ -525,8 +618,10 @@ static int fail(struct embed_remote *r, struct order *o, struct error *e)
 {
     struct passage *p = o->p;
     struct error why = o->why;
-    int rc;
+    int rc = close_account(r, o, e);
 
+    if (rc < 0)
+        return rc;
     order_remove(r, o);
     rc = pipeline_fail(r->o->w, p->h, &why, e);
     talloc_free(p->ctx);
@@ -556,6 +651,12 @@ static int store(struct embed_remote *r, struct order *o)
     it->work.to_status = last ? STATUS_COMPLETE : STATUS_EMBEDDING_IN_PROGRESS;
     it->work.expected_chunks = o->total;
     w->batch_chunks += n;
+    if (o->paid_tokens > 0 && (last || !r->o->paid.limited || o->stored == o->granted)) {
+        o->line = line_of(r, o, false);
+        it->work.costs = &o->line;
+        it->work.n_costs = 1;
+        name_act(o);
+    }
     if (last) {
         hand_stage_done(w, &p->work, STATUS_EMBEDDING_IN_PROGRESS, p->embed_began_ms);
         memcpy(it->work.hops, p->work.hops, sizeof it->work.hops);
@@ -571,12 +672,16 @@ static int collect_order(struct embed_remote *r, struct order *o, struct error *
     int rc;
 
     if (p->h->over) { /* the lease was lost, or the counts did not match: it is written already */
+        if ((rc = close_account(r, o, e)) < 0)
+            return rc;
         order_remove(r, o);
         talloc_free(p->ctx);
         return 1;
     }
     o->freed = o->stored;
     if (!o->failed && p->chunks == NULL && (rc = load_texts(r, o, e)) < 0)
+        return rc;
+    if (!o->failed && (rc = grant(r, o, e)) < 0)
         return rc;
     if (!o->failed && hand_check_deadline(r->o->w, p->h, &o->why) != 0)
         o->slow = true;
@@ -607,6 +712,11 @@ int embed_remote_collect(struct embed_remote *r, struct error *e)
         if (rc < 0)
             return rc;
         moved += rc;
+    }
+    if (r->unclaimed_tokens > 0) {
+        log_warn("worker", "tokens were paid for documents that went another way", "tokens", LOG_I(r->unclaimed_tokens),
+                 NULL);
+        r->unclaimed_tokens = 0;
     }
     if (r->orders == NULL || services_closed_for(r->o->w->child.services, SERVICE_EMBEDDER, clock_ms()) == 0)
         r->closed = false;

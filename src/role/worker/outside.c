@@ -41,6 +41,8 @@ int outside_open(struct worker *w, struct error *e)
     if (o->http == NULL)
         return e->code;
     w->outside = o;
+    if (paid_open(&o->paid, w, e) != 0)
+        return e->code;
     if (embeds && (o->embed = embed_remote_new(o, e)) == NULL)
         return e->code;
     if (parses && (o->parse = parse_remote_new(o, e)) == NULL)

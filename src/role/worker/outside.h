@@ -13,12 +13,14 @@
 #include "provider/openai.h"
 #include "provider/ratehead.h"
 #include "provider/verdict.h"
+#include "worker/paid.h"
 #include "worker/passage.h"
 #include "worker/worker.h"
 
 struct outside {
     struct worker *w;
     struct http_engine *http;
+    struct paid paid;
     struct embed_remote *embed; /* NULL: the embedder is in this process */
     struct parse_remote *parse; /* NULL: all parsers are local */
 };

@@ -35,6 +35,7 @@
 #define SLOW_MS       (30 * 1000)
 #define LEAST_JOB_S   120 /* a limit below it is refused by the service */
 #define MOST_AT_ONCE  16
+#define BYTES_A_PAGE  20000
 #define MOST_NOTED    1000 /* failed pages of a document */
 
 struct remote {
@@ -331,6 +332,79 @@ static int new_token(struct remote *r, struct error *e)
     return 0;
 }
 
+/* ---- what it costs ---- */
+
+static int end_submission(struct remote *r, const char *outcome, int pages, struct error *e)
+{
+    return submit_end(r->p->w->pg, &r->submission, outcome, pages, outside_give_up_ms(r->p->w), e);
+}
+
+/* By pages, as far as they are known before the file was parsed: an earlier attempt may have counted them. */
+static int64_t deadline_ms(const struct remote *r)
+{
+    const struct conf *c = r->p->w->conf;
+
+    return c->llamaparse_job_timeout + r->p->h->job->pages * c->llamaparse_page_timeout;
+}
+
+static void name_act(const struct remote *r, char act[COST_ACT_MAX])
+{
+    snprintf(act, COST_ACT_MAX, "submission:%lld", (long long)r->submission.id);
+}
+
+/* Pages are known when it is parsed; until then a guess by size, above what most documents have. */
+static int64_t guess_pages(const struct remote *r)
+{
+    int64_t pages = r->p->h->job->pages > 0 ? r->p->h->job->pages : r->p->h->job->bytes / BYTES_A_PAGE + 1;
+
+    return pages < r->p->w->conf->limits_max_pages ? pages : r->p->w->conf->limits_max_pages;
+}
+
+/* 1: it may be sent, 0: a budget stands in the way and the job has been written, or negative. */
+static int reserve(struct remote *r, struct error *e)
+{
+    struct paid *paid = &r->pr->o->paid;
+    const struct conf *c = r->p->w->conf;
+    int64_t pages = guess_pages(r);
+    char act[COST_ACT_MAX];
+    struct error why;
+    int rc;
+
+    name_act(r, act);
+    rc = paid_reserve(paid, r->p->h->job, PROVIDER, c->llamaparse_tier, COST_pages, pages, paid_for_pages(paid, pages),
+                      deadline_ms(r) + c->queue_stage_deadline, true, r->submission.serial > 1, act, &why, e);
+    if (rc != 0)
+        return rc;
+    rc = end_submission(r, "not_sent", 0, e);
+    return rc < 0 ? rc : pipeline_fail(r->p->w, r->p->h, &why, e);
+}
+
+/* What the service's answer is charged with; its memory of the same file is free. */
+static int settle(struct remote *r, int pages, struct error *e)
+{
+    struct paid *paid = &r->pr->o->paid;
+    struct cost_line line = {.job = r->p->h->job,
+                             .provider = PROVIDER,
+                             .model = r->p->w->conf->llamaparse_tier,
+                             .unit = COST_pages,
+                             .quantity = pages,
+                             .cost = r->answer.cache_hit ? 0 : paid_for_pages(paid, pages),
+                             .repeated = r->submission.serial > 1,
+                             .note = r->answer.cache_hit ? "from the service's memory" : NULL};
+
+    name_act(r, line.act);
+    return paid_settle(paid, &line, e);
+}
+
+/* Nothing was paid, as far as anybody can know. */
+static int give_back(struct remote *r, struct error *e)
+{
+    char act[COST_ACT_MAX];
+
+    name_act(r, act);
+    return paid_give_back(&r->pr->o->paid, act, e);
+}
+
 /* Writes down what is about to be sent, or learns what was. 1: it goes on here, 0: it is nobody's now, or negative. */
 static int begin(struct remote *r, struct error *e)
 {
@@ -357,7 +431,7 @@ static int begin(struct remote *r, struct error *e)
         log_warn("worker", "submitted again: an earlier request was not answered", "serial",
                  LOG_I(r->submission.serial), NULL);
     next_step(r, verdict == SUBMIT_KNOWN ? LLAMAPARSE_STATUS : LLAMAPARSE_SUBMIT);
-    return 1;
+    return verdict == SUBMIT_KNOWN ? 1 : reserve(r, e);
 }
 
 int parse_remote_add(struct parse_remote *pr, struct passage *p, struct error *e)
@@ -392,16 +466,13 @@ static int drop(struct remote *r)
     return 1;
 }
 
-static int end_submission(struct remote *r, const char *outcome, int pages, struct error *e)
-{
-    return submit_end(r->p->w->pg, &r->submission, outcome, pages, outside_give_up_ms(r->p->w), e);
-}
-
 static int fail(struct remote *r, const struct error *why, struct error *e)
 {
     struct error copy = *why;
     int rc = end_submission(r, copy.reason, 0, e);
 
+    if (rc == 0)
+        rc = give_back(r, e);
     if (rc == 0)
         rc = pipeline_fail(r->p->w, r->p->h, &copy, e);
     return rc < 0 ? rc : drop(r);
@@ -416,6 +487,8 @@ static int gate(struct remote *r, const char *reason, struct error *e)
 
     if (r->step == LLAMAPARSE_SUBMIT)
         rc = end_submission(r, r->answer.verdict.unsure ? "unanswered" : "not_sent", 0, e);
+    if (rc == 0 && r->step == LLAMAPARSE_SUBMIT && !r->answer.verdict.unsure)
+        rc = give_back(r, e);
     if (rc == 0)
         rc = queue_gate(w->pg, h->job, h->status, STATUS_PARSE_QUEUED, reason, outside_give_up_ms(w), e);
     if (rc < 0)
@@ -445,14 +518,6 @@ static int process_waiting(struct remote *r, int verdict)
     else
         hand_leave(r->p->w, r->p->h);
     return drop(r);
-}
-
-/* By pages, as far as they are known before the file was parsed: an earlier attempt may have counted them. */
-static int64_t deadline_ms(const struct remote *r)
-{
-    const struct conf *c = r->p->w->conf;
-
-    return c->llamaparse_job_timeout + r->p->h->job->pages * c->llamaparse_page_timeout;
 }
 
 static int process_submitted(struct remote *r, struct error *e)
@@ -503,7 +568,9 @@ static int process_result(struct remote *r, struct error *e)
     struct passage *p = r->p;
     int pages = r->answer.page_count > 0 ? (int)r->answer.page_count : r->answer.n_pages, rc;
 
-    rc = end_submission(r, r->answer.n_failed > 0 ? "partial" : "complete", pages, e);
+    rc = settle(r, pages, e);
+    if (rc == 0)
+        rc = end_submission(r, r->answer.n_failed > 0 ? "partial" : "complete", pages, e);
     if (rc == 0 && r->answer.n_failed > 0)
         rc = note_failed_pages(r, e);
     if (rc < 0)
