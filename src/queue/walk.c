@@ -78,9 +78,9 @@ static int take_answers(const PGresult *r, struct queue_blob *blobs, int n, stru
         blobs[i].named = pg_get_bool(r, row, 1);
         answered++;
     }
-    if (answered != n)
-        return reason_error(e, REASON_internal, EPROTO, "asked for %d blobs, answered were %d", n, answered);
-    return 0;
+    return answered == n
+               ? 0
+               : reason_error(e, REASON_internal, EPROTO, "asked for %d blobs, answered were %d", n, answered);
 }
 
 int queue_blobs_named(struct pg *p, struct queue_blob *blobs, int n, struct error *e)

@@ -303,3 +303,21 @@ Test(store, when_the_canonical_document_goes_its_oldest_duplicate_takes_its_plac
                  1);
     qt_close(q);
 }
+
+Test(store, a_chunk_and_a_document_without_pages_have_none)
+{
+    struct qt *q = qt_open("qt_store_pageless");
+    qt_submit(q, 1, 1, 1, 100);
+    struct queue_job *j = qt_claim_one(q);
+    struct queue_chunk chunk;
+    struct queue_work w = qt_work(q, j, 1);
+
+    chunk = w.chunks[0];
+    chunk.page = 0;
+    w.chunks = &chunk;
+    w.pages = 0;
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    cr_assert_eq(w.outcome, QUEUE_STORED);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_chunks WHERE page IS NULL"), 1);
+    qt_close(q);
+}

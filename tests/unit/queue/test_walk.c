@@ -73,9 +73,14 @@ Test(walk, a_blob_is_named_by_its_own_users_file_or_parsed_text_and_by_nothing_e
 Test(walk, who_may_not_see_all_documents_may_not_walk)
 {
     struct qt *q = qt_open("qt_walk_denied");
+    struct queue_blob b = blob(1, "raw");
     struct queue_walk walk;
     struct error e;
 
     cr_assert_lt(queue_walk_take(q->api, 60000, &walk, &e), 0);
+    qt_run(q, "REVOKE SELECT ON upload_pipeline.documents FROM docmill_worker");
+    cr_assert_lt(queue_blobs_named(q->worker, &b, 1, &e), 0);
+    cr_assert_str_eq(e.reason, "db_error");
+    cr_assert(b.named, "nothing is known of it");
     qt_close(q);
 }
