@@ -1,5 +1,6 @@
 /* test_peer.c - who is an operator */
 #include "base/peer.h"
+#include "fork_test.h"
 
 #include <criterion/criterion.h>
 #include <grp.h>
@@ -26,7 +27,7 @@ static int connect_as(uid_t uid, gid_t primary, gid_t further)
     cr_assert_eq(listen(listener, 1), 0);
     n = sizeof a;
     cr_assert_eq(getsockname(listener, (struct sockaddr *)&a, &n), 0);
-    pid = fork();
+    pid = fork_mortal();
     if (pid == 0) {
         int s = socket(AF_UNIX, SOCK_STREAM, 0);
         if (setgroups(1, &further) != 0 || setresgid(primary, primary, primary) != 0 || setresuid(uid, uid, uid) != 0)

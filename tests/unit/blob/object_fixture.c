@@ -1,5 +1,6 @@
 /* object_fixture.c - see object_fixture.h */
 #include "object_fixture.h"
+#include "fork_test.h"
 #include "http/http.h"
 
 #include <criterion/criterion.h>
@@ -31,7 +32,7 @@ static void start_server(void)
 
     cr_assert_eq(pipe2(in, O_CLOEXEC), 0);
     cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
-    server = fork();
+    server = fork_mortal();
     if (server == 0) {
         dup2(in[0], 0);
         dup2(out[1], 1);

@@ -6,6 +6,7 @@
 #include "blob/backend.h"
 #include "blob/blob.h"
 #include "core/reason.h"
+#include "fork_test.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -249,7 +250,7 @@ Test(fs, abort_and_a_freed_store_leave_nothing)
 
 Test(fs, sweep_removes_what_a_killed_process_left_and_nothing_younger)
 {
-    pid_t pid = fork();
+    pid_t pid = fork_mortal();
     if (pid == 0) {
         struct blob_writer *w = blob_begin(store, &user, &err);
         _exit(blob_write(w, "x", 1, &err) == 0 ? 0 : 1);
@@ -369,7 +370,7 @@ Test(fs, writers_of_the_same_bytes_at_once_do_not_disturb_each_other)
     int status, bad = 0;
 
     for (int i = 0; i < CHILDREN; i++)
-        if (fork() == 0) {
+        if (fork_mortal() == 0) {
             for (int k = 0; k < ROUNDS; k++) {
                 struct blob_writer *w = blob_begin(store, &user, &err);
                 if (w == NULL || blob_write(w, &k, sizeof k, &err) < 0 || blob_commit(&w, sha, NULL, &err) < 0 ||

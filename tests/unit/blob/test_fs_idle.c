@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "blob/blob.h"
 #include "core/reason.h"
+#include "fork_test.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -215,7 +216,7 @@ Test(idle, a_removal_does_not_wait_for_a_commit_and_a_commit_waits_for_a_removal
     cr_assert_eq(blob_remove_idle(store, &name, HOUR_MS, NO_LIMIT, &err), 0);
     cr_assert(there(&name));
     cr_assert_eq(flock(fd, LOCK_EX), 0); /* as a removal does */
-    pid = fork();
+    pid = fork_mortal();
     if (pid == 0) {
         usleep(200000);
         flock(fd, LOCK_UN);
@@ -250,7 +251,7 @@ Test(idle, bytes_that_were_put_are_there_however_often_they_are_removed, .timeou
     struct blob_name name = old_blob(1, 1);
     int64_t until = clock_ms() + 1500;
     int removed = 0, rounds = 0, status;
-    pid_t pid = fork();
+    pid_t pid = fork_mortal();
 
     if (pid == 0) {
         struct blob_store *mine = blob_open(NULL, &conf, &err);

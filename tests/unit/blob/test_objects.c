@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "core/reason.h"
+#include "fork_test.h"
 #include "object_fixture.h"
 
 #include <criterion/criterion.h>
@@ -317,7 +318,7 @@ static void commits_beside_removers(enum kind k)
     memcpy(name.sha256, hash, sizeof hash);
     fixture_control("{\"late\": {\"DELETE\": 0.5}}");
     for (int i = 0; i < 2; i++) {
-        removers[i] = fork();
+        removers[i] = fork_mortal();
         if (removers[i] != 0)
             continue;
         store = blob_open(NULL, &conf, &err);

@@ -2,6 +2,7 @@
 #include "db/migrate.h"
 #include "db/migrate_int.h"
 #include "db_test.h"
+#include "fork_test.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -166,7 +167,7 @@ Test(migrate, two_at_once_apply_each_migration_once)
     int status;
 
     for (int i = 0; i < 3; i++) {
-        children[i] = fork();
+        children[i] = fork_mortal();
         if (children[i] == 0) {
             char *url = db_test_url_with(NULL, "dbname", "dm_migrate_race", NULL);
             struct pg *mine = db_test_pg_timeouts(url, 10000, 10000);

@@ -1,5 +1,6 @@
 /* test_pg_values.c - parameters, arrays and results: what goes to the server comes back the same */
 #include "db_test.h"
+#include "fork_test.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -227,7 +228,7 @@ static int signal_of_reading(const char *sql)
     pid_t child;
 
     cr_assert_not_null(r);
-    child = fork();
+    child = fork_mortal();
     if (child == 0) {
         pg_get_int(r, 0, 0);
         _exit(0);

@@ -1,4 +1,5 @@
 /* test_death.c - the cause of a death, in words, and the queue for the coordinator */
+#include "fork_test.h"
 #include "master/master_int.h"
 
 #include <criterion/criterion.h>
@@ -70,7 +71,7 @@ static void free_master(struct master *m)
 
 static int killed_status(void)
 {
-    pid_t pid = fork();
+    pid_t pid = fork_mortal();
     int status;
 
     if (pid == 0)

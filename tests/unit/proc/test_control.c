@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "core/reason.h"
+#include "fork_test.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -152,7 +153,7 @@ static int listener(void)
 
 static void answer(int listen_fd, const void *bytes, size_t n)
 {
-    if (fork() == 0) {
+    if (fork_mortal() == 0) {
         char sink[256];
         int c = accept(listen_fd, NULL, NULL);
         if (read(c, sink, sizeof sink) < 0 || write(c, bytes, n) < 0)

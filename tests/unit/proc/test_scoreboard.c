@@ -1,4 +1,5 @@
 /* test_scoreboard.c - slots are written by their owner, read whole or called torn, and cannot spoil each other */
+#include "fork_test.h"
 #include "proc/scoreboard.h"
 
 #include <criterion/criterion.h>
@@ -116,7 +117,7 @@ Test(scoreboard, readers_never_see_half_of_a_write)
     pid_t pid;
 
     scoreboard_reset(m, 0, 0);
-    pid = fork();
+    pid = fork_mortal();
     if (pid == 0) {
         struct error e;
         struct scoreboard *c = scoreboard_attach(scoreboard_fd(m), 0, &e);

@@ -2,6 +2,7 @@
  * test_services.c - what a node's processes share: permits from beginning to end, and real processes killed amid them
  */
 #include "base/clock.h"
+#include "fork_test.h"
 #include "proc/services.h"
 
 #include <criterion/criterion.h>
@@ -294,7 +295,7 @@ static void together(void (*work)(struct arena *), struct arena *a)
     pid_t pids[TOGETHER];
 
     for (int i = 0; i < TOGETHER; i++) {
-        pids[i] = fork();
+        pids[i] = fork_mortal();
         if (pids[i] == 0) {
             alarm(20);
             a->here++;
@@ -416,7 +417,7 @@ Test(services, processes_killed_anywhere_leave_nothing_locked_torn_or_lost, .tim
     s = make(&fast);
     began = clock_ms();
     for (unsigned i = 0; i < CHILDREN; i++)
-        if ((pids[i] = fork()) == 0)
+        if ((pids[i] = fork_mortal()) == 0)
             hammer(s, tally, i);
     for (unsigned round = 0; round < ROUNDS; round++) {
         unsigned i = round % CHILDREN;
@@ -426,7 +427,7 @@ Test(services, processes_killed_anywhere_leave_nothing_locked_torn_or_lost, .tim
         waitpid(pids[i], NULL, 0);
         services_child_died(s, pids[i], clock_ms());
         killed++;
-        if ((pids[i] = fork()) == 0)
+        if ((pids[i] = fork_mortal()) == 0)
             hammer(s, tally, round);
     }
     for (unsigned i = 0; i < CHILDREN; i++) {

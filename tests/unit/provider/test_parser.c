@@ -5,6 +5,7 @@
  * no child is left and no descriptor is open that was not before.
  */
 #include "base/clock.h"
+#include "fork_test.h"
 #include "pdf_make.h"
 #include "provider/parser.h"
 #include "zip_make.h"
@@ -599,7 +600,7 @@ Test(parser, the_child_dies_with_its_parent)
 
     cast("hang");
     cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-    middle = fork();
+    middle = fork_mortal();
     if (middle == 0) {
         (void)parse(SNIFF_PDF, "x", 1);
         _exit(0);
