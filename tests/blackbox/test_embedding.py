@@ -127,7 +127,7 @@ def test_one_text_that_is_refused_fails_its_document_and_no_other(daemon, servic
                                    "bad_norm", "bad_index"])
 def test_what_goes_wrong_for_a_while_costs_no_document(daemon, service, fault):
     d = start(daemon, service)
-    service.faults(**{fault: {"probability": 1, "count": 3}})
+    service.faults(**{fault: {"probability": 1, "count": 2}})
     ids = [d.upload(documents.markdown(f"{fault} {i}", sections=2, words=60, seed=i), f"{i}.md").json["document_id"]
            for i in range(5)]
     for document_id in ids:
