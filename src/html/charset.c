@@ -139,8 +139,9 @@ static bool starts(const char *in, size_t n, const char *with, size_t k)
 /* NUL means the end to libxml2 and nothing to a reader: a blank. */
 static int result(struct buffer *made, const char **out, size_t *out_n)
 {
-    for (char *p = made->p, *end = made->p + made->n; p != NULL && (p = memchr(p, 0, (size_t)(end - p))) != NULL;)
-        *p = ' ';
+    for (size_t i = 0; i < made->n; i++)
+        if (made->p[i] == '\0')
+            made->p[i] = ' ';
     *out = made->p == NULL ? "" : made->p;
     *out_n = made->n;
     return made->failed ? -1 : 0;
