@@ -189,6 +189,24 @@ static const char *next_name(const char *list, char *word, size_t size)
     return list + n;
 }
 
+/* The service calls https and names only; one that is itself called by http is a stand-in, which calls anything. */
+static void check_webhook_url(struct conf_loader *l)
+{
+    const char *base = l->conf->llamaparse_base_url, *url = l->conf->llamaparse_webhook_url;
+    bool plain = base != NULL && strncmp(base, "http://", 7) == 0;
+    const char *host;
+    size_t n;
+
+    if (url == NULL || (plain && strncmp(url, "http://", 7) == 0))
+        return;
+    host = strncmp(url, "https://", 8) == 0 ? url + 8 : "";
+    n = strcspn(host, ":/");
+    if (host[0] == '\0')
+        fault_at(l, CONF_KEY_llamaparse_webhook_url, "allowed is an address that begins with https://");
+    else if (!plain && (host[0] == '[' || strspn(host, "0123456789.") >= n))
+        fault_at(l, CONF_KEY_llamaparse_webhook_url, "allowed is an address with a name: LlamaParse calls no number");
+}
+
 static void check_parsers(struct conf_loader *l)
 {
     struct conf *c = l->conf;
@@ -213,9 +231,7 @@ static void check_parsers(struct conf_loader *l)
         return;
     require(l, CONF_KEY_llamaparse_base_url, c->llamaparse_base_url != NULL, "parser.order");
     require(l, CONF_KEY_llamaparse_api_key, c->llamaparse_api_key != NULL, "parser.order");
-    if (c->llamaparse_webhook_url != NULL && strncmp(c->llamaparse_webhook_url, "https://", 8) != 0 &&
-        strncmp(c->llamaparse_webhook_url, "http://", 7) != 0)
-        fault_at(l, CONF_KEY_llamaparse_webhook_url, "allowed is an address that begins with https:// (or http://)");
+    check_webhook_url(l);
 }
 
 /* Bytes are durable before the row that names them: in between they must not look like leftovers. */

@@ -145,7 +145,7 @@
       "Version of the tier.")                                                                                                \
     X(llamaparse_language, "llamaparse.language", STR, NULL, 1, 200, CF_RELOAD, CR_WORKER,                                   \
       "Languages of scanned text, with commas between them, such as en,de.")                                                 \
-    X(llamaparse_webhook_url, "llamaparse.webhook_url", STR, NULL, 1, 150, CF_RELOAD, CR_WORKER,                             \
+    X(llamaparse_webhook_url, "llamaparse.webhook_url", STR, NULL, 1, 120, CF_RELOAD, CR_WORKER,                             \
       "Public https address of this API, where the service calls back. Without one, answers are polled for.")                \
     X(llamaparse_webhook_secret, "llamaparse.webhook_secret", STR, NULL, 16, 400, CF_SECRET | CF_RELOAD, CR_API | CR_WORKER, \
       "Secret that the service signs its calls with. Without one, the token of each job alone identifies them.")             \

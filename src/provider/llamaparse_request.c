@@ -112,17 +112,19 @@ static bool is_address(const char *host, size_t n)
     return n > 0 && (host[0] == '[' || strspn(host, "0123456789.") >= n);
 }
 
-/* The service calls https and names only, and forgets longer addresses. */
+/* The service calls https and names only, and forgets longer addresses. One that is itself called by http is a stand-in
+ * and may call back alike. */
 static int check_webhook(const struct llamaparse_endpoint *ep, const char *url, struct error *e)
 {
+    bool plain = ep->allow_private || (ep->base_url != NULL && strncmp(ep->base_url, "http://", 7) == 0);
     const char *host = url + (strncmp(url, "https://", 8) == 0 ? 8 : 7);
 
     if (strlen(url) > LLAMAPARSE_MAX_WEBHOOK_URL || has_control(url))
         return reason_error(e, REASON_bad_config, EINVAL, "LlamaParse's webhook address is longer than %d bytes",
                             LLAMAPARSE_MAX_WEBHOOK_URL);
-    if (strncmp(url, "https://", 8) != 0 && !(ep->allow_private && strncmp(url, "http://", 7) == 0))
+    if (strncmp(url, "https://", 8) != 0 && !(plain && strncmp(url, "http://", 7) == 0))
         return reason_error(e, REASON_bad_config, EINVAL, "LlamaParse's webhook address must begin with https://");
-    if (!ep->allow_private && is_address(host, strcspn(host, ":/")))
+    if (!plain && is_address(host, strcspn(host, ":/")))
         return reason_error(e, REASON_bad_config, EINVAL, "LlamaParse calls no webhook by its IP address");
     return 0;
 }

@@ -210,6 +210,12 @@ Test(conf_faults, a_service_without_its_address_and_key_is_refused)
     refused("parser = { order = \"llamaparse\"; };\n"
             "llamaparse = { base_url = \"https://x\"; api_key = \"k\"; webhook_url = \"ftp://x\"; };",
             "llamaparse.webhook_url: allowed is an address that begins with https://", NULL);
+    refused("parser = { order = \"llamaparse\"; };\n"
+            "llamaparse = { base_url = \"https://x\"; api_key = \"k\"; webhook_url = \"http://a.example\"; };",
+            "llamaparse.webhook_url: allowed is an address that begins with https://", NULL);
+    refused("parser = { order = \"llamaparse\"; };\n"
+            "llamaparse = { base_url = \"https://x\"; api_key = \"k\"; webhook_url = \"https://10.0.0.1:8000\"; };",
+            "llamaparse.webhook_url: allowed is an address with a name", NULL);
 }
 
 Test(conf_faults, a_long_list_of_choices_is_told_whole)

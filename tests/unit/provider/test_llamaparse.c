@@ -179,6 +179,12 @@ Test(llamaparse, what_cannot_be_asked_is_refused_before_anything_is_sent)
         cr_assert_lt(llamaparse_submit(ctx, &ep, &file, &q, &err), 0, "%s", hooks[i]);
         cr_assert_str_eq(err.reason, "bad_config");
     }
+    wrong.base_url = "http://127.0.0.1:8001"; /* a stand-in calls back as it is called */
+    for (int i = 0; i < 3; i++) {
+        file.webhook_url = hooks[i];
+        cr_assert_eq(llamaparse_submit(ctx, &wrong, &file, &q, &err), 0, "%s: %s", hooks[i], err.message);
+    }
+    wrong = ep;
     memset(longest + 18, 'a', 200);
     file.webhook_url = longest;
     cr_assert_lt(llamaparse_submit(ctx, &ep, &file, &q, &err), 0);
