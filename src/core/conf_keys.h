@@ -207,10 +207,12 @@
       "Percentage of requests in breaker.window that must have failed as well.")                                             \
     X(breaker_window, "breaker.window", DURATION, "30s", SEC, HOUR, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                \
       "How far back requests count.")                                                                                        \
-    X(breaker_open, "breaker.open", DURATION, "5s", 100, HOUR, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                     \
+    X(breaker_open, "breaker.open", DURATION, "500ms", 100, HOUR, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                  \
       "First wait of an open breaker before a single request tries the service again; it doubles up to breaker.open_cap.")   \
-    X(breaker_open_cap, "breaker.open_cap", DURATION, "60s", 100, DAY, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,             \
-      "Longest such wait.")                                                                                                  \
+    X(breaker_open_cap, "breaker.open_cap", DURATION, "1500ms", 100, DAY, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,          \
+      "Longest such wait: about so long after the service is back work goes on.")                                            \
+    X(breaker_account_open, "breaker.account_open", DURATION, "60s", 100, DAY, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,     \
+      "Wait before each such try while the quota is used up, the key is refused or a spending limit is reached.")            \
                                                                                                                              \
     X(budget_daily, "budget.daily", STR, NULL, 1, 24, CF_RELOAD, CR_COORD | CR_WORKER,                                       \
       "US dollars that all documents together may cost in a day (UTC), as a decimal. What would exceed it waits for the next day.")\

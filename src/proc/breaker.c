@@ -237,7 +237,7 @@ static bool next_state(struct state *s, enum act act, const struct breaker_polic
         /* fall through */
     case ACT_TRIP:
         *s = (struct state){BREAKER_OPEN, false, causes[outcome], s->tries,
-                            now + backoff_ms(p->open_cap_ms, p->open_cap_ms, 0)};
+                            now + backoff_ms(p->account_open_ms, p->account_open_ms, 0)};
         return true;
     case ACT_CLOSE:
         *s = (struct state){.mode = BREAKER_CLOSED};
@@ -250,7 +250,7 @@ static bool next_state(struct state *s, enum act act, const struct breaker_polic
         if (s->cause == BREAKER_CAUSE_FAILURES)
             s->until_ms = now + backoff_ms(p->open_ms, p->open_cap_ms, s->tries);
         else
-            s->until_ms = now + backoff_ms(p->open_cap_ms, p->open_cap_ms, 0);
+            s->until_ms = now + backoff_ms(p->account_open_ms, p->account_open_ms, 0);
         return true;
     case ACT_RELEASE:
         s->mode = BREAKER_OPEN;

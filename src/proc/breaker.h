@@ -8,7 +8,7 @@
  *   closed     everybody goes. Failures are counted in time slots; `failures` of them within `window_ms`, being at least
  *              `rate_percent` of all answers, open it
  *   open       nobody goes, for open_ms; that doubles with each failed probe up to open_cap_ms, with jitter. Quota, key
- *              and spending limit open it at once and for open_cap_ms, however many answers were good
+ *              and spending limit open it at once and for account_open_ms, however many answers were good
  *   half-open  one goes: the probe. It holds a lease; if it does not report within lease_ms, or its process is known to
  *              be dead, the next who asks is the probe. A good answer closes, a failure opens again
  *
@@ -80,7 +80,8 @@ struct breaker {
 
 struct breaker_policy {
     int64_t failures, rate_percent, window_ms, open_ms, open_cap_ms;
-    int64_t lease_ms; /* a probe that has not reported by then is given up */
+    int64_t account_open_ms; /* for quota, key and spending limit: trying again helps nobody */
+    int64_t lease_ms;        /* a probe that has not reported by then is given up */
 };
 
 enum breaker_answer { BREAKER_GO, BREAKER_PROBE, BREAKER_WAIT };

@@ -82,8 +82,9 @@ static void set_policies(struct services *s, const struct conf *c)
                                      .breaker_failures = 5,
                                      .breaker_rate = 50,
                                      .breaker_window = DEFAULT_WINDOW,
-                                     .breaker_open = 5000,
-                                     .breaker_open_cap = 60000};
+                                     .breaker_open = 500,
+                                     .breaker_open_cap = 1500,
+                                     .breaker_account_open = 60000};
 
     if (c == NULL)
         c = &none;
@@ -95,6 +96,7 @@ static void set_policies(struct services *s, const struct conf *c)
                                                           .window_ms = c->breaker_window,                              \
                                                           .open_ms = c->breaker_open,                                  \
                                                           .open_cap_ms = c->breaker_open_cap,                          \
+                                                          .account_open_ms = c->breaker_account_open,                  \
                                                           .lease_ms = (lease)};
     SERVICES(X_POLICY)
 #undef X_POLICY

@@ -23,8 +23,8 @@ def start(daemon, services, workers=2, **more):
             "openai.api_key": EMBED_KEY, "openai.model": MODEL, "openai.price_per_million_tokens": "0.02",
             "parser.order": "llamaparse", "llamaparse.base_url": services[1].url, "llamaparse.api_key": PARSE_KEY,
             "http.allow_private": "127.0.0.1", "queue.retry_first": "50ms", "queue.retry_cap": "500ms",
-            "llamaparse.poll_first": "100ms", "llamaparse.poll_cap": "300ms", "breaker.open": "100ms",
-            "breaker.open_cap": "500ms", **{k.replace("__", "."): v for k, v in more.items()}}
+            "llamaparse.poll_first": "100ms", "llamaparse.poll_cap": "300ms",
+            **{k.replace("__", "."): v for k, v in more.items()}}
     return daemon(keys=keys, pools=pools)
 
 

@@ -20,8 +20,8 @@ def start(daemon, parser, workers=1, **more):
              {"name": "w", "role": "worker", "min": workers, "max": workers}]
     keys = {"parser.order": "llamaparse", "llamaparse.base_url": parser.url, "llamaparse.api_key": KEY,
             "http.allow_private": "127.0.0.1", "queue.retry_first": "50ms", "queue.retry_cap": "500ms",
-            "llamaparse.poll_first": "100ms", "llamaparse.poll_cap": "500ms", "breaker.open": "100ms",
-            "breaker.open_cap": "500ms", **{k.replace("__", "."): v for k, v in more.items()}}
+            "llamaparse.poll_first": "100ms", "llamaparse.poll_cap": "500ms",
+            **{k.replace("__", "."): v for k, v in more.items()}}
     return daemon(keys=keys, pools=pools)
 
 

@@ -84,6 +84,7 @@ struct coordinator {
 /* gates.c */
 bool gates_used(const struct coordinator *c); /* is there a service to wait for? */
 void gates_params(struct coordinator *c, struct pg_params *p);
+int64_t gates_wait_ms(const struct coordinator *c, int64_t most_ms); /* until there may be more to let out */
 void gates_tidy_params(struct coordinator *c, struct pg_params *p);
 
 /* tasks.c */

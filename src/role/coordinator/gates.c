@@ -14,8 +14,9 @@
 
 #include <string.h>
 
-#define MOST_AT_ONCE 500
-#define KEEP_MS      (7 * 24 * 3600 * 1000LL) /* ended submissions and the log of callbacks */
+#define MOST_AT_ONCE  500
+#define LEAST_WAIT_MS 50
+#define KEEP_MS       (7 * 24 * 3600 * 1000LL) /* ended submissions and the log of callbacks */
 
 static int32_t let_out(struct coordinator *c, enum service v)
 {
@@ -40,6 +41,19 @@ void gates_params(struct coordinator *c, struct pg_params *p)
     pg_add_int4(p, let_out(c, SERVICE_LLAMAPARSE));
     pg_add_int2(p, STATUS_EMBEDDING_IN_PROGRESS);
     pg_add_int4(p, let_out(c, SERVICE_EMBEDDER));
+}
+
+/* A breaker that may be tried before then is not kept waiting: what it holds up goes on the sooner. */
+int64_t gates_wait_ms(const struct coordinator *c, int64_t most_ms)
+{
+    int64_t now = clock_ms(), wait = most_ms;
+
+    for (int v = 0; v < SERVICE_MAX_; v++) {
+        int64_t closed = services_closed_for(c->child.services, (enum service)v, now);
+        if (closed > 0 && closed < wait)
+            wait = closed;
+    }
+    return wait < LEAST_WAIT_MS ? LEAST_WAIT_MS : wait;
 }
 
 void gates_tidy_params(struct coordinator *c, struct pg_params *p)

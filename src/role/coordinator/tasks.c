@@ -382,7 +382,7 @@ static void got_gates(struct coordinator *c, const PGresult *r)
     if (pg_get_int(r, 0, 0) > 0)
         wake_workers(c);
     if (gates_used(c))
-        again_in(c, TASK_GATES, TICK_MS);
+        again_in(c, TASK_GATES, gates_wait_ms(c, TICK_MS));
 }
 
 static void got_tidy(struct coordinator *c, const PGresult *r)

@@ -28,7 +28,8 @@ static const struct conf conf = {.openai_requests_per_minute = 60,
                                  .breaker_rate = 50,
                                  .breaker_window = 30000,
                                  .breaker_open = 1000,
-                                 .breaker_open_cap = 8000};
+                                 .breaker_open_cap = 8000,
+                                 .breaker_account_open = 40000};
 
 static struct services *make(const struct conf *c)
 {
@@ -157,7 +158,7 @@ Test(services, a_probe_that_is_dropped_lets_the_next_one_try)
 
     cr_assert_eq(services_ask(s, &p, SERVICE_EMBEDDER, 1, 60000, now), 0);
     cr_assert_eq(done(s, &p, OUTCOME_KEY, 401, now), BREAKER_OPENED);
-    now += 8001;
+    now += 40001;
     cr_assert_eq(services_ask(s, &p, SERVICE_EMBEDDER, 1, 60000, now), 0);
     cr_assert_gt(services_ask(s, &q, SERVICE_EMBEDDER, 1, 60000, now), 0);
     services_drop(s, &p, now);
@@ -343,8 +344,13 @@ Test(services, no_two_processes_are_given_the_same_time, .timeout = 30)
     munmap(a, sizeof *a);
 }
 
-static const struct breaker_policy quick = {
-    .failures = 1, .rate_percent = 1, .window_ms = 10, .open_ms = 1, .open_cap_ms = 1, .lease_ms = 100};
+static const struct breaker_policy quick = {.failures = 1,
+                                            .rate_percent = 1,
+                                            .window_ms = 10,
+                                            .open_ms = 1,
+                                            .open_cap_ms = 1,
+                                            .account_open_ms = 1,
+                                            .lease_ms = 100};
 
 /* Each lease is over when the clock moves on, and who becomes the probe moves it. */
 static void probe_many(struct arena *a)
