@@ -4,6 +4,7 @@ DROP FUNCTION usage_report(date, date, text, boolean, int);
 DROP FUNCTION current_is_operator();
 DROP FUNCTION release_budget_waits(bigint, bigint, int);
 DROP FUNCTION expire_reservations(int);
+DROP FUNCTION settle_search(text, text, text, bigint, bigint, text);
 DROP FUNCTION settle_cost(text[], int[], uuid[], uuid[], uuid[], text[], text[], text[], bigint[], bigint[], text[],
     boolean[], text[]);
 DROP FUNCTION reserve_cost(text, text, text, text, bigint, boolean, bigint, bigint, uuid[], uuid[], uuid[], bigint[],

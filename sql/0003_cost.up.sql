@@ -306,6 +306,25 @@ AS $$
     SELECT count(*) FROM l
 $$;
 
+-- What a search cost: no document has a part in it (the ids are zeros). The user comes from the claims. It is not
+-- reserved, so a budget does not stop it, but what it cost is used up for the documents after it.
+CREATE FUNCTION settle_search(p_act text, p_provider text, p_model text, p_tokens bigint, p_cost bigint, p_note text)
+    RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = upload_pipeline, pg_temp
+AS $$
+DECLARE
+    c_none constant uuid := '00000000-0000-0000-0000-000000000000';
+    v_user uuid := current_user_id();
+BEGIN
+    IF v_user IS NULL THEN
+        RAISE EXCEPTION 'the claims name no user' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN settle_cost(ARRAY[p_act], ARRAY[0], ARRAY[c_none], ARRAY[c_none], ARRAY[v_user], ARRAY[p_provider],
+                       ARRAY[p_model], ARRAY['tokens'], ARRAY[p_tokens], ARRAY[p_cost], ARRAY['used'], ARRAY[false],
+                       ARRAY[p_note]);
+END
+$$;
+
 -- Upkeep: reservations of the dead are given back. Nobody knows whether their requests were paid for: the ledger says so.
 CREATE FUNCTION expire_reservations(p_limit int) RETURNS bigint
     LANGUAGE sql SET search_path = upload_pipeline, pg_temp
@@ -409,6 +428,7 @@ REVOKE ALL ON FUNCTION utc_day(), budget_used(date), budget_used_by(date, uuid),
                  bigint[]),
     settle_cost(text[], int[], uuid[], uuid[], uuid[], text[], text[], text[], bigint[], bigint[], text[], boolean[],
                 text[]),
+    settle_search(text, text, text, bigint, bigint, text),
     expire_reservations(int), release_budget_waits(bigint, bigint, int), current_is_operator(),
     usage_report(date, date, text, boolean, int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION utc_day(), budget_used(date), budget_used_by(date, uuid),
@@ -419,6 +439,8 @@ GRANT EXECUTE ON FUNCTION utc_day(), budget_used(date), budget_used_by(date, uui
                 text[]),
     expire_reservations(int), release_budget_waits(bigint, bigint, int) TO docmill_worker;
 GRANT EXECUTE ON FUNCTION utc_day(), current_is_operator() TO docmill_api, docmill_search;
-GRANT EXECUTE ON FUNCTION usage_report(date, date, text, boolean, int) TO docmill_api;
+GRANT EXECUTE ON FUNCTION usage_report(date, date, text, boolean, int),
+    settle_search(text, text, text, bigint, bigint, text) TO docmill_api;
 RESET ROLE;
+ALTER FUNCTION upload_pipeline.settle_search(text, text, text, bigint, bigint, text) OWNER TO docmill_worker;
 ALTER FUNCTION upload_pipeline.usage_report(date, date, text, boolean, int) OWNER TO docmill_search;

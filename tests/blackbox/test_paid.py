@@ -50,6 +50,22 @@ def test_the_ledger_is_what_the_services_count_to_the_last_token_and_page(daemon
     assert d.sql("SELECT count(*) FROM upload_pipeline.usage_reservations")[0][0] == 0
 
 
+def test_a_search_is_paid_for_once_by_whoever_asked_and_by_no_document(daemon, services):
+    d = start(daemon, services)
+    document = d.put(documents.markdown("Paid"), "a.md")["document_id"]
+    before = ledger(d, "embedder")
+    for _ in range(3):
+        d.search("lantern mill")
+    rows = "SELECT quantity, cost_usd, note FROM upload_pipeline.usage_ledger WHERE act LIKE 'search-%'"
+    ((quantity, cost, note),) = wait_for(lambda: d.sql(rows), 10, "the search in the ledger")
+    assert quantity > 0 and cost == quantity * Decimal("0.00000002") and note == "search"
+    assert before + quantity == services[0].usage()["tokens"]
+    report = d.http("GET", "/v1/cost?by=document").json
+    assert sorted(r["document_id"] or "" for r in report["rows"]) == sorted(["", document])
+    assert Decimal(report["total_usd"]) == Decimal(services[0].usage()["cost_usd"])
+    assert document in d.ctl("cost", "--by", "document", as_json=False).stdout
+
+
 def test_with_faults_the_ledger_still_is_what_was_delivered(daemon, services):
     d = start(daemon, services)
     services[0].faults(status={"probability": 0.2}, bad_index={"probability": 0.1}, zero_vector={"probability": 0.1})

@@ -21,7 +21,8 @@
 
 /* One row at least, for the days; its sums are null if there is nothing in them. */
 static const char report_sql[] =
-    "SELECT r.first::text, r.last::text, u.total_usd, coalesce(u.n_rows, 0), u.day::text, u.user_id, u.document_id, "
+    "SELECT r.first::text, r.last::text, u.total_usd, coalesce(u.n_rows, 0), u.day::text, u.user_id, "
+    "nullif(u.document_id, '00000000-0000-0000-0000-000000000000'), "
     "d.filename, u.provider, u.model, u.acts, u.tokens, u.pages, u.requests, u.unknown, u.cost_usd "
     "FROM (SELECT coalesce($1::text::date, coalesce($2::text::date, upload_pipeline.utc_day()) - " DAYS_DEFAULT
     ") AS first, coalesce($2::text::date, upload_pipeline.utc_day()) AS last) r "

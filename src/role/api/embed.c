@@ -8,6 +8,7 @@
 #include "api/embed.h"
 #include "api/answer.h"
 #include "api/api.h"
+#include "api/search_cost.h"
 #include "api/vectors.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -47,7 +48,7 @@ struct query_text {
     struct embed *m;
     uint8_t key[SHA256_BYTES];
     struct embed_input in;
-    struct uuid user;
+    char *claims; /* of the first who asked */
     struct waits waits;
     struct service_permit permit;
     bool sent;
@@ -61,6 +62,7 @@ struct embed {
     struct http_engine *http;
     struct openai_endpoint endpoint;
     struct vectors *known;
+    int64_t price; /* picodollars a token */
     struct queries queries;
     int n_waits;
     sd_event_source *io, *turn, *timer;
@@ -295,6 +297,9 @@ static void handle_answer(void *arg, const struct http_response *response)
     ratehead_of(response, &head);
     openai_judge(&m->endpoint, response, &head, 1, v, &bad, &got);
     report(q, response, &got, &head);
+    if (response->status >= 200 && response->status <= 299)
+        search_cost_settle(m->api, q->claims, m->price, got.total_tokens >= 0 ? got.total_tokens : q->tokens,
+                           got.total_tokens < 0);
     q->sent = false;
     turn_soon(m);
     if (got.verdict.act == PROVIDER_OK) {
@@ -356,7 +361,7 @@ static struct query_text *query_find(struct embed *m, const uint8_t key[SHA256_B
 }
 
 static struct query_text *query_new(struct embed *m, const uint8_t key[SHA256_BYTES], const char *text,
-                                    const struct uuid *user)
+                                    const char *claims)
 {
     struct query_text *q = talloc_zero(m, struct query_text);
     char *copy = q != NULL ? talloc_strdup(q, text) : NULL;
@@ -366,7 +371,7 @@ static struct query_text *query_new(struct embed *m, const uint8_t key[SHA256_BY
     q->m = m;
     memcpy(q->key, key, SHA256_BYTES);
     q->in = (struct embed_input){copy, strlen(copy)};
-    q->user = *user;
+    q->claims = talloc_strdup(q, claims);
     q->tokens = (int64_t)tokens_count(TOKENS_APPROX, q->in.text, q->in.len);
     q->deadline_ms = clock_ms() + m->api->conf->search_timeout;
     TAILQ_INIT(&q->waits);
@@ -374,7 +379,7 @@ static struct query_text *query_new(struct embed *m, const uint8_t key[SHA256_BY
     return q;
 }
 
-struct embed_wait *embed_ask(struct embed *m, const char *text, const struct uuid *user, embed_done done, void *arg,
+struct embed_wait *embed_ask(struct embed *m, const char *text, const char *claims, embed_done done, void *arg,
                              struct error *e)
 {
     uint8_t key[SHA256_BYTES];
@@ -388,7 +393,7 @@ struct embed_wait *embed_ask(struct embed *m, const char *text, const struct uui
     key_of(m, text, key);
     q = query_find(m, key);
     if (q == NULL)
-        q = query_new(m, key, text, user);
+        q = query_new(m, key, text, claims);
     w = talloc_zero(q, struct embed_wait);
     if (w == NULL)
         log_panic("embed", "out of memory");
@@ -434,6 +439,8 @@ static int open_client(struct embed *m, struct error *e)
         .dimension = (int)c->embedder_dimension,
     };
     rc = openai_check(&m->endpoint, e);
+    if (rc == 0)
+        rc = search_cost_price(c, &m->price, e);
     if (rc != 0)
         return rc;
     http_options_of(c, &options);

@@ -12,13 +12,14 @@
  * Diagnostics: warns when the service goes out of service, and says when it is back, once each.
  * Fatal: an HTTP engine that stops working ends the loop.
  *
- * Depends on base, core, http, text, provider, proc, outside, libsystemd.
+ * What a request took goes into the ledger (search_cost.h).
+ *
+ * Depends on base, core, db, http, text, provider, proc, outside, libsystemd.
  */
 #ifndef API_EMBED_H
 #define API_EMBED_H
 
 #include "base/error.h"
-#include "base/uuid.h"
 
 struct api;
 struct embed;
@@ -33,8 +34,8 @@ struct embed *embed_new(struct api *api, struct error *e) MUST_CHECK;
 void embed_free(struct embed **m);
 /* The vector if it is known already: valid until the loop goes on. */
 const float *embed_known(struct embed *m, const char *text);
-/* text is copied. user: who pays, if a request is made for it. */
-struct embed_wait *embed_ask(struct embed *m, const char *text, const struct uuid *user, embed_done done, void *arg,
+/* text and claims are copied; claims say who pays, if a request is made for it. */
+struct embed_wait *embed_ask(struct embed *m, const char *text, const char *claims, embed_done done, void *arg,
                              struct error *e) MUST_CHECK;
 /* done will not come. */
 void embed_forget(struct embed_wait **w);

@@ -223,7 +223,7 @@ int request_wait_vector(struct request *r, const char *text, request_vector done
 {
     r->vectored = done;
     r->phase = REQUEST_WAITING;
-    r->embedding = embed_ask(r->api->embed, text, &r->user, handle_vector, r, e);
+    r->embedding = embed_ask(r->api->embed, text, r->claims, handle_vector, r, e);
     return r->embedding != NULL ? 0 : e->code;
 }
 
