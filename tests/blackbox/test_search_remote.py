@@ -188,3 +188,16 @@ def test_a_text_that_the_service_does_not_take_is_the_clients(d, service):
     answer = search(d, "an unspeakable word")
     assert (answer.status, answer.reason) == (400, "bad_request"), answer
     assert search(d, "a speakable word").status == 200
+
+
+def test_a_search_that_waits_does_not_hold_up_the_end_and_is_answered(own):
+    d, service = own(supervise__drain_timeout="2s")
+    service.faults(hang={"probability": 1})
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(search, d, "lantern")
+        wait_for(lambda: [b for b in d.ctl("breakers")["services"] if b["service"] == "embedder"][0]["requests"] == 1,
+                 10, "the query to be sent")
+        began = time.monotonic()
+        assert d.stop() == 0 and time.monotonic() - began < 10
+        answer = waiting.result(10)
+    assert (answer.status, answer.reason) == (503, "draining"), answer
