@@ -19,6 +19,8 @@ struct pg *db_test_pg(const char *url);
 struct pg *db_test_pg_timeouts(const char *url, int64_t connect_ms, int64_t statement_ms);
 /* Makes an empty database of that name, dropping an old one; its URL. */
 char *db_test_database(const void *talloc_ctx, const char *name);
+/* The same with all migrations applied; the first one to ask makes a template that the others copy. */
+char *db_test_migrated(const void *talloc_ctx, const char *name);
 /* Runs SQL that must succeed. */
 void db_test_run(struct pg *p, const char *sql);
 /* One number from SQL that must succeed. */

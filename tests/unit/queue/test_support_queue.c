@@ -2,7 +2,6 @@
 #include "queue_test.h"
 
 #include "core/ids.h"
-#include "db/migrate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,14 +32,10 @@ static struct pg *connect_as(const char *url, const char *role)
 struct qt *qt_open(const char *name)
 {
     struct qt *q = talloc_zero(NULL, struct qt);
-    FILE *null = fopen("/dev/null", "w");
-    struct error e;
 
     q->ctx = q;
-    q->url = db_test_database(q, name);
+    q->url = db_test_migrated(q, name);
     q->admin = connect_as(q->url, NULL);
-    cr_assert_eq(migrate_up(q->admin, null, &e), 0, "%s", e.message);
-    fclose(null);
     q->worker = connect_as(q->url, "docmill_worker");
     q->other = connect_as(q->url, "docmill_worker");
     q->api = connect_as(q->url, "docmill_api");
