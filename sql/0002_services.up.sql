@@ -235,12 +235,26 @@ AS $$
     SELECT count(*) FROM u
 $$;
 
--- The gate of a parser: as many as there are places, and p_most at once.
+-- The gate of a parser, p_most at once: those whose document is at the service already and has its place there, then as
+-- many as there are places.
 CREATE FUNCTION open_parser_gate(p_provider text, p_max int, p_most int) RETURNS bigint
-    LANGUAGE sql SET search_path = upload_pipeline, pg_temp
+    LANGUAGE plpgsql SET search_path = upload_pipeline, pg_temp
 AS $$
-    SELECT open_gate(2::smallint, least(p_most, p_max - (SELECT count(*) FROM parser_submissions p
-                                                         WHERE p.provider = p_provider AND p.ended_at IS NULL))::int)
+DECLARE
+    v_known bigint;
+BEGIN
+    WITH o AS MATERIALIZED (
+        SELECT j.id FROM upload_jobs j WHERE j.state = 3 AND j.run_at = 'infinity' AND j.status = 2 AND EXISTS (
+            SELECT FROM parser_submissions p WHERE p.job_id = j.id AND p.generation = j.generation
+            AND p.provider = p_provider AND p.ended_at IS NULL)
+        ORDER BY j.lane, j.fair_key LIMIT greatest(p_most, 0) FOR NO KEY UPDATE OF j SKIP LOCKED),
+    u AS (
+        UPDATE upload_jobs j SET state = 1, lease = j.lease + 1, run_at = now(), deadline = NULL, updated_at = now()
+        FROM o WHERE j.id = o.id RETURNING j.id)
+    SELECT count(*) INTO v_known FROM u;
+    RETURN v_known + open_gate(2::smallint, least(p_most - v_known,
+        p_max - (SELECT count(*) FROM parser_submissions p WHERE p.provider = p_provider AND p.ended_at IS NULL))::int);
+END
 $$;
 
 -- A callback, verified by whoever calls this. p_hint: the event says that there is something to fetch. verdict: unknown

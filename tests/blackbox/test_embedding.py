@@ -96,6 +96,17 @@ def test_a_large_document_is_embedded_in_several_requests_at_once_and_kept_in_or
         assert max(abs(a - b) for a, b in zip(expected, got)) < 1e-5
 
 
+def test_a_worker_that_can_take_no_more_hears_answers_though_it_is_told_of_more_work(daemon, service):
+    d = start(daemon, service, embedder__batch_items=2, openai__in_flight=1)
+    service.faults(delay={"kind": "fixed", "ms": 300})
+    ids = [d.upload(documents.markdown(f"Full {i}", sections=4, words=150, seed=i), f"{i}.md").json["document_id"]
+           for i in range(4)]
+    wait_for(lambda: len(requests(service)) >= 1, 20, "the first request")
+    ids.append(d.upload(documents.markdown("Told of"), "more.md").json["document_id"])
+    for document_id in ids:
+        assert wait_with(d, document_id, 30)["status"] == "complete"
+
+
 def test_a_worker_that_is_killed_goes_on_where_its_vectors_end(daemon, service):
     d = start(daemon, service, embedder__batch_items=16, openai__in_flight=2)
     service.faults(delay={"kind": "fixed", "ms": 100})

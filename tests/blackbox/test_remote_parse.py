@@ -163,6 +163,20 @@ def test_an_outage_costs_no_attempt_and_does_not_delay_what_needs_no_parser(daem
     assert d.sql("SELECT max(attempt) FROM upload_pipeline.upload_jobs")[0][0] <= 1
 
 
+def test_documents_that_hold_every_place_at_the_service_are_asked_for_when_it_is_back(daemon, parser):
+    """All places are taken by documents that wait behind the gate themselves: they need no other place."""
+    d = start(daemon, parser, llamaparse__max_jobs=2, breaker__failures=2, breaker__window="5s",
+              llamaparse__poll_first="200ms")
+    parser.faults(drop_before={"probability": 1, "path": "/api/v1/parsing/job"})
+    ids = [d.upload(documents.pdf(1, f"place {i}"), f"{i}.pdf").json["document_id"] for i in range(4)]
+    waiting = "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 3 AND run_at = 'infinity'"
+    wait_for(lambda: d.sql(waiting)[0][0] == 4 and len(rows(d)) == 2, 20, "all documents behind the gate", dump=d.log)
+    parser.faults()
+    for document_id in ids:
+        assert d.wait_end(document_id, 20)["status"] == "complete"
+    assert len(submissions(parser)) == 4
+
+
 def test_a_service_out_of_service_for_long_gives_way_to_the_next_parser(daemon, parser):
     d = start(daemon, parser, parser__order="llamaparse,local", parser__fallback_after="1s", breaker__failures=2,
               breaker__window="5s")

@@ -221,7 +221,8 @@ void outside_answered(struct outside *o, struct outside_call *call, const struct
     enum service service = call->permit.service;
     enum breaker_change change;
 
-    result.answer.status = r->status;
+    if (v->act != PROVIDER_OPEN) /* a quota's 429 says nothing of the pace */
+        result.answer.status = r->status;
     fill_window(&result.answer, LIMIT_REQUESTS, &head->requests);
     fill_window(&result.answer, LIMIT_TOKENS, &head->tokens);
     result.answer.retry_after_ms = v->wait_ms >= 0 ? v->wait_ms : head->retry_after_ms;

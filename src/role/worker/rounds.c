@@ -209,8 +209,10 @@ static int work(struct worker *w, bool claiming, bool *moved, struct error *e)
 {
     int first = w->n_hands, rc = 0;
 
-    if (w->woken)
+    if (w->woken) { /* remembered as a claim that is due: without room for one, answers must be waited for */
         w->next_claim_ms = 0;
+        w->woken = false;
+    }
     if (claiming && may_claim(w)) {
         if ((rc = claim(w, e)) < 0)
             return rc;
