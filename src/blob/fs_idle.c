@@ -75,6 +75,7 @@ static int read_names(const void *ctx, int at, const char *path, bool (*wanted)(
 {
     int fd = openat(at, path, FS_DIR_FLAGS | O_NOFOLLOW);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct entry *names = NULL;
     const struct dirent *entry;
     int n = 0, err;
 
@@ -88,21 +89,22 @@ static int read_names(const void *ctx, int at, const char *path, bool (*wanted)(
     while (errno = 0, (entry = readdir(d)) != NULL) {
         if (!wanted(entry->d_name) || strcmp(entry->d_name, from) < 0)
             continue;
-        if ((size_t)n >= talloc_array_length(*out))
-            *out = talloc_realloc(ctx, *out, struct entry, (unsigned)n * 2 + 64);
-        if (*out == NULL) {
+        if ((size_t)n >= talloc_array_length(names))
+            names = talloc_realloc(ctx, names, struct entry, (unsigned)n * 2 + 64);
+        if (names == NULL) {
             errno = ENOMEM;
             break;
         }
-        snprintf((*out)[n++].name, sizeof(*out)->name, "%.64s", entry->d_name);
+        snprintf(names[n++].name, sizeof names->name, "%.64s", entry->d_name);
     }
     err = errno;
     closedir(d);
     if (err != 0)
         return -err;
-    if (*out == NULL)
+    if (names == NULL)
         return 0;
-    qsort(*out, (size_t)n, sizeof **out, by_name);
+    qsort(names, (size_t)n, sizeof *names, by_name);
+    *out = names;
     return n;
 }
 
@@ -171,7 +173,7 @@ static int walk_dirs(struct walk *w, const char *user)
 
     snprintf(from, sizeof from, "%.2s", begun ? w->cursor + UUID_TEXT_LEN + 1 : "");
     n = read_names(w->ctx, w->store->root_fd, user, is_prefix, from, &dirs);
-    for (int i = 0; rc == 0 && i < n && !walk_full(w); i++)
+    for (int i = 0; rc == 0 && dirs != NULL && i < n && !walk_full(w); i++)
         rc = walk_files(w, user, dirs[i].name);
     TALLOC_FREE(dirs);
     return n < 0 ? n : rc;
@@ -186,7 +188,7 @@ static int walk_users(struct walk *w)
 
     snprintf(from, sizeof from, "%.36s", w->cursor);
     n = read_names(w->ctx, w->store->root_fd, ".", is_user, from, &users);
-    for (i = 0; rc == 0 && i < n && !walk_full(w); i++)
+    for (i = 0; rc == 0 && users != NULL && i < n && !walk_full(w); i++)
         rc = walk_dirs(w, users[i].name);
     if (n < 0 || rc < 0)
         return n < 0 ? n : rc;

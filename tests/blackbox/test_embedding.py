@@ -194,3 +194,17 @@ def test_a_slow_drip_is_waited_for_and_a_hang_is_not(daemon, service):
     d = start(daemon, service, openai__timeout="2s")
     service.faults(hang={"probability": 1, "count": 1})
     assert d.put(documents.markdown("Hang", sections=2), "a.md", limit=20)["status"] == "complete"
+
+
+def test_a_document_cancelled_while_its_vectors_are_under_way_leaves_the_others_alone(daemon, service):
+    d = start(daemon, service, embedder__batch_items=16, openai__in_flight=2)
+    service.faults(delay={"kind": "fixed", "ms": 150})
+    large = d.upload(documents.markdown("Cancelled", sections=120, words=300), "large.md").json
+    wait_for(lambda: d.sql("SELECT count(*) FROM upload_pipeline.vectors_1")[0][0] >= 16, 20, "the first vectors")
+    other = d.upload(documents.markdown("Other", sections=3), "other.md").json["document_id"]
+    assert d.http("POST", f"/v1/jobs/{large['job_id']}/cancel").status == 200
+    assert wait_with(d, other)["status"] == "complete"
+    assert d.document(large["document_id"])["state"] == "cancelled"
+    service.faults()
+    assert d.put(documents.markdown("After", sections=3), "after.md")["status"] == "complete"
+    assert len(d.children("worker")) == 1 and "child is gone" not in d.log()

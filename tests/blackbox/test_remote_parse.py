@@ -183,3 +183,16 @@ def test_a_service_out_of_service_for_long_gives_way_to_the_next_parser(daemon, 
     parser.stop()
     document = d.put(documents.pdf(1, "fallback"), "a.pdf", limit=30)
     assert document["status"] == "complete", document
+
+
+def test_a_document_cancelled_while_it_is_submitted_leaves_the_others_alone(daemon, parser):
+    d = start(daemon, parser)
+    parser.faults(delay_more={"probability": 1, "count": 1, "ms": 1000, "path": "/api/v1/parsing/upload"})
+    first = d.upload(documents.pdf(1, "cancelled"), "a.pdf").json
+    wait_for(lambda: d.sql("SELECT 1 FROM upload_pipeline.parser_submissions"), 20, "the submission")
+    assert d.http("POST", f"/v1/jobs/{first['job_id']}/cancel").status == 200
+    assert d.put(documents.pdf(1, "other"), "b.pdf")["status"] == "complete"
+    assert d.document(first["document_id"])["state"] == "cancelled"
+    wait_for(lambda: not d.sql("SELECT 1 FROM upload_pipeline.parser_submissions WHERE ended_at IS NULL"), 60,
+             "the place to be free again")
+    assert "child is gone" not in d.log()

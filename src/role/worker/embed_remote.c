@@ -64,7 +64,8 @@ struct order {
 /* A micro-batch on its way: waiting for its turn, or under way. */
 struct micro {
     struct micro *next;
-    struct embed_remote *r;
+    struct outside *o;
+    struct embed_remote *r; /* NULL: given up */
     struct outside_call call;
     const struct pack_batch *batch;
     int64_t tokens;
@@ -160,7 +161,7 @@ void embed_remote_free(struct embed_remote **rp)
         next = m->next;
         m->r = NULL; /* its end frees it */
         talloc_steal(r->o, m);
-        http_cancel(m->call.http);
+        outside_give_up(m->o, &m->call);
     }
     for (struct micro *m = r->ready; m != NULL; m = m->next)
         outside_give_up(r->o, &m->call);
@@ -408,7 +409,8 @@ static void handle_answer(void *arg, const struct http_response *response)
     uint8_t *bad;
     void *ctx;
 
-    if (r == NULL) { /* given up, and its permit with it */
+    if (r == NULL) {
+        outside_abandoned(m->o, &m->call);
         talloc_free(m);
         return;
     }
@@ -505,6 +507,7 @@ static struct micro *next_micro(struct embed_remote *r)
     if (r->ready != NULL || (b = packer_next(r->packer, true)) == NULL)
         return NULL;
     m = talloc_zero(r, struct micro);
+    m->o = r->o;
     m->r = r;
     m->batch = b;
     for (int i = 0; i < b->n; i++)

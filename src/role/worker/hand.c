@@ -62,7 +62,7 @@ void hands_let_go(struct worker *w)
 
     for (int i = 0; i < w->n_hands; i++) {
         struct hand *h = w->hands[i];
-        if (!h->over || h->batched) {
+        if (!h->over || h->batched || h->passage != NULL) { /* who has the passage lets it go */
             w->hands[kept++] = h;
             continue;
         }

@@ -241,10 +241,19 @@ void outside_answered(struct outside *o, struct outside_call *call, const struct
 
 void outside_give_up(struct outside *o, struct outside_call *call)
 {
+    if (call->http != NULL) {
+        http_cancel(call->http);
+        return;
+    }
     services_drop(o->w->child.services, &call->permit, clock_ms());
     memset(&call->permit, 0, sizeof call->permit);
-    if (call->http != NULL)
-        http_cancel(call->http);
+}
+
+void outside_abandoned(struct outside *o, struct outside_call *call)
+{
+    struct service_result result = {.outcome = OUTCOME_ABANDONED, .answer = LIMIT_ANSWER_SILENT};
+
+    (void)services_done(o->w->child.services, &call->permit, &result, clock_ms());
 }
 
 static const char *header_of(const void *arg, const char *name)

@@ -42,7 +42,9 @@ enum outside_turn outside_ask(struct outside *o, struct outside_call *call, enum
 /* The answer, whatever it was; tells the node's pace and breaker, and plans call->not_before_ms for another try. */
 void outside_answered(struct outside *o, struct outside_call *call, const struct http_response *r,
                       const struct provider_verdict *v, const struct rate_head *head, int64_t tokens);
+/* Not sent, or (with a request under way) cancelled: its callback then calls outside_abandoned(). */
 void outside_give_up(struct outside *o, struct outside_call *call);
+void outside_abandoned(struct outside *o, struct outside_call *call);
 void outside_rate_head(const struct http_response *r, struct rate_head *head);
 /* Until when storing may be tried again. */
 int64_t outside_give_up_ms(const struct worker *w);

@@ -40,7 +40,8 @@
 
 struct remote {
     struct remote *next;
-    struct parse_remote *pr;
+    struct outside *o;
+    struct parse_remote *pr; /* gone when given_up */
     struct passage *p;
     enum llamaparse_step step;
     struct outside_call call;
@@ -143,17 +144,15 @@ static void unlink_remote(struct remote *r)
 /* Off the list; a request under way is given up, and what it points to lives until it has ended. */
 static void let_go(struct remote *r)
 {
-    struct parse_remote *pr = r->pr;
-
     unlink_remote(r);
     r->p = NULL;
     r->given_up = true;
     if (r->under_way) {
-        talloc_steal(pr->o, r);
-        http_cancel(r->call.http);
+        talloc_steal(r->o, r);
+        outside_give_up(r->o, &r->call);
         return;
     }
-    outside_give_up(pr->o, &r->call);
+    outside_give_up(r->o, &r->call);
     close_raw(r);
     talloc_free(r);
 }
@@ -167,8 +166,8 @@ void parse_remote_free(struct parse_remote **prp)
     while (pr->list != NULL) {
         struct passage *p = pr->list->p;
         let_go(pr->list);
-        p->h->passage = NULL;
-        talloc_free(p->ctx);
+        if (p != NULL)
+            pipeline_forget(p->h);
     }
     talloc_free(pr);
     *prp = NULL;
@@ -203,6 +202,7 @@ static void handle_answer(void *arg, const struct http_response *response)
     struct rate_head head;
 
     if (r->given_up) {
+        outside_abandoned(r->o, &r->call);
         close_raw(r);
         talloc_free(r);
         return;
@@ -439,6 +439,7 @@ int parse_remote_add(struct parse_remote *pr, struct passage *p, struct error *e
     struct remote *r = talloc_zero(pr, struct remote);
     int rc;
 
+    r->o = pr->o;
     r->pr = pr;
     r->p = p;
     r->next = pr->list;

@@ -608,3 +608,10 @@ int pipeline_resume(struct worker *w, struct hand *h, struct error *e)
     rc = settle(w, p, rc, &why, e);
     return rc < 0 ? rc : 1;
 }
+
+void pipeline_forget(struct hand *h)
+{
+    if (h->passage != NULL)
+        talloc_free(h->passage->ctx);
+    h->passage = NULL;
+}

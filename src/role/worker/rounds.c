@@ -144,8 +144,10 @@ static void give_all_back(struct worker *w)
     pg_rollback(w->pg);
     if (hand_back_where(w, true, &e) != 0)
         w->epoch = 0; /* reclaim before the next claim */
-    for (int i = 0; i < w->n_hands; i++)
+    for (int i = 0; i < w->n_hands; i++) {
         w->hands[i]->over = true;
+        pipeline_forget(w->hands[i]);
+    }
     hands_let_go(w);
     hands_publish(w);
     score_stage(w->child.score, 0, 0);

@@ -119,6 +119,7 @@ void worker_tick(void *arg); /* beats, hears the master */
 int pipeline_run(struct worker *w, struct hand *h, struct error *e) MUST_CHECK;
 /* Takes up a job that waited; 1: it moved, 0: it still waits, or negative as above. */
 int pipeline_resume(struct worker *w, struct hand *h, struct error *e) MUST_CHECK;
+void pipeline_forget(struct hand *h); /* of a job that is given back */
 int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, struct error *e) MUST_CHECK;
 
 /* batch.c */
