@@ -47,9 +47,10 @@ class Cluster:
         account.make_private_dir(cluster.sockets)
         account.run([bindir() + "/initdb", "-D", cluster.data, "-U", SUPERUSER, "--auth-local=trust",
                      "--auth-host=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+        # Tests kill PostgreSQL and never the machine: what it wrote is there without fsync.
         with open(cluster.data + "/postgresql.conf", "a", encoding="utf-8") as f:
             f.write(f"listen_addresses = ''\nunix_socket_directories = '{cluster.sockets}'\n"
-                    "unix_socket_permissions = 0700\nshared_buffers = 256MB\nmax_connections = 300\n"
+                    "unix_socket_permissions = 0700\nshared_buffers = 256MB\nfsync = off\nmax_connections = 300\n"
                     "log_line_prefix = '%m [%p] %d '\nlog_min_duration_statement = 2000\n")
         cluster.start()
         cluster.sql(f"CREATE ROLE {APP_ROLE} LOGIN")
