@@ -350,5 +350,8 @@ void llamaparse_judge(const void *ctx, const struct llamaparse_endpoint *ep, enu
         root = r->body == NULL ? NULL : json_loadb(r->body, r->len, JSON_ALLOW_NUL, NULL);
         judge_body(ctx, ep, step, root, a);
         json_decref(root);
+        if (step == LLAMAPARSE_SUBMIT &&
+            a->verdict.act == PROVIDER_RETRY) /* accepted, under a name that nobody heard */
+            a->verdict.unsure = true;
     }
 }

@@ -163,6 +163,15 @@ def test_an_outage_costs_no_attempt_and_does_not_delay_what_needs_no_parser(daem
     assert d.sql("SELECT max(attempt) FROM upload_pipeline.upload_jobs")[0][0] <= 1
 
 
+@pytest.mark.parametrize("fault", ["malformed_body", "partial_body", "reset_mid_body", "drop_after"])
+def test_a_submission_whose_answer_cannot_be_read_is_followed_by_another_that_is_marked(daemon, parser, fault):
+    d = start(daemon, parser)
+    parser.faults(**{fault: {"probability": 1, "count": 1, "path": "/api/v1/parsing/upload"}})
+    assert d.put(documents.pdf(2, fault), "a.pdf")["status"] == "complete"
+    assert len(submissions(parser)) == 2
+    assert [(r[0], r[2]) for r in rows(d)] == [(1, "unanswered"), (2, "complete")]
+
+
 def test_documents_that_hold_every_place_at_the_service_are_asked_for_when_it_is_back(daemon, parser):
     """All places are taken by documents that wait behind the gate themselves: they need no other place."""
     d = start(daemon, parser, llamaparse__max_jobs=2, breaker__failures=2, breaker__window="5s",
