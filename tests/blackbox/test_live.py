@@ -144,3 +144,14 @@ def test_a_callback_is_checked_end_to_end_by_a_real_daemon(llama, fault, status,
     assert llama.usage()["pages"] == 1
     left = [account.command_of(pid) for pid in account.descendants(os.getpid())]
     assert not [command for command in left if "dm-live" in command]
+
+
+def test_nothing_is_sent_when_the_public_address_leads_elsewhere(llama):
+    program = os.path.join(SOURCE, "tests", "live", "live.py")
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "LLAMA_CLOUD_API_KEY": LLAMA_KEY, "LLAMA_CLOUD_BASE_URL": llama.url,
+           "LIVE_DAEMON": "http://127.0.0.1:1"}
+    done = subprocess.run(["/usr/bin/python3", program, "--only", "callback", "--public-url", llama.url, "--listen",
+                           str(free_port())], env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                          check=False)
+    assert done.returncode == 1 and "the public address does not lead to 127.0.0.1:" in done.stdout, done
+    assert llama.usage()["pages"] == 0

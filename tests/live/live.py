@@ -231,16 +231,16 @@ def run_step(live, step):
 
 def run_all(live, asked):
     """Reasons of the steps that did not run, by name."""
-    left, why = {}, None
+    left, after = {}, None
     for step in asked:
-        if why is None:
+        reason = after
+        if after is None:
             try:
                 reason = run_step(live, step)
             except CeilingReached as reached:
-                reason = why = f"the ceiling: {reached}"
-                live.say(why)
-        else:
-            reason = "the ceiling was reached before"
+                reason, after = f"the ceiling: {reached}", "the ceiling was reached before"
+            except KeyboardInterrupt:
+                reason, after = "it was interrupted", "interrupted before"
         if reason:
             left[step.name] = reason
     return left
