@@ -34,10 +34,11 @@ demo_install_program() {
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# Not that of the other demo either, which may be stopped just now.
 demo_choose_port() {
     local port
     for port in $(seq 8000 8019); do
-        if port_is_free "$port"; then
+        if port_is_free "$port" && ! grep -qs "\"127.0.0.1:$port\"" "$demo_dir"/{,mocks/}docmill.conf; then
             echo "$port"
             return 0
         fi
@@ -107,7 +108,7 @@ demo_migrate() {
         tail -20 "$demo_home/migrate.log" >&2
         die "the migration failed"
     }
-    cluster_sql "$pg" "$demo_database" -c 'GRANT docmill_worker, docmill_api TO docmill'
+    cluster_sql "$pg" "$demo_database" -c 'SET client_min_messages = warning' -c 'GRANT docmill_worker, docmill_api TO docmill'
 }
 
 # Prints the pid of a running program of the demo, such as docmilld; fails if it does not run.
