@@ -36,7 +36,8 @@ struct service_result outside_result(const struct provider_verdict *v, const str
                                     .reason = v->error.reason,
                                     .message = v->error.message};
 
-    result.answer.status = r->status;
+    if (v->act != PROVIDER_OPEN) /* a quota's 429 says nothing of the pace */
+        result.answer.status = r->status;
     fill_window(&result.answer, LIMIT_REQUESTS, &head->requests);
     fill_window(&result.answer, LIMIT_TOKENS, &head->tokens);
     result.answer.retry_after_ms = v->wait_ms >= 0 ? v->wait_ms : head->retry_after_ms;

@@ -417,7 +417,7 @@ static void handle_answer(void *arg, const struct http_response *response)
     ctx = talloc_new(r);
     vectors = talloc_array(ctx, float, (unsigned)(m->batch->n * r->endpoint.dimension));
     bad = talloc_zero_array(ctx, uint8_t, (unsigned)m->batch->n);
-    outside_rate_head(response, &head);
+    ratehead_of(response, &head);
     openai_judge(&r->endpoint, response, &head, m->batch->n, vectors, bad, &got);
     outside_answered(r->o, &m->call, response, &got.verdict, &head,
                      got.total_tokens >= 0 ? got.total_tokens : m->tokens);

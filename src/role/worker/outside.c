@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "outside/outcome.h"
 
 #include <poll.h>
 #include <string.h>
@@ -177,31 +178,6 @@ enum outside_turn outside_ask(struct outside *o, struct outside_call *call, enum
     return OUTSIDE_LATER;
 }
 
-static enum breaker_outcome outcome_of(const struct provider_verdict *v, const struct http_response *r)
-{
-    if (strcmp(r->error.reason, reason_name(REASON_cancelled)) == 0)
-        return OUTCOME_ABANDONED;
-    switch (v->act) {
-    case PROVIDER_WAIT:
-        return OUTCOME_LIMITED;
-    case PROVIDER_RETRY:
-        return OUTCOME_FAILED;
-    case PROVIDER_OPEN:
-        return v->reason == REASON_provider_quota ? OUTCOME_QUOTA : OUTCOME_KEY;
-    case PROVIDER_CONFIG:
-        return OUTCOME_KEY;
-    default:
-        return OUTCOME_OK;
-    }
-}
-
-static void fill_window(struct limit_answer *a, enum limit_bucket b, const struct rate_window *w)
-{
-    a->limit[b] = w->limit;
-    a->remaining[b] = w->remaining;
-    a->reset_ms[b] = w->reset_ms;
-}
-
 static void log_change(enum service service, enum breaker_change change, const struct provider_verdict *v)
 {
     if (change == BREAKER_OPENED)
@@ -214,25 +190,16 @@ static void log_change(enum service service, enum breaker_change change, const s
 void outside_answered(struct outside *o, struct outside_call *call, const struct http_response *r,
                       const struct provider_verdict *v, const struct rate_head *head, int64_t tokens)
 {
-    struct service_result result = {.outcome = outcome_of(v, r),
-                                    .answer = LIMIT_ANSWER_SILENT,
-                                    .reason = v->error.reason,
-                                    .message = v->error.message};
+    struct service_result result = outside_result(v, r, head, tokens);
     enum service service = call->permit.service;
     enum breaker_change change;
 
-    if (v->act != PROVIDER_OPEN) /* a quota's 429 says nothing of the pace */
-        result.answer.status = r->status;
-    fill_window(&result.answer, LIMIT_REQUESTS, &head->requests);
-    fill_window(&result.answer, LIMIT_TOKENS, &head->tokens);
-    result.answer.retry_after_ms = v->wait_ms >= 0 ? v->wait_ms : head->retry_after_ms;
-    result.answer.tokens = tokens;
     change = services_done(o->w->child.services, &call->permit, &result, clock_ms());
     log_change(service, change, v);
     memset(&call->permit, 0, sizeof call->permit);
     call->http = NULL;
     call->not_before_ms = 0;
-    if (v->act == PROVIDER_RETRY) {
+    if (v->act == PROVIDER_RETRY && !v->use_float) {
         call->not_before_ms =
             clock_ms() + (v->wait_ms > 0 ? v->wait_ms : backoff_ms(RETRY_FIRST_MS, RETRY_CAP_MS, call->tries));
         call->tries++;
@@ -254,14 +221,4 @@ void outside_abandoned(struct outside *o, struct outside_call *call)
     struct service_result result = {.outcome = OUTCOME_ABANDONED, .answer = LIMIT_ANSWER_SILENT};
 
     (void)services_done(o->w->child.services, &call->permit, &result, clock_ms());
-}
-
-static const char *header_of(const void *arg, const char *name)
-{
-    return http_response_header(arg, name);
-}
-
-void outside_rate_head(const struct http_response *r, struct rate_head *head)
-{
-    ratehead_read(header_of, r, head);
 }

@@ -11,7 +11,7 @@
 #include "http/http.h"
 #include "proc/services.h"
 #include "provider/openai.h"
-#include "provider/ratehead.h"
+#include "provider/ratehead_http.h"
 #include "provider/verdict.h"
 #include "worker/paid.h"
 #include "worker/passage.h"
@@ -45,7 +45,6 @@ void outside_answered(struct outside *o, struct outside_call *call, const struct
 /* Not sent, or (with a request under way) cancelled: its callback then calls outside_abandoned(). */
 void outside_give_up(struct outside *o, struct outside_call *call);
 void outside_abandoned(struct outside *o, struct outside_call *call);
-void outside_rate_head(const struct http_response *r, struct rate_head *head);
 /* Until when storing may be tried again. */
 int64_t outside_give_up_ms(const struct worker *w);
 

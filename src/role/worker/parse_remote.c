@@ -207,7 +207,7 @@ static void handle_answer(void *arg, const struct http_response *response)
         talloc_free(r);
         return;
     }
-    outside_rate_head(response, &head);
+    ratehead_of(response, &head);
     llamaparse_judge(r, &r->pr->endpoint, r->step, response, &head, &r->answer);
     outside_answered(r->pr->o, &r->call, response, &r->answer.verdict, &head, 0);
     r->under_way = false;
