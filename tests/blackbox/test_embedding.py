@@ -158,8 +158,8 @@ def test_vectors_in_another_order_are_placed_by_their_index(daemon, service):
         assert max(abs(a - b) for a, b in zip(expected, got)) < 1e-5
 
 
-# On a machine that runs other tests meanwhile, 2 s may look like more.
-@pytest.mark.parametrize("seconds, limit", [(3, 4), pytest.param(60, 2, marks=pytest.mark.long)])
+# On a machine that runs other tests meanwhile, 2 s may look like several times more.
+@pytest.mark.parametrize("seconds, limit", [(3, 8), pytest.param(60, 2, marks=pytest.mark.long)])
 def test_an_outage_costs_no_attempt_and_work_goes_on_when_the_service_is_back(daemon, service, seconds, limit):
     """By the defaults of breaker.* and queue.*."""
     d = start(daemon, service, queue__retry_first=None, queue__retry_cap=None)
