@@ -135,6 +135,8 @@ static bool get_int(const msgpack_object *o, int64_t *out)
 
 static char *get_text(struct conf *c, const msgpack_object *o)
 {
+    if (o->type == MSGPACK_OBJECT_STR && o->via.str.size == 0) /* its pointer may be NULL */
+        return talloc_strdup(c, "");
     if (o->type != MSGPACK_OBJECT_STR || memchr(o->via.str.ptr, '\0', o->via.str.size) != NULL)
         return NULL;
     return talloc_strndup(c, o->via.str.ptr, o->via.str.size);
