@@ -335,7 +335,6 @@ def test_an_outage_of_a_minute_costs_no_attempt_and_work_goes_on_at_once_when_it
     outage(daemon, services, service, MANY, 60)
 
 
-@pytest.mark.xfail(strict=True, reason="each submission that nobody answered counts as an attempt, also during an outage")
 def test_requests_that_nobody_answered_do_not_count_as_failures_of_the_document(daemon, services):
     """What was tried during an outage does not count: a failure of the document's own is still tried again."""
     d = daemon(keys=services.keys(breaker__open_cap="150ms"), pools=POOLS)

@@ -48,6 +48,7 @@ struct remote {
     struct submission submission;
     struct blob_view raw; /* while it is submitted */
     bool raw_open, under_way, answered, given_up;
+    bool held; /* the database is being told about it: nothing is sent, whoever ticks meanwhile */
     char token[2 * SUBMIT_TOKEN_BYTES + 1], url[LLAMAPARSE_MAX_WEBHOOK_URL + 1];
     struct llamaparse_answer answer;
     bool partial;
@@ -59,6 +60,7 @@ struct parse_remote {
     struct remote *list;
     int n, moved;
     bool closed;
+    bool sending; /* opening a file may tick, and a tick sends */
 };
 
 /* ---- which documents ---- */
@@ -296,9 +298,13 @@ static void send_one(struct remote *r)
 
 void parse_remote_send(struct parse_remote *pr)
 {
+    if (pr->sending)
+        return;
+    pr->sending = true;
     for (struct remote *r = pr->list; r != NULL && !pr->closed; r = r->next)
-        if (!r->under_way && !r->answered)
+        if (!r->under_way && !r->answered && !r->held)
             send_one(r);
+    pr->sending = false;
 }
 
 /* ---- the database ---- */
@@ -379,18 +385,20 @@ static int reserve(struct remote *r, struct error *e)
     return rc < 0 ? rc : pipeline_fail(r->p->w, r->p->h, &why, e);
 }
 
-/* What the service's answer is charged with; its memory of the same file is free. */
+/* What the service's answer is charged with. Its memory of the same file is free, unless what it remembers is our own
+ * submission whose answer was lost: that one was paid for and is nowhere else in the ledger. */
 static int settle(struct remote *r, int pages, struct error *e)
 {
+    bool from_memory = r->answer.cache_hit && (r->submission.serial == 1 || r->submission.anew);
     struct paid *paid = &r->pr->o->paid;
     struct cost_line line = {.job = r->p->h->job,
                              .provider = PROVIDER,
                              .model = r->p->w->conf->llamaparse_tier,
                              .unit = COST_pages,
                              .quantity = pages,
-                             .cost = r->answer.cache_hit ? 0 : paid_for_pages(paid, pages),
+                             .cost = from_memory ? 0 : paid_for_pages(paid, pages),
                              .repeated = r->submission.serial > 1,
-                             .note = r->answer.cache_hit ? "from the service's memory" : NULL};
+                             .note = from_memory ? "from the service's memory" : NULL};
 
     name_act(r, line.act);
     return paid_settle(paid, &line, e);
@@ -425,7 +433,7 @@ static int begin(struct remote *r, struct error *e)
         return 0;
     }
     h->status = STATUS_PARSE_QUEUED;
-    h->tries = (int16_t)r->submission.serial;
+    h->tries = (int16_t)(r->submission.failed + 1);
     h->progress_ms = clock_ms();
     if (verdict == SUBMIT_BEGUN && r->submission.serial > 1 && !r->submission.anew)
         log_warn("worker", "submitted again: an earlier request was not answered", "serial",
@@ -445,11 +453,13 @@ int parse_remote_add(struct parse_remote *pr, struct passage *p, struct error *e
     r->next = pr->list;
     pr->list = r;
     pr->n++;
+    r->held = true;
     rc = begin(r, e);
     if (rc != 1) {
         let_go(r);
         return rc;
     }
+    r->held = false;
     p->step = PASSAGE_PARSING;
     p->h->passage = p;
     hand_stage(p->w, p->h, STATUS_PARSE_QUEUED, p->w->conf->queue_stage_deadline);
@@ -486,6 +496,7 @@ static int gate(struct remote *r, const char *reason, struct error *e)
     struct hand *h = r->p->h;
     int rc = 0;
 
+    r->held = true;
     if (r->step == LLAMAPARSE_SUBMIT)
         rc = end_submission(r, r->answer.verdict.unsure ? "unanswered" : "not_sent", 0, e);
     if (rc == 0 && r->step == LLAMAPARSE_SUBMIT && !r->answer.verdict.unsure)
@@ -598,18 +609,33 @@ static int process_ok(struct remote *r, struct error *e)
     return 0;
 }
 
-/* The service failed. What was certainly not sent is sent again; of what may have arrived another submission is made. */
+/* The service failed. What was certainly not sent is sent again; of what may have arrived another submission is made. A
+ * job that it has already is asked for later: it is paid for. */
 static int process_retry(struct remote *r, struct error *e)
 {
+    bool tired = r->call.tries >= SERVICE_TRIES;
     int rc;
 
-    if (r->call.tries >= SERVICE_TRIES)
+    if (r->step != LLAMAPARSE_SUBMIT && tired && r->submission.left_ms != 0) {
+        struct worker *w = r->p->w;
+        return process_waiting(r,
+                               submit_wait(w->pg, r->p->h->job, &r->submission, poll_ms(r), outside_give_up_ms(w), e));
+    }
+    if (tired)
         return fail(r, &r->answer.verdict.error, e);
+    if (r->step == LLAMAPARSE_SUBMIT && r->answer.verdict.unsure) {
+        unsigned tries = r->call.tries;
+        int64_t not_before_ms = r->call.not_before_ms;
+        r->held = true;
+        rc = begin(r, e);
+        if (rc != 1)
+            return rc == 0 ? drop(r) : rc;
+        r->held = false;
+        r->call.tries = tries;
+        r->call.not_before_ms = not_before_ms;
+    }
     r->answered = false;
-    if (r->step != LLAMAPARSE_SUBMIT || !r->answer.verdict.unsure)
-        return 1;
-    rc = begin(r, e);
-    return rc == 0 ? drop(r) : rc;
+    return 1;
 }
 
 static int process_answer(struct remote *r, struct error *e)
