@@ -292,7 +292,20 @@ static const json_t *first_of(const json_t *root, const char *const *keys)
     return v;
 }
 
-static void read_result(const void *ctx, const json_t *root, struct llamaparse_answer *a)
+/* Our own key, should a page's error quote it, wherever in a word. */
+static void redact_pages(const struct llamaparse_endpoint *ep, struct llamaparse_answer *a)
+{
+    for (int i = 0; i < a->n_pages; i++) {
+        char words[REDACT_SHOWN];
+        if (a->pages[i].error == NULL)
+            continue;
+        redact(ep->api_key, a->pages[i].error, strlen(a->pages[i].error), words, sizeof words);
+        a->pages[i].error = talloc_strdup(a->pages, words);
+    }
+}
+
+static void read_result(const void *ctx, const struct llamaparse_endpoint *ep, const json_t *root,
+                        struct llamaparse_answer *a)
 {
     static const char *const lists[] = {"pages", NULL}, *const wholes[] = {"markdown_full", "markdown", "text", NULL};
     const json_t *list = first_of(root, lists), *whole = first_of(root, wholes);
@@ -308,6 +321,7 @@ static void read_result(const void *ctx, const json_t *root, struct llamaparse_a
         bad_answer(a, rc == -ENOMEM ? "there is no memory for it" : "it holds no pages");
         return;
     }
+    redact_pages(ep, a);
     a->verdict.act = PROVIDER_OK;
     if (a->page_count < 0 && a->n_pages > 0)
         a->page_count = a->n_pages;
@@ -333,7 +347,7 @@ static void judge_body(const void *ctx, const struct llamaparse_endpoint *ep, en
     if (step == LLAMAPARSE_SUBMIT && a->verdict.act == PROVIDER_PENDING)
         a->verdict.act = PROVIDER_OK;
     if (step == LLAMAPARSE_RESULT && (a->verdict.act == PROVIDER_OK))
-        read_result(ctx, root, a);
+        read_result(ctx, ep, root, a);
 }
 
 void llamaparse_judge(const void *ctx, const struct llamaparse_endpoint *ep, enum llamaparse_step step,

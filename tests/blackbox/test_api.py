@@ -550,6 +550,7 @@ def test_a_body_that_trickles_is_cut(daemon):
     assert files_below(one.blobs) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: reads /proc of processes that cannot be dumped")
 def test_connections_are_bounded(daemon):
     one = daemon({"api.max_connections": 5, "api.idle_timeout": "2s"}, NO_WORKERS)
     held = [socket.create_connection(("127.0.0.1", one.port), timeout=5) for _ in range(20)]

@@ -3,10 +3,13 @@
 import os
 import socket
 
+import pytest
+
 from harness import account
 from harness.account import wait_for
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: reads /proc of processes that cannot be dumped")
 def test_no_process_that_holds_secrets_can_be_dumped_or_traced(daemon):
     """The files of a process that is not dumpable belong to root, whoever it runs as; so does the right to trace it."""
     d = daemon()

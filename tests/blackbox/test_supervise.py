@@ -170,6 +170,7 @@ def master(helpers):
 # ---- starting ----
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: reads /proc of processes that cannot be dumped")
 def test_children_start_with_their_own_descriptors_only(master):
     m = master(COORDINATOR, pool("good"))
     pid = m.wait_phase("good", "ready")["pid"]
@@ -179,6 +180,7 @@ def test_children_start_with_their_own_descriptors_only(master):
     assert "docmill-services" in names[6]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: reads /proc of processes that cannot be dumped")
 def test_children_do_not_inherit_secrets_of_the_environment(master, monkeypatch):
     m = master(COORDINATOR, pool("good"))
     pid = m.wait_phase("good", "ready")["pid"]
@@ -566,6 +568,7 @@ def test_a_request_that_is_never_finished_is_cut_off(quiet):
         assert 3 < time.monotonic() - began < 8
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: reads /proc of processes that cannot be dumped")
 def test_half_open_clients_delay_nobody(quiet):
     crowd = []
     try:

@@ -5,6 +5,8 @@ import random
 import signal
 import time
 
+import pytest
+
 from harness import account
 from harness.account import wait_for
 
@@ -141,6 +143,7 @@ def test_status_is_answered_while_the_database_is_away(daemon, own_cluster):
     assert_all_done(d, 6)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: reads /proc of processes that cannot be dumped")
 def test_the_master_is_small_alone_and_holds_no_connection(daemon):
     d = daemon(pools=POOLS)
     upload_many(d, 10)
