@@ -210,10 +210,18 @@ int64_t embed_remote_next_ms(const struct embed_remote *r)
 {
     int64_t next = INT64_MAX;
 
+    if (r->moved > 0)
+        return 0;
+    if (r->closed) { /* those of whom nothing is under way go behind the gate */
+        for (const struct order *o = r->orders; o != NULL; o = o->next)
+            if (o->under_way == 0)
+                return 0;
+        return next;
+    }
     for (const struct micro *m = r->ready; m != NULL; m = m->next)
         if (r->n_under_way < r->most_under_way && m->call.not_before_ms < next)
             next = m->call.not_before_ms;
-    return r->moved > 0 || (r->closed && r->orders != NULL) ? 0 : next;
+    return next;
 }
 
 /* ---- texts ---- */

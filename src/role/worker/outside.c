@@ -172,9 +172,9 @@ enum outside_turn outside_ask(struct outside *o, struct outside_call *call, enum
     wait = services_ask(o->w->child.services, &call->permit, service, tokens, LONGEST_PACE_MS, now);
     if (wait == 0)
         return OUTSIDE_GO;
-    call->not_before_ms = now + wait;
     if (call->permit.breaker && !call->permit.reserved)
-        return OUTSIDE_CLOSED;
+        return OUTSIDE_CLOSED; /* an operator may close it long before `wait`: who asks again asks by the gate */
+    call->not_before_ms = now + wait;
     return OUTSIDE_LATER;
 }
 

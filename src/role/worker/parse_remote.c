@@ -189,10 +189,17 @@ int64_t parse_remote_next_ms(const struct parse_remote *pr)
 {
     int64_t next = INT64_MAX;
 
-    for (const struct remote *r = pr->list; r != NULL; r = r->next)
-        if (!r->under_way && !r->answered && r->call.not_before_ms < next)
+    if (pr->moved > 0)
+        return 0;
+    for (const struct remote *r = pr->list; r != NULL; r = r->next) {
+        if (r->under_way || r->answered)
+            continue;
+        if (pr->closed) /* behind the gate with it */
+            return 0;
+        if (r->call.not_before_ms < next)
             next = r->call.not_before_ms;
-    return pr->moved > 0 || (pr->closed && pr->list != NULL) ? 0 : next;
+    }
+    return next;
 }
 
 /* ---- requests ---- */
