@@ -59,7 +59,9 @@ def test_a_second_master_of_one_node_name_serves_nothing_until_the_first_is_gone
     wait_for(lambda: "another master with this node name" in second.log(), 30, "the reason in the log")
     answer = second.http_or_none("/readyz")
     assert answer is None or answer.status == 503
-    assert not second.alive or not [c for c in second.children("worker") if c["phase"] in ("ready", "busy")]
+    wait_for(lambda: not second.alive, 30, "the second master to leave", dump=second.log)
+    ready = [line for line in second.log().splitlines() if "child is ready" in line]
+    assert not [line for line in ready if "pool=w" in line or "pool=coordinator" in line or "pool=c " in line], ready
     assert first.health()["ok"]
     first.stop()
     if not second.alive:
