@@ -1,5 +1,6 @@
 """test_remote_parse.py - documents through LlamaParse: submitted, waited for, fetched; and what goes wrong on the way"""
 
+import os
 import signal
 
 import pytest
@@ -204,3 +205,23 @@ def test_a_document_cancelled_while_it_is_submitted_leaves_the_others_alone(daem
     wait_for(lambda: not d.sql("SELECT 1 FROM upload_pipeline.parser_submissions WHERE ended_at IS NULL"), 60,
              "the place to be free again")
     assert "child is gone" not in d.log()
+
+
+def test_a_text_that_was_fetched_and_could_not_be_stored_is_fetched_again_and_not_paid_for_again(daemon, mock):
+    parser = mock("llamaparse", "--key", KEY, "--job-ms", "500")
+    d = start(daemon, parser)
+    document_id = d.upload(documents.pdf(2, "kept"), "a.pdf").json["document_id"]
+    wait_for(lambda: d.sql("SELECT 1 FROM upload_pipeline.parser_submissions WHERE external_id IS NOT NULL"), 20,
+             "the stored answer")
+    folders = [d.blobs] + [os.path.join(at, name) for at, names, _ in os.walk(d.blobs) for name in names]
+    for folder in folders:
+        os.chmod(folder, 0o555)
+    try:
+        tried = "SELECT count(*) FROM upload_pipeline.events WHERE reason LIKE 'blob_%'"
+        wait_for(lambda: d.sql(tried)[0][0] >= 2, 20, "the text to be fetched in vain twice", dump=d.log)
+    finally:
+        for folder in folders:
+            os.chmod(folder, 0o755)
+    assert d.wait_end(document_id)["status"] == "complete"
+    assert len(submissions(parser)) == 1
+    assert [(r[0], r[2], r[3]) for r in rows(d)] == [(1, "complete", 2)]

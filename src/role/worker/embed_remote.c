@@ -8,8 +8,8 @@
  * large its document is.
  *
  * What goes into a micro-batch, and what is sent after one was refused, the packer says; a text that cannot be embedded
- * fails its own document. While the service is out of service, or slower than the stage's deadline
- * allows, documents wait behind a gate in the database instead of in hand.
+ * fails its own document. While the service is out of service, or slower than the stage's deadline allows, documents
+ * wait behind a gate in the database instead of in hand.
  *
  * Depends on base, core, http, proc, provider, queue.
  */
@@ -30,7 +30,8 @@
 #define SERVICE_TRIES  6      /* a micro-batch that fails so often while the service answers others is looked into */
 #define LOAD_SLICE     512    /* chunk texts read from the database at once */
 #define MOST_ORDERS    64
-#define BODY_SPARE     2 /* bytes of a request for each byte of text, at worst */
+#define WINDOW_BYTES   (64 * 1024 * 1024) /* of vectors that a document holds in memory */
+#define BODY_SPARE     2                  /* bytes of a request for each byte of text, at worst */
 
 struct slice {
     void *ctx;
@@ -127,6 +128,8 @@ struct embed_remote *embed_remote_new(struct outside *o, struct error *e)
     r->most_under_way = (int)c->openai_in_flight;
     limits = limits_of(r, c);
     r->window = (r->most_under_way + 1) * (int)limits.items;
+    if (r->window > WINDOW_BYTES / (int)sizeof(float) / r->endpoint.dimension)
+        r->window = WINDOW_BYTES / (int)sizeof(float) / r->endpoint.dimension;
     r->packer = packer_new(r, &limits, text_ended, r);
     return r;
 }
@@ -146,6 +149,15 @@ static void order_remove(struct embed_remote *r, struct order *o)
     o->p->h->passage = NULL;
 }
 
+/* What is in no ledger is at least in the log. */
+static void tell_unclaimed(struct embed_remote *r)
+{
+    if (r->unclaimed_tokens > 0)
+        log_warn("worker", "tokens were paid for documents that went another way", "tokens", LOG_I(r->unclaimed_tokens),
+                 NULL);
+    r->unclaimed_tokens = 0;
+}
+
 void embed_remote_free(struct embed_remote **rp)
 {
     struct embed_remote *r = *rp;
@@ -154,9 +166,11 @@ void embed_remote_free(struct embed_remote **rp)
         return;
     while (r->orders != NULL) {
         struct passage *p = r->orders->p;
+        r->unclaimed_tokens += r->orders->paid_tokens;
         order_remove(r, r->orders);
         talloc_free(p->ctx);
     }
+    tell_unclaimed(r);
     for (struct micro *m = r->under_way, *next; m != NULL; m = next) {
         next = m->next;
         m->r = NULL; /* its end frees it */
@@ -242,7 +256,7 @@ static int load_texts(struct embed_remote *r, struct order *o, struct error *e)
     int room = (int)(sizeof o->slices / sizeof *o->slices), kept = 0;
 
     for (int i = 0; i < o->n_slices; i++) {
-        if (o->slices[i].first + o->slices[i].n <= o->freed && o->under_way == 0)
+        if (o->slices[i].first + o->slices[i].n <= o->freed)
             talloc_free(o->slices[i].ctx);
         else
             o->slices[kept++] = o->slices[i];
@@ -724,11 +738,7 @@ int embed_remote_collect(struct embed_remote *r, struct error *e)
             return rc;
         moved += rc;
     }
-    if (r->unclaimed_tokens > 0) {
-        log_warn("worker", "tokens were paid for documents that went another way", "tokens", LOG_I(r->unclaimed_tokens),
-                 NULL);
-        r->unclaimed_tokens = 0;
-    }
+    tell_unclaimed(r);
     if (r->orders == NULL || services_closed_for(r->o->w->child.services, SERVICE_EMBEDDER, clock_ms()) == 0)
         r->closed = false;
     embed_remote_send(r);

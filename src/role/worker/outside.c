@@ -26,18 +26,15 @@
 
 int outside_open(struct worker *w, struct error *e)
 {
-    struct http_options options = {.user_agent = "docmill/" DOCMILL_VERSION,
-                                   .ca_file = w->conf->http_ca_file,
-                                   .proxy = w->conf->http_proxy,
-                                   .allow_private = w->conf->http_allow_private};
-    struct outside *o;
-
     bool embeds = strcmp(w->conf->embedder_name, "builtin") != 0, parses = parse_remote_wanted(w->conf);
+    struct http_options options = {.user_agent = "docmill/" DOCMILL_VERSION};
+    struct outside *o;
 
     if (!embeds && !parses)
         return 0;
     o = talloc_zero(w, struct outside);
     o->w = w;
+    http_options_of(w->conf, &options);
     o->http = http_new(NULL, &options, e);
     if (o->http == NULL)
         return e->code;

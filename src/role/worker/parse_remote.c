@@ -51,7 +51,7 @@ struct remote {
     bool held; /* the database is being told about it: nothing is sent, whoever ticks meanwhile */
     char token[2 * SUBMIT_TOKEN_BYTES + 1], url[LLAMAPARSE_MAX_WEBHOOK_URL + 1];
     struct llamaparse_answer answer;
-    bool partial;
+    bool unsent; /* it could not be asked for; `answer` says why */
 };
 
 struct parse_remote {
@@ -65,16 +65,9 @@ struct parse_remote {
 
 /* ---- which documents ---- */
 
-static bool names(const char *list, const char *name)
-{
-    const char *at = strstr(list, name);
-
-    return at != NULL;
-}
-
 bool parse_remote_wanted(const struct conf *c)
 {
-    return names(c->parser_order, PROVIDER);
+    return strstr(c->parser_order, PROVIDER) != NULL;
 }
 
 /* Markdown and plain text need no parser. The first of parser.order parses; the next one when that is out of service. */
@@ -85,7 +78,7 @@ bool parse_remote_takes(struct worker *w, enum sniff_type type)
 
     if (w->outside == NULL || w->outside->parse == NULL || type == SNIFF_TEXT || type == SNIFF_MARKDOWN)
         return false;
-    if (!names(c->parser_order, "local"))
+    if (strstr(c->parser_order, "local") == NULL)
         return true;
     first = strncmp(c->parser_order + strspn(c->parser_order, ", "), PROVIDER, strlen(PROVIDER)) == 0;
     if (!first)
@@ -298,6 +291,7 @@ static void send_one(struct remote *r)
     if (start(r, &r->answer.verdict.error) != 0) { /* it cannot be asked for: the same as a refusal */
         outside_give_up(r->pr->o, &r->call);
         r->answer.verdict.act = PROVIDER_ITEM;
+        r->unsent = true;
         r->answered = true;
         r->pr->moved++;
     }
@@ -487,7 +481,7 @@ static int drop(struct remote *r)
 static int fail(struct remote *r, const struct error *why, struct error *e)
 {
     struct error copy = *why;
-    int rc = end_submission(r, copy.reason, 0, e);
+    int rc = end_submission(r, r->unsent && r->step == LLAMAPARSE_SUBMIT ? "not_sent" : copy.reason, 0, e);
 
     if (rc == 0)
         rc = give_back(r, e);
@@ -588,8 +582,6 @@ static int process_result(struct remote *r, struct error *e)
     int pages = r->answer.page_count > 0 ? (int)r->answer.page_count : r->answer.n_pages, rc;
 
     rc = settle(r, pages, e);
-    if (rc == 0)
-        rc = end_submission(r, r->answer.n_failed > 0 ? "partial" : "complete", pages, e);
     if (rc == 0 && r->answer.n_failed > 0)
         rc = note_failed_pages(r, e);
     if (rc < 0)
@@ -597,9 +589,17 @@ static int process_result(struct remote *r, struct error *e)
     p->outside_text = talloc_steal(p->ctx, r->answer.text);
     p->outside_len = r->answer.len;
     p->pages = pages;
+    p->submission = r->submission;
+    p->partial = r->answer.n_failed > 0;
     p->step = PASSAGE_TEXT;
     let_go(r);
     return 1;
+}
+
+int parse_remote_finish(struct passage *p, struct error *e)
+{
+    return submit_end(p->w->pg, &p->submission, p->partial ? "partial" : "complete", p->pages, outside_give_up_ms(p->w),
+                      e);
 }
 
 static int process_ok(struct remote *r, struct error *e)

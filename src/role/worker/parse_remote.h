@@ -19,5 +19,8 @@ int64_t parse_remote_next_ms(const struct parse_remote *pr);
 void parse_remote_send(struct parse_remote *pr);
 /* Passages whose text has come are at PASSAGE_TEXT afterwards. How many moved, or negative. */
 int parse_remote_collect(struct parse_remote *pr, struct error *e) MUST_CHECK;
+/* The text of a passage is durable, or of no use to anybody: its place at the service is free. Before that, whoever goes
+ * on after a crash fetches it again instead of having it parsed, and paid for, once more. */
+int parse_remote_finish(struct passage *p, struct error *e) MUST_CHECK;
 
 #endif

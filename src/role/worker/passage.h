@@ -7,6 +7,7 @@
 #ifndef WORKER_PASSAGE_H
 #define WORKER_PASSAGE_H
 
+#include "queue/submit.h"
 #include "text/chunker.h"
 #include "text/normalise.h"
 #include "worker/worker.h"
@@ -32,6 +33,8 @@ struct passage {
     int pages;
     const char *outside_text; /* as the service gave it, of outside_len bytes; form feeds between pages */
     size_t outside_len;
+    struct submission submission;  /* that it is the text of; ended when the text is durable */
+    bool partial;                  /* pages of it failed */
     const struct chunker *chunker; /* what the job is pinned to, once it is chunked */
     bool fresh;                    /* parsed in this attempt: set_parsed is due with the next store */
     struct queue_chunk *chunks;    /* NULL: they are in the database only */

@@ -297,6 +297,10 @@ static int check_space(struct passage *p, struct queue_space *space, struct erro
 
     if (rc != 0)
         return rc;
+    if (embeds_outside(p) && space->dimension != mine.dimension)
+        return error_set(e, ENOTSUP, ERR_RECOVERABLE, "internal",
+                         "the job is pinned to vectors of dimension %d, this node asks its service for %d",
+                         space->dimension, mine.dimension);
     if (strcmp(space->model, mine.model) != 0 || space->version != mine.version)
         return error_set(e, ENOTSUP, ERR_RECOVERABLE, "internal",
                          "the job is pinned to embedding model %s version %d, this node has %s version %d",
@@ -580,6 +584,12 @@ static int resume_text(struct passage *p, struct error *e)
     p->step = PASSAGE_RUNNING;
     p->h->passage = NULL;
     rc = take_text(p, &result, true, e);
+    if (rc == 0 || p->h->over || e->cls == ERR_PERMANENT) {
+        struct error other;
+        int ended = parse_remote_finish(p, rc == 0 ? e : &other);
+        if (rc == 0 && ended != 0)
+            return ended;
+    }
     return rc != 0 ? rc : run_text(p, e);
 }
 

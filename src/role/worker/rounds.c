@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue/cost.h"
 
 #include <talloc.h>
 
@@ -22,25 +23,33 @@
 
 /* ---- giving back ---- */
 
+static int hand_back_hands(struct worker *w, struct hand *const *hands, int n, struct error *e)
+{
+    const struct queue_job *back[WORKER_MAX_CLAIM] = {NULL};
+    int rc;
+
+    for (int i = 0; i < n; i++)
+        back[i] = hands[i]->job;
+    if (n == 0)
+        return 0;
+    if ((rc = queue_hand_back(w->pg, back, n, e)) != 0)
+        return rc;
+    for (int i = 0; i < n; i++)
+        hands[i]->over = true;
+    hands_publish(w);
+    return 0;
+}
+
 /* Gives back what has not begun, or everything. */
 static int hand_back_where(struct worker *w, bool begun_too, struct error *e)
 {
-    const struct queue_job *back[WORKER_MAX_CLAIM];
-    int n = 0, rc;
+    struct hand *back[WORKER_MAX_CLAIM];
+    int n = 0;
 
     for (int i = 0; i < w->n_hands; i++)
         if (!w->hands[i]->over && (begun_too || !w->hands[i]->begun))
-            back[n++] = w->hands[i]->job;
-    if (n == 0)
-        return 0;
-    rc = queue_hand_back(w->pg, back, n, e);
-    if (rc != 0)
-        return rc;
-    for (int i = 0; i < w->n_hands; i++)
-        if (begun_too || !w->hands[i]->begun)
-            w->hands[i]->over = true;
-    hands_publish(w);
-    return 0;
+            back[n++] = w->hands[i];
+    return hand_back_hands(w, back, n, e);
 }
 
 /* A new connection: whatever the database says is ours and is not in hand goes back. */
@@ -82,23 +91,6 @@ static int run_one(struct worker *w, struct hand *h, struct error *e)
     return batch_full(w) || h->job->suspect ? batch_flush(w, e) : 0;
 }
 
-static int hand_back_hands(struct worker *w, struct hand *const *hands, int n, struct error *e)
-{
-    const struct queue_job *back[WORKER_MAX_CLAIM] = {NULL};
-    int rc;
-
-    for (int i = 0; i < n; i++)
-        back[i] = hands[i]->job;
-    if (n == 0)
-        return 0;
-    if ((rc = queue_hand_back(w->pg, back, n, e)) != 0)
-        return rc;
-    for (int i = 0; i < n; i++)
-        hands[i]->over = true;
-    hands_publish(w);
-    return 0;
-}
-
 /* Of the jobs from `first` on, which were claimed just now. Before them are those that wait. */
 static int isolate_suspects(struct worker *w, int first, struct error *e)
 {
@@ -133,12 +125,24 @@ static int work_through(struct worker *w, int first, struct error *e)
     return rc;
 }
 
+/* What was paid for and could not be stored with its line of the ledger is at least in the log. */
+static void tell_unwritten_costs(const struct worker *w)
+{
+    for (int i = 0; i < w->n_batch; i++) {
+        const struct queue_work *work = &w->batch[i].work;
+        for (int k = 0; k < work->n_costs && work->outcome == QUEUE_PENDING; k++)
+            log_warn("worker", "a cost could not be written", "provider", work->costs[k].provider, "quantity",
+                     LOG_I(work->costs[k].quantity), NULL);
+    }
+}
+
 /* The work could not go on. What is still ours is given back if the database can be reached at all; if not, it is
  * found by queue_reclaim at the next connection, or by the deadline. */
 static void give_all_back(struct worker *w)
 {
     struct error e;
 
+    tell_unwritten_costs(w);
     batch_drop(w);
     outside_drop(w);
     pg_rollback(w->pg);
@@ -171,7 +175,7 @@ static bool may_claim(struct worker *w)
     return !w->want_alone && !w->hands[0]->job->suspect && outside_room(w) && clock_ms() >= w->next_claim_ms;
 }
 
-/* 1: jobs were taken, 0: there are none, or negative. */
+/* 1: jobs were taken, 0: there are none, or negative: nothing of what is in hand was touched. */
 static int claim(struct worker *w, struct error *e)
 {
     struct queue_filter f = {
@@ -207,20 +211,11 @@ static int claim(struct worker *w, struct error *e)
     return 1;
 }
 
-static int work(struct worker *w, bool claiming, bool *moved, struct error *e)
+/* What was just claimed, and what waited. */
+static int work(struct worker *w, int first, bool *moved, struct error *e)
 {
-    int first = w->n_hands, rc = 0;
+    int rc = first < w->n_hands ? work_through(w, first, e) : 0;
 
-    if (w->woken) { /* remembered as a claim that is due: without room for one, answers must be waited for */
-        w->next_claim_ms = 0;
-        w->woken = false;
-    }
-    if (claiming && may_claim(w)) {
-        if ((rc = claim(w, e)) < 0)
-            return rc;
-        *moved = rc > 0;
-        rc = *moved ? work_through(w, first, e) : 0;
-    }
     if (rc == 0)
         rc = batch_flush(w, e);
     if (rc == 0) {
@@ -232,14 +227,23 @@ static int work(struct worker *w, bool claiming, bool *moved, struct error *e)
 
 int round_trip(struct worker *w, bool claiming, struct error *e)
 {
+    int first = w->n_hands, rc;
     bool moved = false;
-    int rc;
 
     if ((rc = pg_connect(w->pg, e)) != 0)
         return rc;
     if (pg_epoch(w->pg) != w->epoch && (rc = reclaim(w, e)) != 0)
         return rc;
-    rc = work(w, claiming, &moved, e);
+    if (w->woken) { /* remembered as a claim that is due: without room for one, answers must be waited for */
+        w->next_claim_ms = 0;
+        w->woken = false;
+    }
+    if (claiming && may_claim(w)) {
+        if ((rc = claim(w, e)) < 0)
+            return rc;
+        moved = rc > 0;
+    }
+    rc = work(w, first, &moved, e);
     if (rc != 0) {
         if (w->n_hands > 0) {
             log_warn("worker", "work given back", "reason", e->reason, "error", e->message, NULL);
