@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 
+import psycopg
 import pytest
 
 from harness import account, documents
@@ -225,3 +227,17 @@ def test_a_text_that_was_fetched_and_could_not_be_stored_is_fetched_again_and_no
     assert d.wait_end(document_id)["status"] == "complete"
     assert len(submissions(parser)) == 1
     assert [(r[0], r[2], r[3]) for r in rows(d)] == [(1, "complete", 2)]
+
+
+def test_nothing_is_sent_before_the_submission_is_written_down(daemon, parser, db):
+    d = start(daemon, parser)
+    with psycopg.connect(db.cluster.url(db.name)) as lock:
+        lock.execute("SELECT FROM upload_pipeline.services WHERE name = 'llamaparse' FOR UPDATE")
+        document_id = d.upload(documents.pdf(1, "written first"), "a.pdf").json["document_id"]
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%begin_submission%'"
+        wait_for(lambda: d.sql(waits), 20, "the worker to wait for the lock", dump=d.log)
+        time.sleep(0.5)  # the worker ticks at least every 100 ms meanwhile
+        assert not submissions(parser)
+        lock.rollback()
+    assert d.wait_end(document_id)["status"] == "complete"
+    assert len(submissions(parser)) == 1
