@@ -85,7 +85,7 @@ $$;
 CREATE FUNCTION begin_submission(p_job uuid, p_lease bigint, p_status smallint, p_provider text, p_token_hash bytea,
                                  p_max int)
     RETURNS TABLE (verdict text, submission bigint, serial smallint, external_id text, deadline_ms bigint, polls smallint,
-                   former text, failed bigint)
+                   former text)
     LANGUAGE plpgsql SET search_path = upload_pipeline, pg_temp
 AS $$
 #variable_conflict use_column
@@ -94,17 +94,14 @@ DECLARE
     s parser_submissions;
     v_serial smallint := 1;
     v_former text;
-    v_failed bigint;
 BEGIN
     SELECT * INTO o FROM upload_jobs j
     WHERE j.id = p_job AND j.lease = p_lease AND j.status = p_status AND j.state = 2 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT 'lost', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint, NULL::text, 0::bigint;
+        RETURN QUERY SELECT 'lost', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint, NULL::text;
         RETURN;
     END IF;
     PERFORM FROM services v WHERE v.name = p_provider FOR NO KEY UPDATE;
-    SELECT count(*) INTO v_failed FROM parser_submissions p
-    WHERE p.job_id = p_job AND p.generation = o.generation AND p.ended_at IS NOT NULL AND p.outcome <> 'unanswered';
     SELECT * INTO s FROM parser_submissions p WHERE p.job_id = p_job AND p.generation = o.generation
     ORDER BY p.serial DESC LIMIT 1;
     IF FOUND THEN
@@ -112,13 +109,13 @@ BEGIN
             UPDATE parser_submissions p SET heard_at = NULL WHERE p.id = s.id;
             RETURN QUERY SELECT 'known', s.id, s.serial, s.external_id,
                 CASE WHEN s.deadline = 'infinity' THEN NULL
-                     ELSE (extract(epoch FROM s.deadline - clock_timestamp()) * 1000)::bigint END, s.polls, NULL::text, v_failed;
+                     ELSE (extract(epoch FROM s.deadline - clock_timestamp()) * 1000)::bigint END, s.polls, NULL::text;
             RETURN;
         END IF;
         IF s.ended_at IS NULL AND s.token_hash = p_token_hash THEN -- begun by this very call, whose answer was lost
             RETURN QUERY SELECT 'begun', s.id, s.serial, NULL::text, NULL::bigint, 0::smallint,
                 (SELECT f.outcome FROM parser_submissions f WHERE f.job_id = p_job AND f.generation = o.generation
-                 AND f.serial = s.serial - 1), v_failed;
+                 AND f.serial = s.serial - 1);
             RETURN;
         END IF;
         UPDATE parser_submissions p SET ended_at = now(), outcome = 'unanswered' WHERE p.id = s.id AND p.ended_at IS NULL;
@@ -127,7 +124,7 @@ BEGIN
     END IF;
     IF (SELECT count(*) FROM parser_submissions p WHERE p.provider = p_provider AND p.ended_at IS NULL) >= p_max THEN
         PERFORM wait_job(p_job, p_lease, p_status, 2::smallint, 'infinity', 'infinity', 'parser_busy', p_status <> 2);
-        RETURN QUERY SELECT 'busy', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint, NULL::text, 0::bigint;
+        RETURN QUERY SELECT 'busy', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint, NULL::text;
         RETURN;
     END IF;
     INSERT INTO parser_submissions (job_id, user_id, generation, serial, provider, token_hash)
@@ -140,7 +137,7 @@ BEGIN
         SELECT o.id, o.document_id, o.user_id, d.correlation, o.lease, o.status, 2, 2, 2, o.attempt, 1, 'submitting'
         FROM upload_job_details d WHERE d.job_id = o.id;
     END IF;
-    RETURN QUERY SELECT 'begun', s.id, v_serial, NULL::text, NULL::bigint, 0::smallint, v_former, v_failed;
+    RETURN QUERY SELECT 'begun', s.id, v_serial, NULL::text, NULL::bigint, 0::smallint, v_former;
 END
 $$;
 

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <talloc.h>
 
-static const char begin_sql[] = "SELECT verdict, submission, serial, external_id, deadline_ms, polls, former, failed "
+static const char begin_sql[] = "SELECT verdict, submission, serial, external_id, deadline_ms, polls, former "
                                 "FROM begin_submission($1, $2, $3, $4, $5, $6)";
 static const char answered_sql[] = "SELECT answer_submission($1, $2, $3, $4, $5, $6)";
 static const char wait_sql[] = "SELECT wait_submission($1, $2, $3, $4)";
@@ -98,7 +98,6 @@ int submit_begin(struct pg *p, const struct queue_job *j, int status, const char
         s->serial = (int)pg_get_int(r, 0, 2);
         s->left_ms = pg_is_null(r, 0, 4) ? -1 : pg_get_int(r, 0, 4);
         s->polls = (int)pg_get_int(r, 0, 5);
-        s->failed = (int)pg_get_int(r, 0, 7);
         s->anew = !pg_is_null(r, 0, 6) && strcmp(pg_get_text(r, 0, 6), "unanswered") != 0;
         snprintf(s->external_id, sizeof s->external_id, "%s", external == NULL ? "" : external);
         if (s->left_ms < -1)

@@ -34,7 +34,6 @@ enum submit_verdict {
 struct submission {
     int64_t id;
     int serial; /* above 1: an earlier request may have reached the service */
-    int failed; /* how many before it came to nothing; those without an answer do not count */
     bool anew;  /* the one before it came to nothing: not to be answered from what the service remembers */
     int polls;
     int64_t left_ms; /* of its deadline, -1: none yet */

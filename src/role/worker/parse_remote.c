@@ -434,7 +434,6 @@ static int begin(struct remote *r, struct error *e)
         return 0;
     }
     h->status = STATUS_PARSE_QUEUED;
-    h->tries = (int16_t)(r->submission.failed + 1);
     h->progress_ms = clock_ms();
     if (verdict == SUBMIT_BEGUN && r->submission.serial > 1 && !r->submission.anew)
         log_warn("worker", "submitted again: an earlier request was not answered", "serial",

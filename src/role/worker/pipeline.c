@@ -48,13 +48,8 @@ int worker_space(struct worker *w, const struct queue_job *j, struct queue_space
 
 int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, struct error *e)
 {
-    struct queue_job job = *h->job;
     struct queue_verdict v;
-    int rc;
-
-    if (job.attempt < h->tries)
-        job.attempt = h->tries;
-    rc = queue_fail(w->pg, &job, h->status, h->stage, why, &w->policy, &v, e);
+    int rc = queue_fail(w->pg, h->job, h->status, h->stage, why, &w->policy, &v, e);
 
     if (rc < 0)
         return rc;

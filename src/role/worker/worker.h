@@ -40,7 +40,6 @@ struct hand {
     struct passage *passage; /* what waits for an outside service; NULL: nothing does */
     int16_t stage;           /* where the document is in our hands */
     int16_t status;          /* what the database has under our lease */
-    int16_t tries;           /* at an outside service, where waiting gives the attempt back each time */
     int64_t progress_ms;     /* last thing stored for it */
 };
 

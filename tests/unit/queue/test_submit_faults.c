@@ -27,7 +27,7 @@ static void replace(struct qt *q, const char *name, const char *types, const cha
 #define BEGIN_TYPES "uuid, bigint, smallint, text, bytea, int"
 #define BEGIN_ANSWER                                                                                                   \
     "TABLE (verdict text, submission bigint, serial smallint, external_id text, deadline_ms bigint, "                  \
-    "polls smallint, former text, failed bigint)"
+    "polls smallint, former text)"
 #define WAIT_TYPES   "bigint, uuid, bigint, bigint"
 #define ANSWER_TYPES "bigint, text, uuid, bigint, bigint, bigint"
 
@@ -56,7 +56,7 @@ Test(submit_faults, a_verdict_that_is_not_known_is_an_error_that_names_it)
     struct queue_job *j = qt_claim_one(q);
     replace(q, "begin_submission", BEGIN_TYPES, BEGIN_ANSWER,
             "RETURN QUERY SELECT 'perhaps', 1::bigint, 1::smallint,"
-            " 'x'::text, 1::bigint, 0::smallint, NULL::text, 0::bigint;");
+            " 'x'::text, 1::bigint, 0::smallint, NULL::text;");
     expect_unknown_verdict(begin(q, j, &s, &e), &e, "perhaps");
     cr_assert_eq(s.id, 0, "nothing of such an answer is taken");
     replace(q, "wait_submission", WAIT_TYPES, "text", "RETURN NULL;");
