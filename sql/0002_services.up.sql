@@ -10,16 +10,15 @@
 SET LOCAL ROLE docmill_owner;
 SET LOCAL search_path = upload_pipeline, public;
 
--- One row a service; its lock makes counting and taking a place one step.
+-- One row a parser; its lock makes counting and taking a place one step.
 CREATE TABLE services (
     name text PRIMARY KEY
 );
-INSERT INTO services VALUES ('llamaparse'), ('embedder');
+INSERT INTO services VALUES ('llamaparse');
 
 CREATE TABLE parser_submissions (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     begun_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    answered_at timestamptz,
     heard_at    timestamptz, -- a callback came that nobody has looked at yet
     ended_at    timestamptz,
     deadline    timestamptz NOT NULL DEFAULT 'infinity',
@@ -96,8 +95,8 @@ DECLARE
     v_former text;
 BEGIN
     SELECT * INTO o FROM upload_jobs j
-    WHERE j.id = p_job AND j.lease = p_lease AND j.status = p_status AND j.state = 2 FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    WHERE j.id = p_job AND j.lease = p_lease AND j.status IN (p_status, 2) AND j.state = 2 FOR NO KEY UPDATE;
+    IF NOT FOUND THEN -- (2: this very call was committed and its answer was lost)
         RETURN QUERY SELECT 'lost', NULL::bigint, NULL::smallint, NULL::text, NULL::bigint, NULL::smallint, NULL::text;
         RETURN;
     END IF;
@@ -152,7 +151,7 @@ DECLARE
     s parser_submissions;
 BEGIN
     PERFORM FROM upload_jobs j WHERE j.id = p_job FOR NO KEY UPDATE;
-    UPDATE parser_submissions p SET external_id = coalesce(p.external_id, p_external), answered_at = now(),
+    UPDATE parser_submissions p SET external_id = coalesce(p.external_id, p_external),
         deadline = now() + p_deadline_ms * interval '1 millisecond'
     WHERE p.id = p_submission RETURNING * INTO s;
     IF s.heard_at IS NOT NULL AND EXISTS (SELECT FROM upload_jobs j WHERE j.id = p_job AND j.lease = p_lease

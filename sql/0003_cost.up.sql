@@ -344,7 +344,8 @@ AS $$
     SELECT count(*) FROM o
 $$;
 
--- Lets jobs go on that a budget stopped, oldest first, as many as it has room for by what each asked. Returns how many.
+-- Lets jobs go on that a budget stopped, oldest first, as many as it has room for by what each asked; one that asks for
+-- more than there is holds up nobody. Returns how many.
 CREATE FUNCTION release_budget_waits(p_budget bigint, p_user_budget bigint, p_limit int) RETURNS bigint
     LANGUAGE sql SET search_path = upload_pipeline, pg_temp
 AS $$
@@ -357,7 +358,8 @@ AS $$
         SELECT w.*, u.usd AS user_room, sum(w.cost_usd) OVER (PARTITION BY w.user_id ORDER BY w.since, w.job_id) AS mine
         FROM users u CROSS JOIN LATERAL (
             SELECT b.* FROM budget_waits b JOIN upload_jobs j ON j.id = b.job_id AND j.state = 5
-            WHERE b.user_id = u.user_id ORDER BY b.since, b.job_id LIMIT p_limit) w
+            WHERE b.user_id = u.user_id AND b.cost_usd <= least(u.usd, (SELECT usd FROM room))
+            ORDER BY b.since, b.job_id LIMIT p_limit) w
         WHERE u.usd > 0 AND (SELECT usd FROM room) > 0),
     a AS (
         SELECT w.job_id, sum(w.cost_usd) OVER (ORDER BY w.since, w.job_id) AS total FROM w WHERE w.mine <= w.user_room),

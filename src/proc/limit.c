@@ -232,7 +232,9 @@ static int64_t header_wait_ns(const struct limit_answer *a, int b, int64_t need)
     if (limit <= 0 || remaining < 0 || remaining >= need)
         return 0;
     if (reset > WINDOW_MS) /* a day's allowance that comes back bit by bit; if it does not, a refusal will tell */
-        return least(reset, LIMIT_MOST_HOLD_MS) * MS_NS / most(1, limit - remaining) * (need - remaining);
+        return least(least(reset, LIMIT_MOST_HOLD_MS) * MS_NS / most(1, limit - remaining) *
+                         least(need - remaining, limit),
+                     LIMIT_MOST_HOLD_MS * MS_NS);
     refill = (double)least(need - remaining, limit) * (double)MINUTE_NS / (double)limit;
     full = (double)(limit - remaining) * (double)MINUTE_NS / (double)limit;
     if (reset < 0 || (full - (double)(reset * MS_NS) < 0.1 * full + (double)SEC_NS &&

@@ -6,6 +6,7 @@
  * Depends on base, core, db.
  */
 #include "queue/submit.h"
+#include "queue/sql.h"
 
 #include "base/clock.h"
 
@@ -23,9 +24,7 @@ static const char note_pages_sql[] = "SELECT note_failed_pages($1, $2, $3)";
 static const char gate_sql[] = "SELECT wait_job($1, $2, $3, $4, 'infinity', 'infinity', $5, true)";
 
 const char submit_gates_sql[] = "SELECT open_parser_gate($1, $2, $3) + open_gate($4, $5)";
-/* 1684865026 is LOCK_CLASS_LEADER. */
-const char submit_tidy_sql[] = "SELECT tidy_submissions($1 * interval '1 millisecond')\n"
-                               "WHERE pg_try_advisory_xact_lock(1684865026, 0)";
+const char submit_tidy_sql[] = "SELECT tidy_submissions($1 * interval '1 millisecond') WHERE " LEADER_GUARD;
 const char submit_hear_sql[] = "SELECT verdict, job_id FROM hear_webhook($1, $2, $3, $4, $5, $6)";
 
 static const struct {

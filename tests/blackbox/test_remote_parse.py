@@ -194,6 +194,24 @@ def test_a_service_out_of_service_for_long_gives_way_to_the_next_parser(daemon, 
     parser.stop()
     document = d.put(documents.pdf(1, "fallback"), "a.pdf", limit=30)
     assert document["status"] == "complete", document
+    parser.start()
+    document = d.put(documents.pdf(1, "back again"), "b.pdf", limit=30)
+    assert document["status"] == "complete", document
+    wait_for(lambda: d.put(documents.pdf(1, f"{time.monotonic()}"), "c.pdf")["status"] == "complete" and rows(d), 20,
+             "the first parser to be used again", dump=d.log)
+
+
+def test_what_waited_for_a_service_goes_on_when_it_is_no_longer_used(daemon, parser):
+    d = start(daemon, parser, llamaparse__max_jobs=1)
+    parser.stop()
+    ids = [d.upload(documents.pdf(1, f"left {i}"), f"{i}.pdf").json["document_id"] for i in range(6)]
+    waiting = "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 3 AND run_at = 'infinity'"
+    wait_for(lambda: d.sql(waiting)[0][0] == 6, 20, "all documents behind the gate", dump=d.log)
+    d.stop()
+    d.keys["parser.order"] = "local"
+    d.start()
+    assert all(d.wait_end(i, 20)["status"] == "complete" for i in ids)
+
 
 
 def test_a_document_cancelled_while_it_is_submitted_leaves_the_others_alone(daemon, parser):

@@ -2,8 +2,8 @@
  * gates.c - how many of the jobs that wait for an outside service may go on
  *
  * While a service's circuit breaker on this node is closed, all that there is room for; while it is open, none; when it
- * may be tried, one, whose request is the probe. Each node judges by its own breakers, and a job that is let out too
- * early waits again, at no cost but the round trip.
+ * may be tried, one, whose request is the probe; when another parser takes its documents, all again. Each node judges by
+ * its own breakers, and a job that is let out too early waits again, at no cost but the round trip.
  *
  * Depends on proc, queue.
  */
@@ -18,10 +18,20 @@
 #define LEAST_WAIT_MS 50
 #define KEEP_MS       (7 * 24 * 3600 * 1000LL) /* ended submissions and the log of callbacks */
 
+/* LlamaParse has been away for so long that the local parsers take its documents. */
+static bool falls_back(const struct coordinator *c, int64_t now_ms)
+{
+    return c->conf->parser_fallback_after > 0 && strstr(c->conf->parser_order, "local") != NULL &&
+           services_down_ms(c->child.services, SERVICE_LLAMAPARSE, now_ms) >= c->conf->parser_fallback_after;
+}
+
 static int32_t let_out(struct coordinator *c, enum service v)
 {
     struct service_view view;
     int64_t now = clock_ms();
+
+    if (v == SERVICE_LLAMAPARSE && falls_back(c, now))
+        return MOST_AT_ONCE;
 
     services_look(c->child.services, v, now, &view);
     if (view.breaker.mode == BREAKER_CLOSED)
@@ -29,15 +39,21 @@ static int32_t let_out(struct coordinator *c, enum service v)
     return services_closed_for(c->child.services, v, now) == 0 ? 1 : 0;
 }
 
+/* Without it there are no places to count: what waits for one is parsed here. */
+static bool parses_outside(const struct coordinator *c)
+{
+    return strstr(c->conf->parser_order, service_name(SERVICE_LLAMAPARSE)) != NULL;
+}
+
 bool gates_used(const struct coordinator *c)
 {
-    return strcmp(c->conf->parser_order, "local") != 0 || strcmp(c->conf->embedder_name, "builtin") != 0;
+    return parses_outside(c) || strcmp(c->conf->embedder_name, "builtin") != 0;
 }
 
 void gates_params(struct coordinator *c, struct pg_params *p)
 {
     pg_add_text(p, service_name(SERVICE_LLAMAPARSE));
-    pg_add_int4(p, (int32_t)c->conf->llamaparse_max_jobs);
+    pg_add_int4(p, parses_outside(c) && !falls_back(c, clock_ms()) ? (int32_t)c->conf->llamaparse_max_jobs : INT32_MAX);
     pg_add_int4(p, let_out(c, SERVICE_LLAMAPARSE));
     pg_add_int2(p, STATUS_EMBEDDING_IN_PROGRESS);
     pg_add_int4(p, let_out(c, SERVICE_EMBEDDER));

@@ -379,9 +379,11 @@ static void got_due(struct coordinator *c, const PGresult *r)
 
 static void got_gates(struct coordinator *c, const PGresult *r)
 {
-    if (pg_get_int(r, 0, 0) > 0)
+    bool more = pg_get_int(r, 0, 0) > 0; /* also behind the gate of a service that is no longer used */
+
+    if (more)
         wake_workers(c);
-    if (gates_used(c))
+    if (more || gates_used(c))
         again_in(c, TASK_GATES, gates_wait_ms(c, TICK_MS));
 }
 

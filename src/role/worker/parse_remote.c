@@ -84,7 +84,8 @@ bool parse_remote_takes(struct worker *w, enum sniff_type type)
     if (!first)
         return !parse_supported(c, type);
     return !parse_supported(c, type) || c->parser_fallback_after == 0 ||
-           services_down_ms(w->child.services, SERVICE_LLAMAPARSE, clock_ms()) < c->parser_fallback_after;
+           services_down_ms(w->child.services, SERVICE_LLAMAPARSE, clock_ms()) < c->parser_fallback_after ||
+           services_closed_for(w->child.services, SERVICE_LLAMAPARSE, clock_ms()) == 0; /* one may try it again */
 }
 
 /* The service's own limit, which has a least; ours may be shorter. */

@@ -594,6 +594,19 @@ Test(cost, waiting_jobs_go_on_when_the_budget_is_raised_as_many_as_it_has_room_f
     qt_close(q);
 }
 
+Test(cost, one_that_asks_for_more_than_there_is_holds_up_nobody)
+{
+    struct qt *q = qt_open("qt_cost_greedy");
+    for (int i = 0; i < 3; i++)
+        qt_submit(q, i, i, 1, 100);
+
+    be_refused(q, (struct cost_limits){CENT, -1}, 50 * CENT);
+    be_refused(q, (struct cost_limits){CENT, -1}, 2 * CENT);
+    be_refused(q, (struct cost_limits){CENT, -1}, 2 * CENT);
+    cr_assert_eq(release(q, (struct cost_limits){5 * CENT, -1}), 2);
+    qt_close(q);
+}
+
 Test(cost, a_user_without_room_does_not_hold_up_the_others)
 {
     struct qt *q = qt_open("qt_cost_others");

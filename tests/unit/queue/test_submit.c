@@ -106,7 +106,7 @@ Test(submit, the_same_call_repeated_begins_nothing_new)
 
     qt_submit(q, 1, 1, 1, 1000);
     a = begin(q, MANY);
-    cr_assert_eq(submit_begin(q->worker, a.job, STATUS_PARSE_QUEUED, "llamaparse", a.token, MANY, clock_ms(), &s, &e),
+    cr_assert_eq(submit_begin(q->worker, a.job, a.job->status, "llamaparse", a.token, MANY, clock_ms(), &s, &e),
                  SUBMIT_BEGUN);
     cr_assert_eq(s.id, a.s.id);
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.parser_submissions"), 1);

@@ -140,7 +140,7 @@ Test(submit_faults, a_submission_whose_time_is_over_has_none_left)
     struct queue_job *j = qt_claim_one(q);
     cr_assert_eq(begin(q, j, &s, &e), SUBMIT_BEGUN);
     cr_assert_eq(s.left_ms, -1, "not answered: without a limit");
-    qt_run(q, "UPDATE upload_pipeline.parser_submissions SET external_id = 'ext', answered_at = now(),"
+    qt_run(q, "UPDATE upload_pipeline.parser_submissions SET external_id = 'ext',"
               " deadline = now() - interval '1 hour'");
     j->status = STATUS_PARSE_QUEUED;
     cr_assert_eq(begin(q, j, &s, &e), SUBMIT_KNOWN);
