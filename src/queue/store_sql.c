@@ -80,7 +80,8 @@ const char sql_flip_at[] =
     "RETURNING d.document_id";
 
 /* $1 ids, $2 leases, $3 from, $4 to statuses, $5 to states, $6 stage deadline ms, $7 hops as JSON, $8 reasons.
- * The move itself and its event; an attempt that got anywhere starts its count anew. -> ids */
+ * The move itself and its event; an attempt that got anywhere starts its count anew, and a job that is done has nothing
+ * wrong any more (its events remember). -> ids */
 const char sql_advance[] =
     "WITH t AS MATERIALIZED (\n"
     "  SELECT * FROM unnest($1, $2, $3, $4, $5, $7, $8)\n"
@@ -99,7 +100,10 @@ const char sql_advance[] =
     "    to_state, attempt, actor, hops, reason)\n"
     "  SELECT u.id, u.document_id, u.user_id, d.correlation, u.lease, u.from_status, u.to_status, 2, u.to_state,\n"
     "    u.attempt, 1, u.hops, u.reason\n"
-    "  FROM u LEFT JOIN upload_job_details d ON d.job_id = u.id WHERE u.from_status <> u.to_status)\n"
+    "  FROM u LEFT JOIN upload_job_details d ON d.job_id = u.id WHERE u.from_status <> u.to_status),\n"
+    "e AS (\n"
+    "  UPDATE upload_job_details d SET error_reason = NULL, error_message = NULL, error_hint = NULL\n"
+    "  FROM u WHERE d.job_id = u.id AND u.to_state = 6 AND d.error_reason IS NOT NULL)\n"
     "SELECT id FROM u";
 
 /* $1 ids -> id, lease, status, state: what became of a transaction whose answer was lost */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -27,6 +28,38 @@ Test(store, a_small_document_is_complete_in_one_transaction)
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.events WHERE from_status = 1 AND to_status = 10"
                            " AND hops = '[[2,3],[3,1],[5,2]]' AND correlation IS NOT NULL"),
                  1);
+    qt_close(q);
+}
+
+Test(store, what_went_wrong_before_is_no_longer_told_of_a_complete_document)
+{
+    struct qt *q = qt_open("qt_store_mended");
+    struct error why, e;
+    struct queue_policy policy = {.max_attempts = 3, .retry_first_ms = 1, .retry_cap_ms = 10};
+    qt_submit(q, 1, 1, 1, 100);
+    qt_submit(q, 1, 2, 1, 100);
+    int n;
+    struct queue_job *j = qt_claim(q, q->worker, 1, 2, &n);
+
+    reason_error(&why, REASON_blob_busy, EIO, NULL);
+    error_hint(&why, "look there");
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(queue_fail(q->worker, &j[i], j[i].status, j[i].status, &why, &policy, NULL, &e), 1);
+    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET run_at = now()");
+    cr_assert_eq(db_test_int(q->worker, rescue_due_sql), 2);
+    j = qt_claim_one(q);
+    struct queue_work w = qt_work(q, j, 3);
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    cr_assert_eq(w.outcome, QUEUE_STORED);
+    cr_assert_eq(qt_int(q,
+                        "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE job_id = %s"
+                        " AND error_reason IS NULL AND error_message IS NULL AND error_hint IS NULL",
+                        qt_id(q, &j->id)),
+                 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_job_details WHERE error_reason = 'blob_busy'"
+                           " AND error_hint IS NOT NULL AND error_message IS NOT NULL"),
+                 1, "the other one's stays");
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.events WHERE reason = 'blob_busy'"), 2, "history");
     qt_close(q);
 }
 
