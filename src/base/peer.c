@@ -43,9 +43,15 @@ static bool in_group(int fd, gid_t own, gid_t group)
     return false;
 }
 
-bool peer_is_operator(int fd, const char *group)
+gid_t peer_group(const char *name)
 {
-    const struct group *g;
+    const struct group *g = name != NULL ? getgrnam(name) : NULL;
+
+    return g != NULL ? g->gr_gid : (gid_t)-1;
+}
+
+bool peer_is_operator(int fd, gid_t group)
+{
     uid_t uid;
     gid_t gid;
 
@@ -53,6 +59,5 @@ bool peer_is_operator(int fd, const char *group)
         return false;
     if (uid == 0 || uid == geteuid())
         return true;
-    g = group != NULL ? getgrnam(group) : NULL;
-    return g != NULL && in_group(fd, gid, g->gr_gid);
+    return group != (gid_t)-1 && in_group(fd, gid, group);
 }

@@ -14,7 +14,10 @@
 
 /* Of a connected Unix socket; false if it is none. Any pointer may be NULL. */
 bool peer_credentials(int fd, uid_t *uid, gid_t *gid, pid_t *pid);
-/* group NULL: no group. */
-bool peer_is_operator(int fd, const char *group);
+/* The number of a group, to be found once: it asks the system's directory, which may take its time. (gid_t)-1: name is
+ * NULL or there is no such group. */
+gid_t peer_group(const char *name);
+/* group (gid_t)-1: no group. */
+bool peer_is_operator(int fd, gid_t group);
 
 #endif

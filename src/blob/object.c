@@ -209,22 +209,26 @@ static int probe_with(struct object_store *s, int fd, int back, struct error *e)
     char key[OBJECT_KEY_BYTES], id_text[UUID_TEXT_LEN + 1], found[sizeof text] = "";
     uint8_t sha256[SHA256_BYTES];
     struct uuid id;
-    int rc;
+    struct error other;
+    int rc, removed;
 
     uuid_v4(&id);
     uuid_format(&id, id_text);
-    snprintf(key, sizeof key, ".probe/%s", id_text);
+    snprintf(key, sizeof key, OBJECT_PROBE_DIR "/%s", id_text);
     sha256_of(text, sizeof text, sha256);
     if (pwrite(fd, text, sizeof text, 0) != (ssize_t)sizeof text)
         return blob_error(e, ENOSPC, "the blob store failed its probe");
     rc = s->ops->put(s->state, key, fd, sizeof text, sha256, false, e);
+    if (rc < 0)
+        return rc == -ENOENT ? reason_error(e, REASON_blob_broken, EIO, "the blob store did not take a probe") : rc;
     if (rc == 0)
         rc = s->ops->get(s->state, key, back, e);
     if (rc == 0 &&
         (pread(back, found, sizeof found, 0) != (ssize_t)sizeof found || memcmp(found, text, sizeof text) != 0))
         rc = reason_error(e, REASON_blob_broken, EIO, "the blob store did not give back what was put into it");
+    removed = s->ops->remove(s->state, key, rc == 0 ? e : &other); /* what stays is swept */
     if (rc == 0)
-        rc = s->ops->remove(s->state, key, e);
+        rc = removed;
     if (rc == -ENOENT) /* no blob is absent: the bucket or the way to it is wrong */
         return reason_error(e, REASON_blob_broken, EIO, "the blob store did not keep what was put into it");
     return rc;

@@ -23,6 +23,7 @@
 #define OBJECT_TRIES      4
 #define OBJECT_STALE_MS   (INT64_C(20) * 60 * 1000) /* above the 15 minutes for which a store takes a signature */
 #define OBJECT_MARKER_DIR "removing"
+#define OBJECT_PROBE_DIR  ".probe"
 
 /* The way to the service: one engine, made when it is first needed. */
 struct object_net {

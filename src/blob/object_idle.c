@@ -163,17 +163,15 @@ int object_remove_idle(void *store, const struct blob_name *name, int64_t idle_m
     return rc;
 }
 
-int object_sweep(void *store, int64_t age_ms, struct error *e)
+static int sweep_below(struct object_store *s, const char *prefix, int64_t age_ms, struct error *e)
 {
-    struct object_store *s = store;
     char after[OBJECT_KEY_BYTES] = "";
     struct object_entry found[64];
     bool more = true;
     int count = 0, n, rc;
 
-    age_ms = age_ms > OBJECT_STALE_MS ? age_ms : OBJECT_STALE_MS;
     while (more) {
-        n = s->ops->list(s->state, OBJECT_MARKER_DIR "/", after, found, 64, &more, e);
+        n = s->ops->list(s->state, prefix, after, found, 64, &more, e);
         if (n < 0)
             return n;
         for (int i = 0; i < n; i++) {
@@ -186,10 +184,22 @@ int object_sweep(void *store, int64_t age_ms, struct error *e)
         }
         more = more && n > 0;
     }
-    if (s->ops->sweep == NULL)
-        return count;
-    rc = s->ops->sweep(s->state, age_ms, e);
-    return rc < 0 ? rc : count + rc;
+    return count;
+}
+
+int object_sweep(void *store, int64_t age_ms, struct error *e)
+{
+    struct object_store *s = store;
+    int marks, probes, rc = 0;
+
+    age_ms = age_ms > OBJECT_STALE_MS ? age_ms : OBJECT_STALE_MS;
+    if ((marks = sweep_below(s, OBJECT_MARKER_DIR "/", age_ms, e)) < 0)
+        return marks;
+    if ((probes = sweep_below(s, OBJECT_PROBE_DIR "/", age_ms, e)) < 0)
+        return probes;
+    if (s->ops->sweep != NULL && (rc = s->ops->sweep(s->state, age_ms, e)) < 0)
+        return rc;
+    return marks + probes + rc;
 }
 
 /* ---- whose store it is ---- */

@@ -61,7 +61,7 @@ static int exchange(struct s3 *s, const void *ctx, const struct s3_request *q, s
                              .body_fd = q->fd,
                              .body_fd_offset = q->fd_offset,
                              .body_fd_len = q->fd_len,
-                             .max_response = MAX_GET,
+                             .max_response = q->response_fd >= 0 ? MAX_GET : 0,
                              .response_fd = q->response_fd,
                              .once = q->once,
                              .headers = headers};

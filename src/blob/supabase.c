@@ -89,7 +89,7 @@ static int send_call(struct supabase *s, const void *ctx, const struct call *c, 
                                  .body_fd_len = c->fd_len,
                                  .response_fd = c->response_fd,
                                  .once = c->once,
-                                 .max_response = MAX_GET};
+                                 .max_response = c->response_fd >= 0 ? MAX_GET : 0};
         int rc = object_exchange(s->net, ctx, &q, r, NULL);
 
         if (rc == 0 && r->status / 100 == 2)

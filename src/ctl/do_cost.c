@@ -15,7 +15,7 @@
 #include <talloc.h>
 
 #define LIMIT_DEFAULT 1000
-#define LIMIT_MAX     100000
+#define LIMIT_MAX     5000
 
 #define SUM_COLUMNS                                                                                                    \
     {"TOKENS", TABLE_RIGHT, false}, {"PAGES", TABLE_RIGHT, false}, {"REQUESTS", TABLE_RIGHT, false},                   \

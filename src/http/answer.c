@@ -16,8 +16,9 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#define MAX_HEADER_BYTES 131072
-#define MAX_HEADERS      500
+#define MAX_HEADER_BYTES  131072
+#define MAX_HEADERS       500
+#define MAX_REFUSAL_BYTES 1048576 /* of an answer that was to go to a file, and is none of 2xx */
 
 static long status_of(struct http_call *c)
 {
@@ -74,6 +75,8 @@ static void headers_end(struct http_call *c)
         return;
     c->answer->headers_done = true;
     c->answered_ms = c->answered_ms != 0 ? c->answered_ms : clock_ms();
+    if (c->q.response_fd >= 0 && status / 100 != 2 && c->q.max_response > MAX_REFUSAL_BYTES)
+        c->q.max_response = MAX_REFUSAL_BYTES; /* the limit was a file's, this goes to memory */
     if (!c->head && status != 204 && status != 304 && announced_bytes(c->answer) > c->q.max_response)
         http_call_stop(c, HTTP_STOP_TOO_LARGE, EFBIG);
 }

@@ -153,9 +153,23 @@ void http_options_of(const struct conf *c, struct http_options *o)
         .ca_file = c->http_ca_file, .proxy = c->http_proxy, .allow_private = c->http_allow_private};
 }
 
+/* What libcurl cannot read it would quote, with the password in it. */
+static bool is_proxy(const char *text)
+{
+    CURLU *u = curl_url();
+    char *scheme = NULL;
+    bool ok = u != NULL && curl_url_set(u, CURLUPART_URL, text, 0) == CURLUE_OK &&
+              curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+              (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+
+    curl_free(scheme);
+    curl_url_cleanup(u);
+    return ok;
+}
+
 static int check_options(struct http_engine *h, const struct http_options *o, struct error *e)
 {
-    if (o->proxy != NULL && strncmp(o->proxy, "http://", 7) != 0 && strncmp(o->proxy, "https://", 8) != 0)
+    if (o->proxy != NULL && !is_proxy(o->proxy))
         return reason_error(e, REASON_bad_request, EINVAL, "the proxy is no http:// or https:// address");
     if (o->ca_file != NULL && access(o->ca_file, R_OK) != 0)
         return reason_error(e, REASON_os_error, errno, "cannot read the certificates in %s: %s", o->ca_file,

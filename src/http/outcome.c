@@ -79,6 +79,8 @@ static void describe_stop(struct http_call *c, struct error *e)
 /* libcurl's sentence with nothing in it that could break a log line. */
 static const char *words(struct http_call *c)
 {
+    if (c->result == CURLE_COULDNT_RESOLVE_PROXY || c->result == CURLE_NOT_BUILT_IN)
+        return curl_easy_strerror(c->result); /* its own sentence quotes the proxy, with the password in it */
     for (char *p = c->words; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
             *p = '?';

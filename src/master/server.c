@@ -286,7 +286,7 @@ static int handle_accept(sd_event_source *src, int listen_fd, uint32_t events, v
     (void)events;
     if (fd < 0)
         return 0;
-    if (!peer_credentials(fd, &uid, NULL, NULL) || !peer_is_operator(fd, s->master->conf->control_group)) {
+    if (!peer_credentials(fd, &uid, NULL, NULL) || !peer_is_operator(fd, s->master->control_group)) {
         log_warn("control", "caller refused", "uid", LOG_I(uid == (uid_t)-1 ? -1 : (int64_t)uid), NULL);
         close(fd);
         return 0;

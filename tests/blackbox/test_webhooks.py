@@ -9,6 +9,7 @@ import hmac
 import base64
 import json
 import secrets
+import socket
 import time
 import uuid
 
@@ -210,6 +211,20 @@ def test_a_body_that_is_too_large_is_refused(plain):
     answer = s.call(b'{"md": "' + b"x" * (8 << 20) + b'"}')
     assert (answer.status, answer.reason) == (413, "body_too_large")
     assert s.verdict(s.event()) == "taken"
+
+
+def test_strangers_that_only_announce_large_bodies_take_no_room_from_the_others(plain):
+    s = Submission(plain)
+    head = (f"POST /v1/webhooks/llamaparse/{secrets.token_hex(24)} HTTP/1.1\r\nHost: x\r\n"
+            f"Content-Length: {(8 << 20) - 1}\r\n\r\n").encode()
+    strangers = [socket.create_connection(("127.0.0.1", plain.port)) for _ in range(8)]
+    try:
+        for one in strangers:
+            one.sendall(head + b'{"md": "')
+        assert s.verdict({"txt": "x" * 3_000_000, "md": "# x", "json": [], "images": []}) == "taken"
+    finally:
+        for one in strangers:
+            one.close()
 
 
 def test_without_a_secret_a_signature_is_not_asked_for_and_the_header_must_fit(plain):

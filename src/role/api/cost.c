@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define LIMIT_DEFAULT 1000
-#define LIMIT_MAX     100000
+#define LIMIT_MAX     5000
 #define DAYS_DEFAULT  "29" /* before the last one */
 
 /* One row at least, for the days; its sums are null if there is nothing in them. */

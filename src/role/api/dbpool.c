@@ -178,16 +178,14 @@ static void process_answer(struct dbpool *p)
     probe_after(p, PROBE_EVERY_MS);
 }
 
-static void process_gone(struct dbpool *p, const struct error *why)
+/* Down: what waits is answered so, and what the answered send now is refused. */
+static void lose_queue(struct dbpool *p)
 {
     struct db_calls lost = TAILQ_HEAD_INITIALIZER(lost);
     struct db_call *c;
     struct error e;
 
-    if (!p->down)
-        log_warn("dbpool", "database does not answer", "reason", why->reason, "error", why->message, NULL);
     p->down = true;
-    probe_after(p, backoff_ms(BACKOFF_FIRST_MS, BACKOFF_CAP_MS, p->tries++));
     unavailable(&e);
     TAILQ_CONCAT(&lost, &p->queue, entry);
     p->n_queued = 0;
@@ -196,6 +194,14 @@ static void process_gone(struct dbpool *p, const struct error *why)
         c->queued = false;
         call_finish(c, NULL, "", &e);
     }
+}
+
+static void process_gone(struct dbpool *p, const struct error *why)
+{
+    if (!p->down)
+        log_warn("dbpool", "database does not answer", "reason", why->reason, "error", why->message, NULL);
+    probe_after(p, backoff_ms(BACKOFF_FIRST_MS, BACKOFF_CAP_MS, p->tries++));
+    lose_queue(p);
 }
 
 /* ---- connections ---- */
@@ -436,6 +442,7 @@ void dbpool_free(struct dbpool **pool)
     *pool = NULL;
     if (p == NULL)
         return;
+    lose_queue(p);
     for (int i = 0; i < p->n_conns; i++) {
         sd_event_source_disable_unref(p->conns[i].io);
         sd_event_source_disable_unref(p->conns[i].timer);

@@ -38,7 +38,6 @@ struct httpd_listener {
     struct httpd *http;
     struct MHD_Daemon *daemon;
     bool is_unix;
-    int n_conns; /* counted for each socket: strangers over TCP must not shut out api.sock */
     int quiesced_fd;
     sd_event_source *io, *run, *timer;
 };
@@ -59,6 +58,7 @@ struct httpd_conn {
 struct httpd {
     struct api *api;
     struct lingerers *linger;
+    gid_t control_group;
     struct httpd_conns conns;
     int n_requests;
     int n_listeners;
@@ -134,16 +134,7 @@ static void find_peer(struct httpd_conn *c)
     if (!peer_credentials(c->fd, &c->peer.uid, NULL, NULL))
         c->peer.is_unix = false; /* nobody: like a stranger over TCP */
     else
-        c->peer.is_operator = peer_is_operator(c->fd, c->listener->http->api->conf->control_group);
-}
-
-static enum MHD_Result handle_accept(void *arg, const struct sockaddr *addr, socklen_t len)
-{
-    struct httpd_listener *l = arg;
-
-    (void)addr;
-    (void)len;
-    return l->n_conns < l->http->api->conf->api_max_connections ? MHD_YES : MHD_NO;
+        c->peer.is_operator = peer_is_operator(c->fd, c->listener->http->control_group);
 }
 
 static void handle_connection(void *arg, struct MHD_Connection *mhd, void **context,
@@ -156,7 +147,6 @@ static void handle_connection(void *arg, struct MHD_Connection *mhd, void **cont
         if (c == NULL)
             return;
         TAILQ_REMOVE(&l->http->conns, c, entry);
-        l->n_conns--;
         linger_add(l->http->linger, c->linger_fd);
         talloc_free(c);
         return;
@@ -172,7 +162,6 @@ static void handle_connection(void *arg, struct MHD_Connection *mhd, void **cont
     c->since_ms = clock_ms();
     find_peer(c);
     TAILQ_INSERT_TAIL(&l->http->conns, c, entry);
-    l->n_conns++;
 }
 
 static struct httpd_conn *conn_of(struct MHD_Connection *mhd)
@@ -425,7 +414,7 @@ static int listener_start(struct httpd *h, int fd, bool is_unix, struct error *e
     l->is_unix = is_unix;
     l->quiesced_fd = -1;
     l->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, handle_accept, l, handle_request, l,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle_request, l,
         MHD_OPTION_EXTERNAL_LOGGER, handle_library_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)c->api_max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(c->api_idle_timeout / 1000),
         MHD_OPTION_NOTIFY_COMPLETED, handle_completed, l, MHD_OPTION_NOTIFY_CONNECTION, handle_connection, l,
@@ -452,6 +441,7 @@ struct httpd *httpd_new(struct api *api, struct error *e)
     if (h == NULL)
         log_panic("http", "out of memory");
     h->api = api;
+    h->control_group = peer_group(api->conf->control_group);
     h->linger = linger_new(h, api->event);
     TAILQ_INIT(&h->conns);
     for (int i = 0; rc == 0 && i < api->child.n_listen; i++)

@@ -4,13 +4,14 @@
  * One daemon of the library a listening socket, each with its epoll descriptor nested in the loop. httpd.c owns the
  * connections, finds out who is at the other end, feeds requests (request.h) and sends their answers.
  *
- * Bounds: connections (api.max_connections for all listeners together), silence (api.idle_timeout), the time in which
- * a request's headers must be complete, and a least average speed of a body (HTTP_MIN_BYTES_PER_S).
+ * Bounds: connections (api.max_connections for each listening socket: strangers over TCP must not shut out api.sock),
+ * silence (api.idle_timeout), the time in which a request's headers must be complete, and a least average speed of a
+ * body (HTTP_MIN_BYTES_PER_S).
  *
  * Depends on base, core, libmicrohttpd, libsystemd.
  */
-#ifndef API_HTTP_H
-#define API_HTTP_H
+#ifndef API_HTTPD_H
+#define API_HTTPD_H
 
 #include "api/api.h"
 

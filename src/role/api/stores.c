@@ -1,5 +1,6 @@
 /* stores.c - see stores.h */
 #include "api/stores.h"
+#include "api/helper.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#define KEEP           16
+#define KEEP           HELPER_THREADS_NET
 #define PROBE_EVERY_MS 10000
 #define PROBE_AGAIN_MS 1000 /* while it does not work */
 

@@ -31,6 +31,7 @@
 #include <time.h>
 
 #define HOOK_BODY_MAX     (8 << 20) /* an event is small; v1 can send the whole result */
+#define FIRST_BYTES       4096      /* of a body */
 #define HOOK_HELD_MAX     (32 << 20)
 #define HOOK_INLINE_MAX   65536 /* a larger body is read by a helper thread */
 #define COMPLAIN_EVERY_MS 60000
@@ -122,7 +123,7 @@ int webhook_begin(struct request *r, struct error *e)
     h->in.token = talloc_strdup(h, r->token);
     h->in.secret = r->api->conf->llamaparse_webhook_secret;
     copy_headers(r, h);
-    return grow(h, r->headers.content_length >= 0 ? (size_t)r->headers.content_length + 1 : 4096, e);
+    return grow(h, FIRST_BYTES, e); /* by what arrives, not by what is announced: announcing costs a stranger nothing */
 }
 
 int webhook_data(struct request *r, const void *p, size_t n, struct error *e)

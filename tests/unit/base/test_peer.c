@@ -46,13 +46,12 @@ Test(peer, root_and_the_own_user_operate_and_a_stranger_does_not)
     int pair[2], fd;
 
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    cr_assert(peer_is_operator(pair[0], NULL));
+    cr_assert(peer_is_operator(pair[0], (gid_t)-1));
     if (geteuid() != 0)
         return;
     fd = connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP);
-    cr_assert_not(peer_is_operator(fd, NULL));
-    cr_assert_not(peer_is_operator(fd, "root"));
-    cr_assert_not(peer_is_operator(fd, "no-such-group"));
+    cr_assert_not(peer_is_operator(fd, (gid_t)-1));
+    cr_assert_not(peer_is_operator(fd, 0));
 }
 
 Test(peer, members_of_the_group_operate_by_primary_or_further_group)
@@ -61,9 +60,16 @@ Test(peer, members_of_the_group_operate_by_primary_or_further_group)
 
     if (geteuid() != 0 || g == NULL)
         return;
-    cr_assert(peer_is_operator(connect_as(STRANGER, 1, STRANGER_GROUP), g->gr_name));
-    cr_assert(peer_is_operator(connect_as(STRANGER, STRANGER_GROUP, 1), g->gr_name));
-    cr_assert_not(peer_is_operator(connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP), g->gr_name));
+    cr_assert(peer_is_operator(connect_as(STRANGER, 1, STRANGER_GROUP), peer_group(g->gr_name)));
+    cr_assert(peer_is_operator(connect_as(STRANGER, STRANGER_GROUP, 1), peer_group(g->gr_name)));
+    cr_assert_not(peer_is_operator(connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP), peer_group(g->gr_name)));
+}
+
+Test(peer, a_group_that_is_not_there_has_no_number)
+{
+    cr_assert_eq(peer_group("no-such-group"), (gid_t)-1);
+    cr_assert_eq(peer_group(NULL), (gid_t)-1);
+    cr_assert_eq(peer_group("root"), 0);
 }
 
 Test(peer, nobody_operates_over_anything_but_a_unix_socket)
@@ -72,9 +78,9 @@ Test(peer, nobody_operates_over_anything_but_a_unix_socket)
     int pipes[2];
     uid_t uid = 77;
 
-    cr_assert_not(peer_is_operator(tcp, "root"));
+    cr_assert_not(peer_is_operator(tcp, 0));
     cr_assert_not(peer_credentials(tcp, &uid, NULL, NULL));
     cr_assert_eq(uid, 77);
     cr_assert_eq(pipe(pipes), 0);
-    cr_assert_not(peer_is_operator(pipes[0], NULL));
+    cr_assert_not(peer_is_operator(pipes[0], (gid_t)-1));
 }

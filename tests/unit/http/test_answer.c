@@ -280,6 +280,39 @@ Test(http_answer, not_modified_is_no_redirect)
     cr_expect_eq(r.status, 304, "%s", r.error.message);
 }
 
+static char *refusal_of(size_t body_bytes)
+{
+    static const char head[] = "HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n";
+    char *text = malloc(sizeof head + body_bytes);
+
+    memcpy(text, head, sizeof head - 1);
+    memset(text + sizeof head - 1, 'x', body_bytes);
+    text[sizeof head - 1 + body_bytes] = '\0';
+    return text;
+}
+
+/* The limit of a file is no limit for what is kept in memory. */
+Test(http_answer, a_refusal_is_small_though_a_large_file_was_asked_for)
+{
+    char *small = refusal_of(65536), *large = refusal_of(2 << 20);
+    struct http_request q;
+    struct http_response r;
+
+    script = small;
+    server_start(&server, serve_script);
+    q = get(url_of(&server, "/x"));
+    q.response_fd = open("/dev/null", O_WRONLY);
+    q.max_response = (size_t)1 << 40;
+    r = fetch(&q);
+    cr_expect_eq(r.status, 503, "%s", r.error.message);
+    script = large;
+    r = fetch(&q);
+    cr_expect_str_eq(r.error.reason, "http_too_large", "%s", r.error.message);
+    close(q.response_fd);
+    free(small);
+    free(large);
+}
+
 Test(http_answer, a_good_body_goes_to_the_descriptor_and_its_offset_stays)
 {
     char path[] = "/tmp/docmill-http-XXXXXX", text[16] = "";

@@ -189,6 +189,17 @@ Test(http_reach, secret_headers_do_not_go_to_the_proxy)
     cr_expect_null(strstr(server.requests[0], "verysecret"));
 }
 
+Test(http_reach, a_proxy_that_is_not_found_is_named_without_its_password)
+{
+    struct http_request q = get("https://anywhere.test/x");
+    struct http_response r;
+
+    open_with("all", "http://user:verysecret@no-such-proxy.invalid:1");
+    r = fetch(&q);
+    cr_expect_str_eq(r.error.reason, "http_unreachable", "%s", r.error.message);
+    cr_expect_null(strstr(r.error.message, "verysecret"));
+}
+
 Test(http_reach, the_environment_names_no_proxy)
 {
     struct http_request q = get(named("127.0.0.1"));
@@ -225,10 +236,14 @@ Test(http_reach, an_engine_with_a_wrong_setting_is_not_made)
     struct http_options bad[] = {{.allow_private = "10.0.0.0/33"},
                                  {.allow_private = "yes"},
                                  {.proxy = "socks5://127.0.0.1:1"},
+                                 {.proxy = "http://user:verysecret@proxy test:1"},
+                                 {.proxy = "http://user:verysecret@proxy.test:many"},
                                  {.ca_file = "/nonexistent"}};
     struct error e;
 
     open_with(NULL, NULL);
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         cr_expect_null(http_new(mem, &bad[i], &e));
+        cr_expect_null(strstr(e.message, "verysecret"));
+    }
 }
