@@ -56,6 +56,24 @@ static bool take_tokens(const void *ctx, struct item *item, const json_t *v)
     return true;
 }
 
+static int refuse_length(struct openai *o, struct mock_request *q, struct mock_answer *a, const struct item *item)
+{
+    int most = o->style.max_input_tokens;
+    long long given = (long long)item->tokens;
+
+    if (o->style.shape == SHAPE_LLAMACPP)
+        openai_problem(o, q, a, P_TOO_LONG, NULL, NULL,
+                       "input (%lld tokens) is too large to process. increase the physical batch size (current batch "
+                       "size: %d)",
+                       given, most);
+    else
+        openai_problem(o, q, a, P_TOO_LONG, NULL, NULL,
+                       "This model's maximum context length is %d tokens, however you requested %lld tokens (%lld "
+                       "in your prompt; 0 for the completion). Please reduce your prompt; or completion length.",
+                       most, given, given);
+    return -1;
+}
+
 static int take_item(struct openai *o, struct mock_request *q, struct mock_answer *a, struct plan *p, const json_t *v)
 {
     struct item *item = &p->items[p->n++];
@@ -68,13 +86,8 @@ static int take_item(struct openai *o, struct mock_request *q, struct mock_answe
     if (!(tokens ? take_tokens(q, item, v) : take_text(item, v)))
         return refuse_input(o, q, a, "An input cannot be an empty string.");
     if (item->tokens > o->style.max_input_tokens) {
-        if (!o->style.truncates) {
-            openai_problem(o, q, a, P_TOO_LONG, NULL, NULL,
-                           "This model's maximum context length is %d tokens, however you requested %lld tokens (%lld "
-                           "in your prompt; 0 for the completion). Please reduce your prompt; or completion length.",
-                           o->style.max_input_tokens, (long long)item->tokens, (long long)item->tokens);
-            return -1;
-        }
+        if (!o->style.truncates)
+            return refuse_length(o, q, a, item);
         if (!tokens)
             item->len = tokens_prefix(TOKENS_CL100K, item->text, item->len, (size_t)o->style.max_input_tokens);
         item->tokens = o->style.max_input_tokens;

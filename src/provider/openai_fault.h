@@ -42,6 +42,7 @@
     X(400, 499, "DeploymentNotFound", NULL, CONFIG, provider_config, false)                           \
     X(400, 422, NULL, "specifying dimensions", CONFIG, provider_config, false)                        \
     X(400, 422, NULL, "matryoshka", CONFIG, provider_config, false)                                   \
+    X(400, 400, NULL, "Pooling type", CONFIG, provider_config, false)                                 \
     X(404, 406, NULL, NULL, CONFIG, provider_config, false)                                           \
     X(415, 415, NULL, NULL, CONFIG, provider_config, false)                                           \
     X(501, 501, NULL, NULL, CONFIG, provider_config, false)                                           \
@@ -50,7 +51,7 @@
     X(400, 499, "context_length_exceeded", NULL, ITEM, embed_too_long, false)                         \
     X(400, 499, "exceed_context_size_error", NULL, ITEM, embed_too_long, false)                       \
     X(400, 500, NULL, "context length", ITEM, embed_too_long, false)                                  \
-    X(400, 500, NULL, "input is too large to process", ITEM, embed_too_long, false)                   \
+    X(400, 500, NULL, "too large to process", ITEM, embed_too_long, false)                            \
     X(400, 422, NULL, "must have less than", ITEM, embed_too_long, false)                             \
     X(500, 500, NULL, "unsupported value: NaN", ITEM, embed_bad_vector, false)                        \
     X(400, 400, NULL, NULL, ITEM, embed_refused, false)                                               \

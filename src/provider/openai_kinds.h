@@ -32,7 +32,7 @@
     X(OLLAMA, "ollama", "/v1/embeddings", NONE, false, true, true, 0, 0, 0, 0, WRAPPED, false, SAME, true,              \
       DOCUMENTED, "")                                                                                                  \
     X(LLAMACPP, "llamacpp", "/v1/embeddings", NONE, true, true, false, 0, 0, 0, 0, WRAPPED, false, ANY, true,           \
-      SEEN, "llama-server --embeddings with a pooling; one model, whatever the name")                                   \
+      SEEN, "0.7.0: llama-server --embeddings with a pooling; one model, whatever the name; a text of more tokens than --ubatch-size, 512 unless raised, is refused") \
     X(TEI, "tei", "/v1/embeddings", NONE, true, true, true, 32, 0, 0, 2000000, FLAT, false, ANY, true,                  \
       DOCUMENTED, "--max-client-batch-size is 32 unless raised; cuts long texts silently unless --auto-truncate false") \
     X(VLLM, "vllm", "/v1/embeddings", NONE, true, true, true, 0, 0, 0, 0, WRAPPED, false, SAME, false,                  \

@@ -89,7 +89,8 @@ def test_errors_of_openai(mock, name, status, how):
 @pytest.mark.parametrize("style,name,how", [
     ("tei", "tei_batch", {"given": ["a"] * 33, "dimensions": None}), ("tei", "tei_overloaded", {"faults": {"status": {"status": 429}}}),
     ("ollama", "ollama_not_found", {"model": "none"}),
-    ("llamacpp", "llamacpp_loading", {"faults": {"status": {"status": 503}}})])
+    ("llamacpp", "llamacpp_loading", {"faults": {"status": {"status": 503}}}),
+    ("llamacpp", "llamacpp_too_large", {"given": [[1] * 513], "dimensions": None})])
 def test_errors_of_the_compatible(mock, style, name, how):
     wanted = fixture(f"openai/error_{name}")
     _, body = ask(mock("openai", "--style", style), **how)

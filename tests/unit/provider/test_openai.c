@@ -345,6 +345,11 @@ Test(openai, each_error_that_is_documented_has_its_verdict)
         {413, "tei_batch", PROVIDER_SPLIT_ITEMS, REASON_embed_refused},
         {429, "tei_overloaded", PROVIDER_WAIT, REASON_provider_limited},
         {503, "llamacpp_loading", PROVIDER_RETRY, REASON_provider_failed},
+        {500, "llamacpp_too_large", PROVIDER_ITEM, REASON_embed_too_long},
+        {400, "llamacpp_context", PROVIDER_ITEM, REASON_embed_too_long},
+        {400, "llamacpp_pooling", PROVIDER_CONFIG, REASON_provider_config},
+        {501, "llamacpp_no_embeddings", PROVIDER_CONFIG, REASON_provider_config},
+        {401, "llamacpp_key", PROVIDER_OPEN, REASON_provider_denied},
     };
 
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
