@@ -4,6 +4,35 @@
 #include "provider/openai_kinds.h"
 #include "provider/verdict.h"
 
+/* Where a worker may die while a document is at an outside parser: each has a test (tests/blackbox/test_submit_kills.py)
+ * that kills one there. X("name", "where it stands", submissions that the service sees, whether the ledger marks the last
+ * as repeated) */
+#define KILL_POINTS(X)                                                                                                 \
+    X("begin", "before the submission is written down", 1, false)                                                      \
+    X("written", "the submission is written down, nothing was sent", 1, true)                                          \
+    X("sent", "the request was sent, no answer has come", 2, true)                                                     \
+    X("answered", "the answer has come and is not stored", 2, true)                                                    \
+    X("stored", "the answer is stored, the worker does not know it yet", 1, false)                                     \
+    X("fetched", "the text was fetched and is not durable", 1, false)
+
+static void print_kill_points(FILE *f)
+{
+    static const struct {
+        const char *name, *where;
+        int submissions;
+        bool marked;
+    } points[] = {
+#define X_POINT(name, where, submissions, marked) {name, where, submissions, marked},
+        KILL_POINTS(X_POINT)
+#undef X_POINT
+    };
+
+    fprintf(f, "| point | a worker is killed when | submissions | the last is marked |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++)
+        fprintf(f, "| `%s` | %s | %d | %s |\n", points[i].name, points[i].where, points[i].submissions,
+                points[i].marked ? "yes" : "no");
+}
+
 void providers_print_markdown(FILE *f)
 {
     fprintf(f,
@@ -24,4 +53,10 @@ void providers_print_markdown(FILE *f)
                "fault; without base64 numbers are asked for.\n\n"
                "## LlamaParse\n\n");
     llamaparse_print_markdown(f);
+    fprintf(f,
+            "\n### A worker killed around a submission\n\n"
+            "What the service sees of one document. After each of them the document is complete. A submission that may\n"
+            "have been paid for before is marked as repeated in the ledger, where the one that nobody heard of again is\n"
+            "`unknown` once its time is up.\n\n");
+    print_kill_points(f);
 }

@@ -1,7 +1,9 @@
-"""proxy.py - a Unix-socket proxy before PostgreSQL that cuts connections around COMMIT
+"""proxy.py - Unix-socket proxies before PostgreSQL, which keep from its clients what it did
 
-Two cuts take turns: before (the server never sees the COMMIT) and after (the server has committed, the client never
-hears of it). Which is what a client must be able to tell apart afterwards.
+CommitCutter cuts connections around COMMIT. Two cuts take turns: before (the server never sees the COMMIT) and after (the
+server has committed, the client never hears of it). Which is what a client must be able to tell apart afterwards.
+
+AnswerHolder holds back the answer to one statement that is named: its work is done, and its client waits.
 """
 
 import os
@@ -16,16 +18,13 @@ from . import account
 PORT = 5432
 
 
-class CommitCutter:
-    def __init__(self, server_sockets, every):
-        """Cuts at one in n COMMITs while `armed`, by a seeded die: a count could fall in step with a client's retries."""
+class _Proxy:
+    """Listens beside the server's socket; serve() has a client and its connection to the server."""
+
+    def __init__(self, server_sockets):
         self.directory = tempfile.mkdtemp(prefix="dm-cut-", dir="/tmp")
         account.make_private_dir(self.directory)
         self.server = f"{server_sockets}/.s.PGSQL.{PORT}"
-        self.every = every
-        self.armed = True
-        self.die = random.Random(7)
-        self.cuts = {"before": 0, "after": 0}
         self.lock = threading.Lock()
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(f"{self.directory}/.s.PGSQL.{PORT}")
@@ -43,7 +42,23 @@ class CommitCutter:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client):
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self.server)
+        with client, server:
+            self.serve(client, server)
+
+
+class CommitCutter(_Proxy):
+    def __init__(self, server_sockets, every):
+        """Cuts at one in n COMMITs while `armed`, by a seeded die: a count could fall in step with a client's retries."""
+        self.every = every
+        self.armed = True
+        self.die = random.Random(7)
+        self.cuts = {"before": 0, "after": 0}
+        super().__init__(server_sockets)
 
     def _choose(self):
         """What to do with this COMMIT: None, "before" or "after"."""
@@ -54,11 +69,9 @@ class CommitCutter:
             self.cuts[how] += 1
             return how
 
-    def _serve(self, client):
-        server = socket.socket(socket.AF_UNIX)
-        server.connect(self.server)
+    def serve(self, client, server):
         cut_after = False
-        with selectors.DefaultSelector() as selector, client, server:
+        with selectors.DefaultSelector() as selector:
             selector.register(client, selectors.EVENT_READ, server)
             selector.register(server, selectors.EVENT_READ, client)
             while True:
@@ -75,6 +88,46 @@ class CommitCutter:
                             cut_after = cut_after or how == "after"
                         if key.fileobj is server and cut_after and b"COMMIT\0" in piece:
                             return
+                        key.data.sendall(piece)
+                    except OSError:
+                        return
+
+
+class AnswerHolder(_Proxy):
+    """hold(b"words"): the next statement with these words gets no answer; `held` is set when the server has given it."""
+
+    def __init__(self, server_sockets):
+        self.words = None
+        self.held = threading.Event()
+        super().__init__(server_sockets)
+
+    def hold(self, words):
+        self.held.clear()
+        with self.lock:
+            self.words = words
+
+    def _is_it(self, piece):
+        with self.lock:
+            found = self.words is not None and self.words in piece
+            if found:
+                self.words = None
+            return found
+
+    def serve(self, client, server):
+        holding = False
+        with selectors.DefaultSelector() as selector:
+            selector.register(client, selectors.EVENT_READ, server)
+            selector.register(server, selectors.EVENT_READ, client)
+            while True:
+                for key, _ in selector.select():
+                    try:
+                        piece = key.fileobj.recv(65536)
+                        if not piece:
+                            return
+                        if holding and key.fileobj is server:
+                            self.held.set()
+                            continue
+                        holding = holding or (key.fileobj is client and self._is_it(piece))
                         key.data.sendall(piece)
                     except OSError:
                         return
