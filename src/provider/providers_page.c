@@ -53,10 +53,11 @@ void providers_print_markdown(FILE *f)
                "fault; without base64 numbers are asked for.\n\n"
                "## LlamaParse\n\n");
     llamaparse_print_markdown(f);
-    fprintf(f,
-            "\n### A worker killed around a submission\n\n"
-            "What the service sees of one document. After each of them the document is complete. A submission that may\n"
-            "have been paid for before is marked as repeated in the ledger, where the one that nobody heard of again is\n"
-            "`unknown` once its time is up.\n\n");
+    fprintf(
+        f,
+        "\n### A worker killed around a submission\n\n"
+        "What the service sees of one document. After each of them the document is complete. A submission that may\n"
+        "have been paid for before is marked as repeated in the ledger, where the one that nobody heard of again is\n"
+        "`unknown` once its time is up.\n\n");
     print_kill_points(f);
 }
