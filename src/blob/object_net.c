@@ -8,6 +8,7 @@
  * Depends on base/clock.h, core/reason.h, http.
  */
 #include "base/clock.h"
+#include "base/httpdate.h"
 #include "blob/object.h"
 #include "core/reason.h"
 
@@ -181,13 +182,14 @@ int64_t object_time_ms(const char *text)
     int64_t ms = 0;
 
     if (rest == NULL) {
-        tm = (struct tm){0};
-        rest = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    } else if (*rest == '.') {
+        int64_t s = httpdate_parse(text);
+        return s < 0 ? -1 : s * 1000;
+    }
+    if (*rest == '.') {
         for (int64_t unit = 100; isdigit((unsigned char)*++rest); unit /= 10)
             ms += (*rest - '0') * unit;
     }
-    return rest != NULL ? (int64_t)timegm(&tm) * 1000 + ms : -1;
+    return (int64_t)timegm(&tm) * 1000 + ms;
 }
 
 int64_t object_now_ms(const struct http_response *r)

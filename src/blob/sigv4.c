@@ -1,14 +1,14 @@
 /*
  * sigv4.c - see sigv4.h
  *
- * canonical request -> string to sign -> signature, as the specification names them. A failure inside OpenSSL's HMAC
+ * canonical request -> string to sign -> signature, as the specification names them. A failure inside the HMAC
  * means that memory is gone: NULL, as for any other allocation.
  *
- * Depends on base/hash.h, libcrypto, talloc.
+ * Depends on base, talloc.
  */
 #include "blob/sigv4.h"
+#include "base/hmac.h"
 
-#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -70,12 +70,11 @@ void sigv4_date(int64_t time_s, char out[SIGV4_DATE_BYTES])
     strftime(out, SIGV4_DATE_BYTES, "%Y%m%dT%H%M%SZ", &tm);
 }
 
-static int hmac(const void *key, size_t key_len, const char *text, uint8_t out[SHA256_BYTES])
+static bool hmac(const void *key, size_t key_len, const char *text, uint8_t out[SHA256_BYTES])
 {
-    unsigned len = 0;
+    const struct hmac_piece piece = {text, strlen(text)};
 
-    return HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, strlen(text), out, &len) != NULL &&
-           len == SHA256_BYTES;
+    return hmac_sha256(key, key_len, &piece, 1, out);
 }
 
 static int add(struct sigv4_field *fields, int *n, const char *name, const char *value)

@@ -1,11 +1,11 @@
 /* ratehead.c - see ratehead.h */
 #include "provider/ratehead.h"
+#include "base/httpdate.h"
 
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_NS ((__int128)RATEHEAD_MAX_WAIT_MS * 1000000)
 
@@ -84,22 +84,6 @@ int64_t ratehead_duration_ms(const char *text)
     return *skip_blanks(p) == '\0' ? to_ms(total) : -1;
 }
 
-int64_t ratehead_http_date(const char *text)
-{
-    static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
-                                        "%a %b %d %H:%M:%S %Y"};
-
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct tm tm = {0};
-        const char *end = strptime(text, forms[i], &tm);
-        if (end != NULL && *skip_blanks(end) == '\0') {
-            int64_t t = timegm(&tm);
-            return t < 0 ? -1 : t;
-        }
-    }
-    return -1;
-}
-
 /* A whole number; -1 for anything else, which is also how Azure says that there is no limit. */
 static int64_t count(const char *text)
 {
@@ -147,8 +131,8 @@ static int64_t read_retry_after(ratehead_get *get, const void *arg)
     v = ratehead_duration_ms(text);
     if (v >= 0)
         return v;
-    when = ratehead_http_date(text);
-    now = date == NULL ? -1 : ratehead_http_date(date);
+    when = httpdate_parse(text);
+    now = date == NULL ? -1 : httpdate_parse(date);
     if (when < 0 || now < 0)
         return -1;
     v = when > now ? when - now : 0;

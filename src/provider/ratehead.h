@@ -38,7 +38,5 @@ void ratehead_read(ratehead_get *get, const void *arg, struct rate_head *out);
 
 /* A Go duration or a plain number of seconds, in milliseconds, rounded up; -1 if it is neither, or negative. */
 int64_t ratehead_duration_ms(const char *text);
-/* Unix time of an HTTP-date of RFC 9110 (all three forms); -1 if it is none. */
-int64_t ratehead_http_date(const char *text);
 
 #endif

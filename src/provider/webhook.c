@@ -1,18 +1,17 @@
 /*
  * webhook.c - the proofs; see webhook.h
  *
- * HMAC and the comparison in constant time are OpenSSL's. Every candidate is compared, whatever an earlier one gave.
+ * The comparison in constant time is OpenSSL's. Every candidate is compared, whatever an earlier one gave.
  *
  * Depends on base, core.
  */
 #include "provider/webhook.h"
 #include "base/base64.h"
-#include "base/hash.h"
+#include "base/hmac.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,23 +19,6 @@
 #define LONGEST_KEY   256
 #define MAX_SECRETS   8
 #define MAX_SIGNATURE 4096
-
-/* HMAC-SHA256 over the pieces. False: OpenSSL failed. */
-static bool mac_of(const uint8_t *key, size_t key_len, const char *const *pieces, const size_t *lens, int n,
-                   uint8_t out[MAC])
-{
-    EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL, key, key_len);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    size_t got = MAC;
-    bool ok = pkey != NULL && ctx != NULL && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, pkey) == 1;
-
-    for (int i = 0; ok && i < n; i++)
-        ok = EVP_DigestSignUpdate(ctx, pieces[i], lens[i]) == 1;
-    ok = ok && EVP_DigestSignFinal(ctx, out, &got) == 1 && got == MAC;
-    EVP_MD_CTX_free(ctx);
-    EVP_PKEY_free(pkey);
-    return ok;
-}
 
 static int refuse(struct error *e, const char *why)
 {
@@ -103,12 +85,12 @@ int webhook_verify_standard(const char *const *secrets, ratehead_get *header, co
     if (check_time(id, timestamp, now, tolerance_s, e) < 0)
         return -EACCES;
     for (int i = 0; i < MAX_SECRETS && secrets[i] != NULL; i++) {
-        const char *pieces[] = {id, ".", timestamp, ".", body};
-        const size_t lens[] = {strlen(id), 1, strlen(timestamp), 1, len};
+        const struct hmac_piece pieces[] = {
+            {id, strlen(id)}, {".", 1}, {timestamp, strlen(timestamp)}, {".", 1}, {body, len}};
         size_t n = standard_key(secrets[i], key);
         if (n == 0)
             return reason_error(e, REASON_bad_config, EINVAL, "a webhook secret is not whsec_ and base64");
-        if (!mac_of(key, n, pieces, lens, 5, mac))
+        if (!hmac_sha256(key, n, pieces, 5, mac))
             return reason_error(e, REASON_internal, EIO, "HMAC failed");
         fits = list_has(list, mac) || fits;
     }
@@ -124,6 +106,7 @@ int webhook_verify_lc(const char *const *secrets, ratehead_get *header, const vo
                       struct error *e)
 {
     const char *given = header(arg, "lc-signature");
+    const struct hmac_piece whole = {body, len};
     uint8_t want[MAC], mac[MAC];
     bool fits = false;
 
@@ -133,7 +116,7 @@ int webhook_verify_lc(const char *const *secrets, ratehead_get *header, const vo
         hex_decode(given + 7, SHA256_HEX_LEN, want) < 0)
         return refuse(e, "LC-Signature is malformed");
     for (int i = 0; i < MAX_SECRETS && secrets[i] != NULL; i++) {
-        if (!mac_of((const uint8_t *)secrets[i], strlen(secrets[i]), &body, &len, 1, mac))
+        if (!hmac_sha256(secrets[i], strlen(secrets[i]), &whole, 1, mac))
             return reason_error(e, REASON_internal, EIO, "HMAC failed");
         fits = (CRYPTO_memcmp(mac, want, MAC) == 0 && secrets[i][0] != '\0') || fits;
     }

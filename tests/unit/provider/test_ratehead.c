@@ -46,15 +46,6 @@ Test(ratehead, what_is_no_duration_says_nothing)
         cr_assert_eq(ratehead_duration_ms(wrong[i]), -1, "%s", wrong[i]);
 }
 
-Test(ratehead, http_dates_of_all_three_forms_are_read)
-{
-    cr_assert_eq(ratehead_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777);
-    cr_assert_eq(ratehead_http_date("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777);
-    cr_assert_eq(ratehead_http_date("Sun Nov  6 08:49:37 1994"), 784111777);
-    cr_assert_eq(ratehead_http_date("tomorrow"), -1);
-    cr_assert_eq(ratehead_http_date("Sun, 06 Nov 1994 08:49:37 GMT+1"), -1);
-}
-
 static struct rate_head head_of(const char *const *pairs)
 {
     struct rate_head h;
