@@ -100,8 +100,6 @@ int llamaparse_result_markdown(const void *ctx, const struct llamaparse_endpoint
 void llamaparse_judge(const void *ctx, const struct llamaparse_endpoint *ep, enum llamaparse_step step,
                       const struct http_response *r, const struct rate_head *h, struct llamaparse_answer *a);
 
-/* Pages as a result or a webhook lists them, into text and pages. 0, -EBADMSG (no list of pages), -ENOMEM. */
-int llamaparse_pages(const void *ctx, const json_t *list, struct llamaparse_answer *a) MUST_CHECK;
 bool llamaparse_is_id(const char *id); /* fit to be put into an address */
 
 /* How long a job with so many pages (0: unknown) may take there before it is given up. */

@@ -227,7 +227,8 @@ static int join(const void *ctx, const struct page *pages, int n, struct llamapa
     return 0;
 }
 
-int llamaparse_pages(const void *ctx, const json_t *list, struct llamaparse_answer *a)
+/* Pages as a result lists them, into text and pages. 0, -EBADMSG (no list of pages), -ENOMEM. */
+static int read_pages(const void *ctx, const json_t *list, struct llamaparse_answer *a)
 {
     int n = (int)json_array_size(list), rc = -EBADMSG;
     struct page *pages;
@@ -314,7 +315,7 @@ static void read_result(const void *ctx, const struct llamaparse_endpoint *ep, c
     if (list == NULL && json_is_object(whole))
         list = json_object_get(whole, "pages");
     if (json_is_array(list))
-        rc = llamaparse_pages(ctx, list, a);
+        rc = read_pages(ctx, list, a);
     else if (json_is_string(whole))
         rc = read_whole(ctx, whole, a);
     if (rc < 0) {

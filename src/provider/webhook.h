@@ -46,11 +46,10 @@ struct webhook {
     char event_id[WEBHOOK_EVENT_ID]; /* "" if it has none */
     char job_id[LLAMAPARSE_ID];      /* "" in a result */
     char event_type[64];             /* as it was sent, printable */
-    enum llamaparse_status status;   /* UNKNOWN: an event that is none of docmill's */
-    struct llamaparse_answer result; /* RESULT: text and pages, as llamaparse_judge() gives them */
+    enum llamaparse_status status;   /* UNKNOWN: an event that is none of docmill's; of a result SUCCESS */
 };
 
-/* 0 or bad_request. The result's text belongs to ctx. */
-int webhook_read(const void *ctx, const char *body, size_t len, struct webhook *out, struct error *e) MUST_CHECK;
+/* 0 or bad_request. */
+int webhook_read(const char *body, size_t len, struct webhook *out, struct error *e) MUST_CHECK;
 
 #endif

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
-#include <talloc.h>
 
 #define FLAGS (JSON_ALLOW_NUL | JSON_DECODE_ANY)
 
@@ -45,38 +44,19 @@ static int read_event(const json_t *root, struct webhook *out, struct error *e)
     return 0;
 }
 
-/* The pages if it lists them, else the whole text. */
-static int read_result(const void *ctx, const json_t *root, struct webhook *out, struct error *e)
+/* Pages or a whole text show that it is one; the text itself is fetched, with better proof of where it comes from. */
+static int read_result(const json_t *root, struct webhook *out, struct error *e)
 {
     static const char *const lists[] = {"json", "jsonOutput"}, *const wholes[] = {"md", "txt"};
-    struct llamaparse_answer *a = &out->result;
-    const json_t *text = NULL;
-    int rc = -EBADMSG;
+    bool is_result = false;
 
+    for (size_t i = 0; i < 2; i++)
+        is_result = is_result || json_is_object(json_array_get(json_object_get(root, lists[i]), 0)) ||
+                    json_is_string(json_object_get(root, wholes[i]));
+    if (!is_result)
+        return malformed(e, "it is neither an event nor a result");
     out->kind = WEBHOOK_RESULT;
     out->status = LLAMAPARSE_SUCCESS;
-    for (size_t i = 0; i < 2 && rc == -EBADMSG; i++)
-        if (json_array_size(json_object_get(root, lists[i])) > 0)
-            rc = llamaparse_pages(ctx, json_object_get(root, lists[i]), a);
-    if (rc == -EBADMSG && a->n_pages == 0) {
-        for (size_t i = 0; i < 2 && !json_is_string(text); i++)
-            text = json_object_get(root, wholes[i]);
-        if (!json_is_string(text))
-            return malformed(e, "it is neither an event nor a result");
-        a->len = json_string_length(text);
-        a->text = talloc_size(ctx, a->len + 1);
-        rc = a->text == NULL ? -ENOMEM : 0;
-        if (rc == 0)
-            memcpy(a->text, json_string_value(text), a->len + 1);
-    }
-    if (rc < 0)
-        return rc == -ENOMEM ? reason_error(e, REASON_internal, ENOMEM, "out of memory")
-                             : malformed(e, "its pages are not pages");
-    a->verdict.act = PROVIDER_OK;
-    a->status = out->status;
-    a->page_count = a->n_pages > 0 ? a->n_pages : -1;
-    if (a->n_failed > 0)
-        out->status = a->status = LLAMAPARSE_PARTIAL_SUCCESS;
     return 0;
 }
 
@@ -92,18 +72,18 @@ static json_t *decode(const char *body, size_t len)
     return inner;
 }
 
-int webhook_read(const void *ctx, const char *body, size_t len, struct webhook *out, struct error *e)
+int webhook_read(const char *body, size_t len, struct webhook *out, struct error *e)
 {
     json_t *root = decode(body, len);
     int rc;
 
-    *out = (struct webhook){.result = {.verdict = {.wait_ms = -1, .item = -1}, .page_count = -1, .credits_milli = -1}};
+    memset(out, 0, sizeof *out);
     if (!json_is_object(root))
         rc = malformed(e, "it is no JSON object");
     else if (json_is_string(json_object_get(root, "event_type")))
         rc = read_event(root, out, e);
     else
-        rc = read_result(ctx, root, out, e);
+        rc = read_result(root, out, e);
     json_decref(root);
     return rc;
 }

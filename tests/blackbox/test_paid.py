@@ -96,3 +96,13 @@ def test_a_submission_repeated_after_a_lost_answer_is_marked_in_the_ledger(daemo
     assert d.put(documents.pdf(2, "twice"), "a.pdf")["status"] == "complete"
     assert d.sql("""SELECT repeated, quantity FROM upload_pipeline.usage_ledger WHERE provider = 'llamaparse'
                     AND outcome = 'used'""") == [(True, 2)]
+
+
+def test_the_credits_that_the_service_billed_stand_in_the_ledger(daemon, mock):
+    services = mock("openai", "--key", EMBED_KEY), mock("llamaparse", "--key", PARSE_KEY, "--job-ms", "50",
+                                                        "--report-credits")
+    d = start(daemon, services, workers=1)
+    assert d.put(documents.pdf(2, "billed"), "a.pdf")["status"] == "complete"
+    billed = services[1].usage()["credits"]
+    assert d.sql("SELECT note FROM upload_pipeline.usage_ledger WHERE provider = 'llamaparse'") == [
+        (f"{billed:.3f} credits billed",)]

@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <talloc.h>
 
 #define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -16,11 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct hook_in *in)
 {
-    void *ctx = talloc_new(NULL);
     struct hook_news news;
     struct error e = {0};
 
-    if (hook_read(ctx, in, &news, &e) != 0) {
+    if (hook_read(in, &news, &e) != 0) {
         if (reason_http(reason_parse(e.reason)) / 100 != 4)
             abort();
     } else {
@@ -32,7 +30,6 @@ static void check(const struct hook_in *in)
         if (news.external_id[0] != '\0' && !llamaparse_is_id(news.external_id))
             abort();
     }
-    talloc_free(ctx);
 }
 
 /* The first byte: how long the text of the headers is. */

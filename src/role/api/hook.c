@@ -80,7 +80,7 @@ static void take_nonce(const struct hook_in *in, const char *event_id, const cha
     }
 }
 
-int hook_read(const void *ctx, const struct hook_in *in, struct hook_news *out, struct error *e)
+int hook_read(const struct hook_in *in, struct hook_news *out, struct error *e)
 {
     char message_id[WEBHOOK_EVENT_ID] = "";
     struct webhook w;
@@ -90,7 +90,7 @@ int hook_read(const void *ctx, const struct hook_in *in, struct hook_news *out, 
     sha256_of(in->token, strlen(in->token), out->token_sha256);
     rc = verify(in, out->token_sha256, message_id, e);
     if (rc == 0)
-        rc = webhook_read(ctx, in->body, in->len, &w, e);
+        rc = webhook_read(in->body, in->len, &w, e);
     if (rc != 0)
         return rc;
     take_nonce(in, w.event_id, message_id, out);

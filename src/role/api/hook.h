@@ -51,6 +51,6 @@ struct hook_news {
     bool to_fetch;                   /* the job has ended, one way or the other */
 };
 
-int hook_read(const void *ctx, const struct hook_in *in, struct hook_news *out, struct error *e) MUST_CHECK;
+int hook_read(const struct hook_in *in, struct hook_news *out, struct error *e) MUST_CHECK;
 
 #endif

@@ -204,10 +204,8 @@ static int tell_queue(struct request *r, struct hook *h, struct error *e)
 static void hook_work(void *arg)
 {
     struct hook *h = arg;
-    void *ctx = talloc_new(NULL); /* not of h: nothing but the news is kept */
 
-    h->rc = hook_read(ctx, &h->in, &h->news, &h->error);
-    talloc_free(ctx);
+    h->rc = hook_read(&h->in, &h->news, &h->error);
 }
 
 static int hook_worked(struct request *r, struct error *e)

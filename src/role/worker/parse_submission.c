@@ -14,6 +14,7 @@
 #include "queue/submit.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,17 @@ static int reserve(struct remote *r, struct error *e)
     return rc < 0 ? rc : pipeline_fail(r->p->w, r->p->h, &why, e);
 }
 
+/* What the ledger says beside the pages: v1 tells the credits only once they are billed, which may be later. */
+static const char *note_of(struct remote *r, bool from_memory)
+{
+    int64_t credits = r->answer.credits_milli;
+
+    if (from_memory)
+        return "from the service's memory";
+    return credits > 0 ? talloc_asprintf(r, "%" PRId64 ".%03" PRId64 " credits billed", credits / 1000, credits % 1000)
+                       : NULL;
+}
+
 /* What the service's answer is charged with. Its memory of the same file is free, unless what it remembers is our own
  * submission whose answer was lost: that one was paid for and is nowhere else in the ledger. */
 static int settle(struct remote *r, int pages, struct error *e)
@@ -102,7 +114,7 @@ static int settle(struct remote *r, int pages, struct error *e)
                              .quantity = pages,
                              .cost = from_memory ? 0 : paid_for_pages(paid, pages),
                              .repeated = r->submission.serial > 1,
-                             .note = from_memory ? "from the service's memory" : NULL};
+                             .note = note_of(r, from_memory)};
 
     name_act(r, line.act);
     return paid_settle(paid, &line, e);

@@ -6,7 +6,6 @@
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
-#include <talloc.h>
 
 #define TOKEN  "0123456789abcdef0123456789abcdef0123456789abcdef"
 #define SECRET "a secret of the service"
@@ -26,13 +25,8 @@ static struct error err;
 
 static int read_as(const struct hook_in *in)
 {
-    void *ctx = talloc_new(NULL);
-    int rc;
-
     memset(&err, 0, sizeof err);
-    rc = hook_read(ctx, in, &news, &err);
-    talloc_free(ctx);
-    return rc;
+    return hook_read(in, &news, &err);
 }
 
 static int read_plain(const char *body)
