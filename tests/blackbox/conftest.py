@@ -2,13 +2,14 @@
 
     cluster   the private PostgreSQL of the run (one, shared by all xdist workers)
     own_cluster  a PostgreSQL of the test's own, to be stopped and started
-    db        a fresh, empty database
+    db        a fresh database, migrated as every test's is but of those with empty_db or own_cluster
+    empty_db  a fresh database with nothing in it
     daemon    a factory: daemon(keys={...}, pools=[...], start=True) -> harness.daemon.Daemon, migrated and ready
     mock      a factory: mock("openai", *flags) -> harness.mock.Mock, a stand-in of an outside service
     programs  the directory of the programs under test
 
-The controlling process starts PostgreSQL and places the programs before the workers exist; they find both in the
-environment.
+The controlling process starts PostgreSQL, places the programs and migrates the database that tests get copies of,
+before the workers exist; they find all three in the environment.
 """
 
 import os
@@ -34,9 +35,26 @@ def pytest_configure(config):
         os.environ["DOCMILL_TEST_PROGRAMS"], copied = programs_module.place()
         if copied:
             _ours["programs"] = os.environ["DOCMILL_TEST_PROGRAMS"]
+    _ours["template"] = _make_template(Cluster(os.environ["DOCMILL_TEST_PG_DIR"], owned=False),
+                                       os.environ["DOCMILL_TEST_PROGRAMS"])
+    os.environ["DOCMILL_TEST_TEMPLATE"] = _ours["template"].name
+
+
+def _make_template(cluster, directory):
+    """The database that tests get copies of, made by the real `docmilld migrate up`."""
+    database = cluster.create_database()
+    one = Daemon(directory, database, tcp=False)
+    try:
+        one.migrate()
+    finally:
+        one.close()
+    database.close()
+    return database
 
 
 def pytest_unconfigure(config):
+    if "template" in _ours:
+        _ours.pop("template").drop()
     if "cluster" in _ours:
         _ours.pop("cluster").remove()
     if "programs" in _ours:
@@ -45,7 +63,7 @@ def pytest_unconfigure(config):
 
 @pytest.fixture(scope="session")
 def cluster():
-    return Cluster(os.environ["DOCMILL_TEST_PG_DIR"], owned=False)
+    return Cluster(os.environ["DOCMILL_TEST_PG_DIR"], owned=False, template=os.environ["DOCMILL_TEST_TEMPLATE"])
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +82,13 @@ def own_cluster():
 @pytest.fixture
 def db(cluster):
     database = cluster.create_database()
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def empty_db(cluster):
+    database = cluster.create_database(empty=True)
     yield database
     database.drop()
 

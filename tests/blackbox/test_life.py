@@ -14,6 +14,13 @@ def test_a_started_daemon_is_alive_gets_on_and_is_ready(daemon):
     assert [health[s]["ok"] for s in ("live", "progress", "ready")] == [True, True, True]
 
 
+def test_migrate_up_of_an_empty_database_is_all_that_a_daemon_needs(daemon, empty_db):
+    assert not empty_db.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'upload_pipeline'")
+    d = daemon(database=empty_db)
+    assert d.put("# Sails\n\nA jib and a main.\n", "sails.md")["status"] == "complete"
+    assert d.docmilld("migrate", "up").returncode == 0, "and again, with nothing to do"
+
+
 def test_livez_and_readyz_need_no_token(daemon):
     d = daemon()
     assert d.http("GET", "/livez", token=None).status == 200

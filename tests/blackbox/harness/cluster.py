@@ -2,6 +2,7 @@
 
 Unix socket only, data directory of its own, run by the ordinary account, gone with the test process. The controlling
 process starts it and hands its directory to the workers in DOCMILL_TEST_PG_DIR; so may a script that has one already.
+Databases are copies of one that was migrated, where there is one: migrating takes ten times as long as copying.
 """
 
 import os
@@ -32,8 +33,9 @@ def bindir():
 class Cluster:
     """A server in directory; `start` may be called again after `stop` or a crash."""
 
-    def __init__(self, directory, owned):
+    def __init__(self, directory, owned, template=None):
         self.directory = directory
+        self.template = template
         self.sockets = directory + "/s"
         self.owned = owned
         self.process = None
@@ -95,16 +97,19 @@ class Cluster:
             cursor = connection.execute(text, parameters)
             return cursor.fetchall() if cursor.description else None
 
-    def create_database(self):
+    def create_database(self, empty=False):
+        """A copy of the template, which is migrated; or an empty one."""
         name = "t_" + uuid.uuid4().hex[:12]
-        self.sql(f"CREATE DATABASE {name}")
-        return Database(self, name)
+        template = None if empty else self.template
+        self.sql(f"CREATE DATABASE {name}" + (f" TEMPLATE {template} STRATEGY file_copy" if template else ""))
+        return Database(self, name, migrated=template is not None)
 
 
 class Database:
-    def __init__(self, cluster, name):
+    def __init__(self, cluster, name, migrated):
         self.cluster = cluster
         self.name = name
+        self.migrated = migrated
 
     @property
     def migrate_url(self):
@@ -126,6 +131,10 @@ class Database:
     def grant_app_role(self):
         """What an operator does after the first migration."""
         self.sql(f"GRANT docmill_worker, docmill_api TO {APP_ROLE}")
+
+    def close(self):
+        """Lets nobody in any more: what is connected to cannot be copied, and autovacuum connects to what lets it."""
+        self.cluster.sql(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS false")
 
     def drop(self):
         self.cluster.sql(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")

@@ -16,6 +16,8 @@ import tempfile
 import urllib.parse
 import uuid
 
+import psycopg
+
 from . import account, control, settings
 from .account import wait_for
 
@@ -117,13 +119,15 @@ class Daemon:
                            check=check, timeout=timeout)
 
     def migrate(self):
-        """`docmilld migrate up`, then the rights that the daemon's login role needs."""
-        import psycopg
-
+        """`docmilld migrate up`, then the rights that the daemon's login role needs. A copy of a database that had
+        both needs neither."""
+        if self.database.migrated:
+            return
         with psycopg.connect(self.database.cluster.url("postgres"), autocommit=True) as guard:
             guard.execute("SELECT pg_advisory_lock(%s)", (MIGRATE_LOCK,))
             self.docmilld("migrate", "up")
             self.database.grant_app_role()
+        self.database.migrated = True
 
     def start(self, ready=True, limit=30):
         self.write_conf()
