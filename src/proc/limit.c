@@ -295,6 +295,8 @@ static void grow(struct limit *l, const struct limit_policy *p, int64_t now)
         store(&l->growth, growth > 0 && growth < 100 ? growth + 1 : 7);
 }
 
+/* A service that is met with more than it allows has accepted, in a minute, what it allows. What is configured or told
+ * is not given up for a bad moment: a step takes half of it at most. */
 static void slow_down(struct limit *l, const struct limit_policy *p, int64_t now)
 {
     int64_t rate = limit_rate(l, p, LIMIT_REQUESTS), accepted = limit_accepted(l, now);
@@ -302,12 +304,20 @@ static void slow_down(struct limit *l, const struct limit_policy *p, int64_t now
 
     if (rate == 0)
         rate = MOST_RATE;
-    if (accepted < EVIDENCE)
+    if (accepted < EVIDENCE || share(l, p, LIMIT_REQUESTS) > 0)
         lower = most(lower, rate / 2);
     store(&l->learned, most(least(lower, rate / 100 * 97), LEAST_RATE));
     store(&l->growth, 1);
     store(&l->step_accepted, 0);
     store(&l->step_ns, now);
+}
+
+/* At the pace that is configured or told, the service orders a pause, and has ordered none for a minute: it gets the
+ * pause. If the pace was the reason it will order another. */
+static bool is_a_bad_moment(const struct limit *l, const struct limit_policy *p, const struct limit_answer *a,
+                            int64_t hold, int64_t now)
+{
+    return a->retry_after_ms > 0 && share(l, p, LIMIT_REQUESTS) > 0 && (hold == 0 || now - hold > MINUTE_NS);
 }
 
 /* Whether the headers say why: then the pause is enough, and the pace stays. If they say that requests have run out
@@ -335,7 +345,7 @@ static bool learn_refusal(struct limit *l, const struct limit_policy *p, const s
         wait = most(wait, header_wait_ns(a, b, b == LIMIT_REQUESTS ? 1 : a->tokens));
     if (wait == 0)
         wait = most(minute_over(l, now) - now, least(SEC_NS << (streak >= 0 && streak < 6 ? streak : 6), MINUTE_NS));
-    if (!explained(l, p, a, now))
+    if (!explained(l, p, a, now) && !is_a_bad_moment(l, p, a, hold, now))
         slow_down(l, p, now);
     pace = least(cost_ns(l, p, LIMIT_REQUESTS, 1), 2 * SEC_NS);
     limit_hold(l, now + wait + lot(l, pace)); /* nodes that are told the same time come one after the other */

@@ -16,6 +16,8 @@
  *   learned      by this node: a service that tells nothing is met with a quick start that doubles, and after a refusal
  *                (429) with a little less than what it accepted in the last minute, from where it is tried in steps of
  *                1, 2, 4, ... per cent, each over a hundred accepted requests and a minute at least
+ *                What is configured or told is not given up for a bad moment: the first pause that is ordered by
+ *                Retry-After leaves the pace as it is, and a refusal takes half of it at most.
  * A refusal pauses the node: as long as Retry-After says, or until the header's reset, or until the oldest of the last
  * minute's requests is a minute old.
  *

@@ -380,6 +380,63 @@ Test(limit, after_a_pause_those_who_waited_go_one_after_the_other)
     }
 }
 
+static void refuse(struct limit *l, const struct limit_policy *p, int64_t retry_after_ms, int64_t now)
+{
+    struct limit_answer a = LIMIT_ANSWER_SILENT;
+
+    a.status = 429;
+    a.retry_after_ms = retry_after_ms;
+    (void)limit_learn(l, p, &a, now);
+}
+
+static void accept_some(struct limit *l, const struct limit_policy *p, int n, int64_t now)
+{
+    struct limit_answer a = LIMIT_ANSWER_SILENT;
+
+    a.status = 200;
+    for (int i = 0; i < n; i++)
+        (void)limit_learn(l, p, &a, now);
+}
+
+Test(limit, a_pause_soon_after_the_start_leaves_a_configured_pace_as_it_is)
+{
+    static const struct limit_policy p = {.per_minute = {600}, .nodes = 1};
+    struct limit l = {0};
+    int64_t t0 = 1000 * SEC, rate = limit_rate(&l, &p, LIMIT_REQUESTS);
+
+    accept_some(&l, &p, 20, t0); /* two seconds' worth; they say nothing of what is allowed in a minute */
+    refuse(&l, &p, 3000, t0 + 2 * SEC);
+    cr_expect_eq(limit_rate(&l, &p, LIMIT_REQUESTS), rate);
+    refuse(&l, &p, 3000, t0 + 7 * SEC);
+    cr_expect_lt(limit_rate(&l, &p, LIMIT_REQUESTS), rate, "refused again, so it is the pace");
+    cr_expect_geq(limit_rate(&l, &p, LIMIT_REQUESTS), rate / 2);
+}
+
+Test(limit, a_refusal_without_a_word_halves_a_configured_pace_at_most)
+{
+    static const struct limit_policy p = {.per_minute = {600}, .nodes = 1};
+    struct limit l = {0};
+    int64_t t0 = 1000 * SEC, rate = limit_rate(&l, &p, LIMIT_REQUESTS);
+
+    accept_some(&l, &p, 20, t0);
+    refuse(&l, &p, -1, t0 + 2 * SEC);
+    cr_expect_lt(limit_rate(&l, &p, LIMIT_REQUESTS), rate);
+    cr_expect_geq(limit_rate(&l, &p, LIMIT_REQUESTS), rate / 2);
+}
+
+Test(limit, a_limit_that_is_configured_too_high_is_found)
+{
+    struct sim s = {.service = {.kind = BUCKET, .allowed = {60}, .retry_after = true},
+                    .policy = {.per_minute = {600}},
+                    .nodes = 1,
+                    .senders = 8,
+                    .trip_ms = 80,
+                    .warm = 15 * MINUTE,
+                    .end = 135 * MINUTE};
+    run(&s, 41);
+    expect_good(&s, "configured too high");
+}
+
 Test(limit, who_comes_too_late_for_his_time_gets_another)
 {
     struct limit l = {0};
