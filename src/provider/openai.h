@@ -8,7 +8,7 @@
  * An answer is believed only as a whole: as many vectors as texts, each index once, the model that was asked for.
  * Otherwise the reason is embed_bad_answer and nothing of it is used. Then each vector by itself: right dimension,
  * finite, not zero, length one. One that fails is marked, the others stand, so that nothing is paid for twice; when all
- * of several fail, the answer is bad.
+ * of several fail, or the only one has another dimension, the answer is bad.
  *
  * No socket, no clock, no configuration: everything comes in.
  *

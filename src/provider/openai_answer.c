@@ -31,6 +31,7 @@ struct reading {
     const struct openai_endpoint *ep;
     struct json_scan scan;
     int n, seen;
+    int other_size; /* vectors of another dimension */
     float *out;
     uint8_t *item_bad; /* during the reading: 2 where no vector has come yet */
     struct openai_outcome *o;
@@ -73,6 +74,13 @@ static void bad_vector(struct reading *r, int index, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     reason_error(&r->o->verdict.error, REASON_embed_bad_vector, EBADMSG, "The vector of text %d %s.", index, text);
+}
+
+/* None at all may be what a server makes of a text; any other number of dimensions is its model's. */
+static void bad_size(struct reading *r, int index, int64_t dimensions)
+{
+    r->other_size += dimensions > 0;
+    bad_vector(r, index, "has %" PRId64 " dimensions, not %d", dimensions, r->ep->dimension);
 }
 
 static double sum_of_squares(const float *v, int n)
@@ -155,7 +163,7 @@ static int place_base64(struct reading *r, int index, const char *at)
     if (got == -EINVAL)
         return bad_answer(r, "the embedding of text %d is no base64", index);
     if (got != (ssize_t)bytes) {
-        bad_vector(r, index, "has %zu dimensions, not %d", text.n / 4 * 3 / sizeof(float), r->ep->dimension);
+        bad_size(r, index, (int64_t)(text.n / 4 * 3 / sizeof(float)));
         return 0;
     }
     to_host_order(v, r->ep->dimension);
@@ -184,7 +192,7 @@ static int place_numbers(struct reading *r, int index, const char *at)
     if (s.bad)
         return bad_answer(r, "the embedding of text %d holds something that is no number", index);
     if (count != r->ep->dimension) {
-        bad_vector(r, index, "has %" PRId64 " dimensions, not %d", count, r->ep->dimension);
+        bad_size(r, index, count);
         return 0;
     }
     check_vector(r, index, v);
@@ -331,7 +339,8 @@ static int read_all(struct reading *r, const char *body)
         return broken(r, body);
     if (r->seen != r->n)
         return bad_answer(r, "it has %d vectors for %d texts", r->seen, r->n);
-    if (r->o->n_bad == r->n && r->n > 1)
+    /* one text's vector may be bad by its text, but not in its dimension */
+    if (r->o->n_bad == r->n && (r->n > 1 || r->other_size == r->n))
         return bad_answer(r, "no vector of it is right. %.100s", r->o->verdict.error.message);
     return 0;
 }

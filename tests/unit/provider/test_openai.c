@@ -276,6 +276,25 @@ Test(openai, one_bad_vector_is_marked_and_the_others_stand)
     }
 }
 
+Test(openai, another_dimension_of_the_only_vector_is_not_its_texts_fault)
+{
+    static const char *const vectors[] = {"[1,0,0]", "[1,0,0,0,0]", "\"AACAPwAAAAA=\""};
+    struct openai_endpoint ep = at(OPENAI_OPENAI);
+    char body[512];
+    struct openai_outcome o;
+    float out[4];
+    uint8_t bad[1];
+
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        snprintf(body, sizeof body, ANSWER(ITEM("0", "%s")), vectors[i]);
+        cr_assert_lt(read_body(&ep, body, 1, out, bad, &o), 0, "%s", vectors[i]);
+        cr_assert_str_eq(err.reason, "embed_bad_answer");
+        cr_assert(strstr(err.message, "dimensions, not 4") != NULL, "%s", err.message);
+    }
+    cr_assert_eq(read_body(&ep, ANSWER(ITEM("0", "[]")), 1, out, bad, &o), 0, "none is no dimension");
+    cr_assert_eq(o.n_bad, 1);
+}
+
 Test(openai, vectors_of_any_length_are_scaled_where_none_is_promised)
 {
     struct openai_endpoint ep = at(OPENAI_GENERIC);
