@@ -312,12 +312,13 @@ static void slow_down(struct limit *l, const struct limit_policy *p, int64_t now
     store(&l->step_ns, now);
 }
 
-/* At the pace that is configured or told, the service orders a pause, and has ordered none for a minute: it gets the
- * pause. If the pace was the reason it will order another. */
+/* At the pace that is configured or told, the service orders a pause, and has refused nothing for a minute since its
+ * last one: it gets the pause. If the pace was the reason it will order another. */
 static bool is_a_bad_moment(const struct limit *l, const struct limit_policy *p, const struct limit_answer *a,
-                            int64_t hold, int64_t now)
+                            int64_t last, int64_t hold, int64_t now)
 {
-    return a->retry_after_ms > 0 && share(l, p, LIMIT_REQUESTS) > 0 && (hold == 0 || now - hold > MINUTE_NS);
+    return a->retry_after_ms > 0 && share(l, p, LIMIT_REQUESTS) > 0 &&
+           (last == 0 || now - (hold > last ? hold : last) > MINUTE_NS);
 }
 
 /* Whether the headers say why: then the pause is enough, and the pace stays. If they say that requests have run out
@@ -345,7 +346,7 @@ static bool learn_refusal(struct limit *l, const struct limit_policy *p, const s
         wait = most(wait, header_wait_ns(a, b, b == LIMIT_REQUESTS ? 1 : a->tokens));
     if (wait == 0)
         wait = most(minute_over(l, now) - now, least(SEC_NS << (streak >= 0 && streak < 6 ? streak : 6), MINUTE_NS));
-    if (!explained(l, p, a, now) && !is_a_bad_moment(l, p, a, hold, now))
+    if (!explained(l, p, a, now) && !is_a_bad_moment(l, p, a, last, hold, now))
         slow_down(l, p, now);
     pace = least(cost_ns(l, p, LIMIT_REQUESTS, 1), 2 * SEC_NS);
     limit_hold(l, now + wait + lot(l, pace)); /* nodes that are told the same time come one after the other */

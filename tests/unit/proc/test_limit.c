@@ -404,6 +404,7 @@ Test(limit, a_pause_soon_after_the_start_leaves_a_configured_pace_as_it_is)
     struct limit l = {0};
     int64_t t0 = 1000 * SEC, rate = limit_rate(&l, &p, LIMIT_REQUESTS);
 
+    limit_hold(&l, t0);          /* as for a node that joins others */
     accept_some(&l, &p, 20, t0); /* two seconds' worth; they say nothing of what is allowed in a minute */
     refuse(&l, &p, 3000, t0 + 2 * SEC);
     cr_expect_eq(limit_rate(&l, &p, LIMIT_REQUESTS), rate);
