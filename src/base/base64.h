@@ -1,4 +1,4 @@
-/* base64.h - the standard alphabet of RFC 4648, strict, at more than a gigabyte a second */
+/* base64.h - the standard alphabet of RFC 4648, strict, at gigabytes a second */
 #ifndef BASE_BASE64_H
 #define BASE_BASE64_H
 

@@ -38,6 +38,13 @@ struct reading {
     struct error *e;
 };
 
+/* Of one element, until its index is known. */
+struct embedding {
+    const char *at; /* NULL: none */
+    bool is_text;
+    struct json_span text;
+};
+
 enum { ITEM_GOOD = 0, ITEM_BAD = 1, ITEM_ABSENT = 2 };
 
 static int bad_answer(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -143,18 +150,13 @@ static size_t without_escapes(const struct json_span *text, char *out, size_t ro
     return n;
 }
 
-static int place_base64(struct reading *r, int index, const char *at)
+static int place_base64(struct reading *r, int index, struct json_span text)
 {
     size_t bytes = (size_t)r->ep->dimension * sizeof(float);
     float *v = r->out + (size_t)index * (size_t)r->ep->dimension;
-    struct json_scan s;
-    struct json_span text;
     char plain[BASE64_ENCODED(4096 * sizeof(float)) + 4];
     ssize_t got;
 
-    json_scan_begin(&s, at, (size_t)(r->scan.end - at));
-    if (!json_scan_string(&s, &text))
-        return bad_answer(r, "an embedding is no string");
     if (text.escaped) {
         text.n = without_escapes(&text, plain, sizeof plain);
         text.p = plain;
@@ -199,22 +201,27 @@ static int place_numbers(struct reading *r, int index, const char *at)
     return 0;
 }
 
-static int place(struct reading *r, int64_t index, const char *embedding)
+static int place(struct reading *r, int64_t index, const struct embedding *v)
 {
     if (index < 0 || index >= r->n)
         return bad_answer(r, "it holds index %" PRId64 ", for %d texts", index, r->n);
     if (r->item_bad[index] != ITEM_ABSENT)
         return bad_answer(r, "index %" PRId64 " comes twice", index);
     r->seen++;
-    return *embedding == '"' ? place_base64(r, (int)index, embedding) : place_numbers(r, (int)index, embedding);
+    return v->is_text ? place_base64(r, (int)index, v->text) : place_numbers(r, (int)index, v->at);
 }
 
-/* An array of numbers ends at its first bracket; whatever else it holds is found when it is read. */
-static bool skip_embedding(struct json_scan *s)
+/* A string is kept. An array of numbers ends at its first bracket; whatever else it holds is found when it is read. */
+static bool take_embedding(struct json_scan *s, struct embedding *v)
 {
+    char first = json_scan_peek(s);
     const char *end;
 
-    if (json_scan_peek(s) != '[')
+    v->at = s->at;
+    v->is_text = first == '"';
+    if (v->is_text)
+        return json_scan_string(s, &v->text);
+    if (first != '[')
         return json_scan_skip(s);
     end = memchr(s->at, ']', (size_t)(s->end - s->at));
     s->at = end == NULL ? s->end : end + 1;
@@ -225,7 +232,7 @@ static bool skip_embedding(struct json_scan *s)
 static int read_item(struct reading *r, const char *body)
 {
     struct json_scan *s = &r->scan;
-    const char *embedding = NULL;
+    struct embedding embedding = {0};
     int64_t index = -1;
     bool first = true, has_index = false;
     struct json_span key;
@@ -236,9 +243,7 @@ static int read_item(struct reading *r, const char *body)
         if (!json_scan_key(s, &key))
             break;
         if (json_span_is(&key, "embedding")) {
-            json_scan_peek(s);
-            embedding = s->at;
-            skip_embedding(s);
+            take_embedding(s, &embedding);
         } else if (json_span_is(&key, "index")) {
             has_index = json_scan_int(s, &index);
         } else {
@@ -247,9 +252,9 @@ static int read_item(struct reading *r, const char *body)
     }
     if (s->bad)
         return broken(r, body);
-    if (embedding == NULL || !has_index)
-        return bad_answer(r, "an element of data has no %s", embedding == NULL ? "embedding" : "index");
-    return place(r, index, embedding);
+    if (embedding.at == NULL || !has_index)
+        return bad_answer(r, "an element of data has no %s", embedding.at == NULL ? "embedding" : "index");
+    return place(r, index, &embedding);
 }
 
 static int read_data(struct reading *r, const char *body)

@@ -55,3 +55,52 @@ Test(base64, any_bytes_come_back)
         cr_assert_eq(memcmp(in, out, n), 0);
     }
 }
+
+/* Long enough for wide registers: every character at every place of a step and of what is left after it. */
+Test(base64, a_foreign_character_is_found_wherever_it_stands)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char text[BASE64_ENCODED(120) + 1];
+    uint8_t in[120], out[120], want[120];
+
+    for (size_t i = 0; i < sizeof in; i++)
+        in[i] = (uint8_t)(i * 37);
+    base64_encode(in, sizeof in, text);
+    for (size_t at = 0; at + 1 < sizeof text; at++) {
+        char kept = text[at];
+        for (int c = 0; c < 256; c++) {
+            const char *digit = c != 0 ? strchr(alphabet, c) : NULL;
+            ssize_t got;
+            if (c == '=' && at == sizeof text - 2)
+                continue; /* padding, where it may be */
+            text[at] = (char)c;
+            got = base64_decode(text, sizeof text - 1, out, sizeof out);
+            cr_assert_eq(got, digit == NULL ? -EINVAL : (ssize_t)sizeof out, "%d at %zu: %zd", c, at, got);
+            if (digit == NULL)
+                continue;
+            memcpy(want, in, sizeof in);
+            for (size_t bit = 0; bit < 6; bit++) {
+                size_t place = at * 6 + bit;
+                uint8_t mask = (uint8_t)(0x80 >> place % 8);
+                want[place / 8] =
+                    (uint8_t)((want[place / 8] & ~mask) | ((digit - alphabet) >> (5 - bit) & 1 ? mask : 0));
+            }
+            cr_assert_eq(memcmp(out, want, sizeof out), 0, "%d at %zu", c, at);
+        }
+        text[at] = kept;
+    }
+}
+
+Test(base64, nothing_is_written_behind_the_room_that_is_needed)
+{
+    char text[BASE64_ENCODED(300) + 1];
+    uint8_t in[300] = {1, 2, 3}, out[sizeof in + 40];
+
+    for (size_t n = 0; n <= sizeof in; n++) {
+        base64_encode(in, n, text);
+        memset(out, 0xA5, sizeof out);
+        cr_assert_eq(base64_decode(text, strlen(text), out, n), (ssize_t)n);
+        for (size_t i = n; i < sizeof out; i++)
+            cr_assert_eq(out[i], 0xA5, "%zu bytes: %zu was written", n, i);
+    }
+}
