@@ -1,6 +1,6 @@
 """bench.py - what docmill costs, measured beside a limit in the same run
 
-    bench.py [--runs N] [ingest] [hnsw] [chunking] [kill] [memory] [stages]
+    bench.py [--runs N] [ingest] [hnsw] [chunking] [kill] [memory] [stages] [providers]
 
 ingest    already-parsed text to complete (documents, chunks, vectors, events), against a binary COPY of the same rows
           into the same tables of a fresh database; fsync and synchronous_commit on; no vector index
@@ -9,6 +9,7 @@ chunking  chunk_text over the corpus's texts, or over made ones, in MB/s of proc
 kill      kill -9 of a worker to its jobs claimed again
 memory    a worker's private memory at rest; its peak over a 10 MB text
 stages    the corpus ingested: time a stage, time and success a size class and a type; DOCMILL_CORPUS names the corpus
+providers what outside services cost beside their own time, and how much of their allowance is used: providers.py
 Programs are those of DOCMILL_BUILD (default build/release). Exit status 1: a limit was missed.
 Every figure is a median over --runs; pairs are run in turns, and their ratio is what counts on a noisy machine.
 """
@@ -32,6 +33,7 @@ import psycopg  # noqa: E402
 from harness import account, programs as programs_module  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
+from providers import Providers  # noqa: E402
 
 DOCUMENTS = 1500
 COPIED = [
@@ -106,6 +108,7 @@ class Bench:
         self.runs = runs
         self.cluster = Cluster.create()
         self.cluster.sql("ALTER SYSTEM SET max_wal_size = '4GB'")
+        self.cluster.sql("ALTER SYSTEM SET fsync = on")  # the cluster of the tests does without
         self.cluster.sql("SELECT pg_reload_conf()")
         self.programs = programs
 
@@ -348,6 +351,14 @@ class Bench:
                 rows.append((name, f"{done} of {len(inside)}", *spread([worked.get(i, 0) for i in inside])))
         table(rows)
 
+    # --- providers
+
+    def providers(self):
+        p = Providers(self.programs, self.cluster, say)
+        good = p.run()
+        table([("providers", "figure", "limit", ""), *p.checks])
+        return good
+
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -359,7 +370,7 @@ def main():
     b = Bench(programs, o.runs)
     good = True
     try:
-        for name in o.what or ["ingest", "hnsw", "chunking", "kill", "memory", "stages"]:
+        for name in o.what or ["ingest", "hnsw", "chunking", "kill", "memory", "stages", "providers"]:
             good = getattr(b, name)() and good
     finally:
         b.close()
