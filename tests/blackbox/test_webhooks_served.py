@@ -87,7 +87,7 @@ def test_a_callback_lets_the_document_go_on_without_a_poll(called, faults, first
 
 @pytest.mark.parametrize("fault, status", [("webhook_lost", None), ("webhook_badly_signed", 401),
                                            ("webhook_unsigned", 401), ("webhook_malformed", 400),
-                                           ("webhook_unknown_job", 409), ("webhook_unknown_status", 200)])
+                                           ("webhook_unknown_status", 200)])
 def test_what_a_callback_does_not_bring_polling_does(polled, fault, status):
     one, mock = polled
     mock.faults(**{fault: True})
@@ -96,6 +96,17 @@ def test_what_a_callback_does_not_bring_polling_does(polled, fault, status):
     assert "taken" not in verdicts(one, job)
     if status is not None:
         wait_for(lambda: status in answered(mock, before), 10, "the answer to the callback")
+
+
+def test_a_callback_about_another_job_is_refused_and_polling_does_the_work(polled):
+    """It is known to be another once the submission's answer is stored: the callback is held back until then."""
+    one, mock = polled
+    mock.faults(webhook_unknown_job=True, webhook_late={"ms": 60000})
+    before = len(answered(mock, 0))
+    job, _ = parse(one, mock, "another's")
+    mock.advance(60)
+    wait_for(lambda: 409 in answered(mock, before), 10, "the answer to the callback")
+    assert verdicts(one, job) == ["foreign"]
 
 
 def test_a_callback_that_comes_after_polling_did_the_work_is_late(polled):
