@@ -12,7 +12,6 @@
 
 #define BAD 0x80
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 /* clang-format off */
 static const uint8_t value_of[256] = {
     BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD,
@@ -77,21 +76,4 @@ ssize_t base64_decode(const char *text, size_t n, uint8_t *out, size_t room)
     if ((bad & BAD) != 0 || foreign != 0 || more < 0)
         return -EINVAL;
     return (ssize_t)made + more;
-}
-
-void base64_encode(const uint8_t *p, size_t n, char *out)
-{
-    for (; n >= 3; n -= 3, p += 3) {
-        *out++ = digits[p[0] >> 2];
-        *out++ = digits[(p[0] & 3) << 4 | p[1] >> 4];
-        *out++ = digits[(p[1] & 15) << 2 | p[2] >> 6];
-        *out++ = digits[p[2] & 63];
-    }
-    if (n > 0) {
-        *out++ = digits[p[0] >> 2];
-        *out++ = digits[(p[0] & 3) << 4 | (n == 2 ? p[1] >> 4 : 0)];
-        *out++ = n == 2 ? digits[(p[1] & 15) << 2] : '=';
-        *out++ = '=';
-    }
-    *out = '\0';
 }

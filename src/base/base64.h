@@ -13,7 +13,5 @@
 /* Bytes written, or -EINVAL (a foreign character, a length that cannot be, bits left over) or -ENOSPC. The padding may
  * be absent, not wrong. out may be half written after an error. */
 ssize_t base64_decode(const char *s, size_t n, uint8_t *out, size_t room) MUST_CHECK;
-/* Writes BASE64_ENCODED(n) characters and a NUL. */
-void base64_encode(const uint8_t *p, size_t n, char *out);
 
 #endif

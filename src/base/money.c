@@ -83,13 +83,3 @@ int money_times(int64_t each, int64_t count, int64_t *out)
     *out = v;
     return 0;
 }
-
-int money_add(int64_t a, int64_t b, int64_t *out)
-{
-    int64_t v;
-
-    if (__builtin_add_overflow(a, b, &v))
-        return -ERANGE;
-    *out = v;
-    return 0;
-}

@@ -32,6 +32,5 @@ const char *money_text(int64_t picodollars, char buf[MONEY_TEXT]);
 
 /* 0 or -ERANGE, then *out is left alone. */
 int money_times(int64_t each, int64_t count, int64_t *out) MUST_CHECK;
-int money_add(int64_t a, int64_t b, int64_t *out) MUST_CHECK;
 
 #endif

@@ -97,7 +97,6 @@ static void unlink_call(struct http_call *c)
     *(c->prev != NULL ? &c->prev->next : &h->first) = c->next;
     *(c->next != NULL ? &c->next->prev : &h->last) = c->prev;
     c->prev = c->next = NULL;
-    h->n_calls--;
 }
 
 void http_forget(struct http_call *c)
@@ -209,11 +208,6 @@ struct http_engine *http_new(const void *talloc_parent, const struct http_option
     return rc == 0 ? h : NULL;
 }
 
-int http_in_flight(const struct http_engine *h)
-{
-    return h->n_calls;
-}
-
 int http_descriptor(const struct http_engine *h)
 {
     return h->epoll_fd;
@@ -235,7 +229,6 @@ int http_engine_add(struct http_engine *h, struct http_call *c, struct error *e)
     c->prev = h->last;
     *(h->last != NULL ? &h->last->next : &h->first) = c;
     h->last = c;
-    h->n_calls++;
     if (!h->running)
         arm(h, clock_ms());
     return 0;

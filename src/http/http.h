@@ -126,7 +126,6 @@ struct http_fd {
 int http_wait(struct http_engine *h, struct http_fd *more, int n_more, int timeout_ms, struct error *e) MUST_CHECK;
 /* The same without waiting. */
 int http_run(struct http_engine *h, struct error *e) MUST_CHECK;
-int http_in_flight(const struct http_engine *h);
 /* For an event loop: readable (EPOLLIN) when http_run() has something to do, deadlines included. Stays the engine's. */
 int http_descriptor(const struct http_engine *h);
 

@@ -101,7 +101,7 @@ struct http_engine {
     struct addr_list *allow;
     char *user_agent, *ca_file, *proxy;
     struct http_call *first, *last; /* every call */
-    int n_calls, n_ended;
+    int n_ended;
     uint64_t runs;
     bool running, closing;
 };

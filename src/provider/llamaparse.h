@@ -92,9 +92,6 @@ int llamaparse_status(const void *ctx, const struct llamaparse_endpoint *ep, con
 /* The pages, each with its own error. */
 int llamaparse_result(const void *ctx, const struct llamaparse_endpoint *ep, const char *job_id, struct http_request *q,
                       struct error *e) MUST_CHECK;
-/* v1: the whole text in one, without pages' errors. */
-int llamaparse_result_markdown(const void *ctx, const struct llamaparse_endpoint *ep, const char *job_id,
-                               struct http_request *q, struct error *e) MUST_CHECK;
 
 /* Any answer to any of them. */
 void llamaparse_judge(const void *ctx, const struct llamaparse_endpoint *ep, enum llamaparse_step step,

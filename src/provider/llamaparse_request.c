@@ -353,15 +353,6 @@ int llamaparse_result(const void *ctx, const struct llamaparse_endpoint *ep, con
     return rc;
 }
 
-int llamaparse_result_markdown(const void *ctx, const struct llamaparse_endpoint *ep, const char *job_id,
-                               struct http_request *q, struct error *e)
-{
-    int rc = get_job(ctx, ep, job_id, ep->api == LLAMAPARSE_V1 ? "/result/markdown" : "?expand=markdown_full", q, e);
-
-    q->max_response = BIG_ANSWER;
-    return rc;
-}
-
 /* Of the service's own: 30 minutes and 5 a page at most. Ours is a little more than the job's, for its queue. */
 int64_t llamaparse_deadline_ms(const struct llamaparse_endpoint *ep, int pages)
 {

@@ -426,27 +426,3 @@ int64_t packer_items(const struct packer *p)
 {
     return (int64_t)(p->tail - p->head) + count_items(p->waiting) + count_items(p->flying);
 }
-
-static int count(const struct batch *b)
-{
-    int n = 0;
-
-    for (; b != NULL; b = b->next)
-        n++;
-    return n;
-}
-
-int packer_waiting(const struct packer *p)
-{
-    return count(p->waiting);
-}
-
-int packer_in_flight(const struct packer *p)
-{
-    return count(p->flying);
-}
-
-struct pack_limits packer_limits(const struct packer *p)
-{
-    return (struct pack_limits){p->items.now, p->tokens.now, p->max_bytes, p->max_input};
-}

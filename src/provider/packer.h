@@ -70,11 +70,7 @@ int packer_done(struct packer *p, uint64_t batch, const struct pack_result *r) M
 /* Takes all items of the owner out; how many. They do not end. Those under way are marked. */
 int packer_drop(struct packer *p, uint32_t owner);
 
-/* Items that have not ended, under way or not; batches that wait to be sent again; batches under way. */
+/* Items that have not ended, under way or not. */
 int64_t packer_items(const struct packer *p);
-int packer_waiting(const struct packer *p);
-int packer_in_flight(const struct packer *p);
-/* The limits as they are now, by what was learnt. */
-struct pack_limits packer_limits(const struct packer *p);
 
 #endif

@@ -143,21 +143,13 @@ void ratehead_none(struct rate_head *out)
 {
     static const struct rate_window unknown = {-1, -1, -1};
 
-    *out = (struct rate_head){.requests = unknown, .tokens = unknown, .retry_after_ms = -1, .should_retry = -1};
+    *out = (struct rate_head){.requests = unknown, .tokens = unknown, .retry_after_ms = -1};
 }
 
 void ratehead_read(ratehead_get *get, const void *arg, struct rate_head *out)
 {
-    const char *again = get(arg, "x-should-retry"), *id = get(arg, "x-request-id");
-    size_t n = 0;
-
     ratehead_none(out);
     out->requests = read_window(get, arg, "requests");
     out->tokens = read_window(get, arg, "tokens");
     out->retry_after_ms = read_retry_after(get, arg);
-    if (again != NULL)
-        out->should_retry = strcasecmp(again, "true") == 0 ? 1 : strcasecmp(again, "false") == 0 ? 0 : -1;
-    for (; id != NULL && *id != '\0' && n + 1 < sizeof out->request_id; id++)
-        out->request_id[n++] = *id > 0x20 && *id < 0x7f ? *id : '?';
-    out->request_id[n] = '\0';
 }

@@ -26,8 +26,6 @@ struct rate_window {
 struct rate_head {
     struct rate_window requests, tokens;
     int64_t retry_after_ms; /* -1: not said */
-    int should_retry;       /* x-should-retry: 1, 0; -1: not said */
-    char request_id[80];    /* x-request-id, printable ASCII; "" if none: for the service's support */
 };
 
 /* Value of a header by its lower-case name, or NULL. */

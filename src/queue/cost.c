@@ -209,21 +209,6 @@ int cost_refusal(const struct cost_item *item, struct error *e)
 
 /* ---- settle ---- */
 
-struct cost_line cost_line_of(const struct cost_ask *ask, int i, int64_t quantity, int64_t cost)
-{
-    struct cost_line l = {.job = ask->items[i].job,
-                          .line = i,
-                          .provider = ask->provider,
-                          .model = ask->model,
-                          .unit = ask->unit,
-                          .quantity = quantity,
-                          .cost = cost,
-                          .repeated = ask->repeated};
-
-    memcpy(l.act, ask->act, sizeof l.act);
-    return l;
-}
-
 __extension__ typedef __int128 wide; /* the product of two amounts */
 
 struct share {

@@ -108,8 +108,6 @@ struct cost_line {
     const char *note; /* NULL: none */
 };
 
-/* The line of item i of an ask. */
-struct cost_line cost_line_of(const struct cost_ask *ask, int i, int64_t quantity, int64_t cost);
 /* Divides a total by weights so that the parts add up to it exactly (largest remainder, ties to the first). Weights are
  * not negative; if all are 0 they count as equal. n above 0. */
 void cost_divide(int64_t total, const int64_t *weights, int n, int64_t *parts);

@@ -4,12 +4,12 @@
  * usage: bench_embeddings [rounds]. Prints milliseconds an answer, best and median, for base64 and for numbers, beside
  * what jansson takes for its tree alone.
  */
-#include "base/base64.h"
 #include "base/clock.h"
 #include "provider/openai.h"
 
 #include <jansson.h>
 #include <math.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +44,7 @@ static size_t make_answer(char *p, int base64)
         p += sprintf(p, "%s{\"object\":\"embedding\",\"index\":%d,\"embedding\":", i == 0 ? "" : ",", i);
         if (base64) {
             *p++ = '"';
-            base64_encode((const uint8_t *)vectors[i], sizeof vectors[i], p);
-            p += BASE64_ENCODED(sizeof vectors[i]);
+            p += EVP_EncodeBlock((unsigned char *)p, (const unsigned char *)vectors[i], (int)sizeof vectors[i]);
             *p++ = '"';
         } else {
             for (int k = 0; k < DIMENSION; k++)

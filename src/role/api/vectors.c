@@ -102,13 +102,3 @@ void vectors_put(struct vectors *v, const uint8_t key[SHA256_BYTES], const float
     TAILQ_INSERT_HEAD(&v->ages, e, age);
     memcpy(e->vector, vector, (size_t)v->dimension * sizeof *vector);
 }
-
-int vectors_count(const struct vectors *v)
-{
-    return v->n;
-}
-
-int vectors_room(const struct vectors *v)
-{
-    return v->room;
-}

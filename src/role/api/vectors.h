@@ -21,7 +21,5 @@ struct vectors *vectors_new(const void *talloc_parent, size_t max_bytes, int dim
 /* NULL: not there. Valid until the next vectors_put(). */
 const float *vectors_find(struct vectors *v, const uint8_t key[SHA256_BYTES]);
 void vectors_put(struct vectors *v, const uint8_t key[SHA256_BYTES], const float *vector);
-int vectors_count(const struct vectors *v);
-int vectors_room(const struct vectors *v);
 
 #endif

@@ -3,8 +3,15 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Another's encoder: BASE64_ENCODED(n) characters and a NUL. */
+static void encode(const uint8_t *p, size_t n, char *out)
+{
+    cr_assert_eq(EVP_EncodeBlock((unsigned char *)out, p, (int)n), (int)BASE64_ENCODED(n));
+}
 
 Test(base64, the_vectors_of_the_standard)
 {
@@ -20,7 +27,7 @@ Test(base64, the_vectors_of_the_standard)
 
     for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
         size_t n = strlen(v[i][0]);
-        base64_encode((const uint8_t *)v[i][0], n, text);
+        encode((const uint8_t *)v[i][0], n, text);
         cr_assert_str_eq(text, v[i][1]);
         cr_assert_eq(base64_decode(text, strlen(text), raw, n), (ssize_t)n);
         cr_assert_eq(memcmp(raw, v[i][0], n), 0);
@@ -49,7 +56,7 @@ Test(base64, any_bytes_come_back)
     for (size_t n = 0; n <= sizeof in; n++) {
         for (size_t i = 0; i < n; i++)
             in[i] = (uint8_t)random();
-        base64_encode(in, n, text);
+        encode(in, n, text);
         cr_assert_eq(strlen(text), BASE64_ENCODED(n));
         cr_assert_eq(base64_decode(text, strlen(text), out, n), (ssize_t)n);
         cr_assert_eq(memcmp(in, out, n), 0);
@@ -65,7 +72,7 @@ Test(base64, a_foreign_character_is_found_wherever_it_stands)
 
     for (size_t i = 0; i < sizeof in; i++)
         in[i] = (uint8_t)(i * 37);
-    base64_encode(in, sizeof in, text);
+    encode(in, sizeof in, text);
     for (size_t at = 0; at + 1 < sizeof text; at++) {
         char kept = text[at];
         for (int c = 0; c < 256; c++) {
@@ -97,7 +104,7 @@ Test(base64, nothing_is_written_behind_the_room_that_is_needed)
     uint8_t in[300] = {1, 2, 3}, out[sizeof in + 40];
 
     for (size_t n = 0; n <= sizeof in; n++) {
-        base64_encode(in, n, text);
+        encode(in, n, text);
         memset(out, 0xA5, sizeof out);
         cr_assert_eq(base64_decode(text, strlen(text), out, n), (ssize_t)n);
         for (size_t i = n; i < sizeof out; i++)

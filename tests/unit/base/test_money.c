@@ -54,14 +54,10 @@ Test(money, a_price_per_million_tokens_is_exact_for_one_token)
     cr_assert_eq(money_parse_per_million("0.0000001", &each), -EINVAL);
 }
 
-Test(money, sums_and_products_that_do_not_fit_are_said)
+Test(money, a_product_that_does_not_fit_is_said)
 {
     int64_t v = 1;
 
     cr_assert_eq(money_times(INT64_MAX / 2, 3, &v), -ERANGE);
-    cr_assert_eq(money_add(INT64_MAX, 1, &v), -ERANGE);
-    cr_assert_eq(money_add(INT64_MIN, -1, &v), -ERANGE);
     cr_assert_eq(v, 1);
-    cr_assert_eq(money_add(-5, 3, &v), 0);
-    cr_assert_eq(v, -2);
 }

@@ -10,6 +10,7 @@
 
 struct http_engine *engine;
 void *mem;
+static size_t kept_without_calls;
 
 void client_open(const struct http_options *o)
 {
@@ -20,6 +21,12 @@ void client_open(const struct http_options *o)
     mem = talloc_new(NULL);
     engine = http_new(mem, o != NULL ? o : &loopback, &e);
     cr_assert_not_null(engine, "%s", e.message);
+    kept_without_calls = talloc_total_blocks(engine);
+}
+
+size_t client_kept(void)
+{
+    return talloc_total_blocks(engine) - kept_without_calls;
 }
 
 void client_close(void)

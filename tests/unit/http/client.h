@@ -17,6 +17,8 @@ extern void *mem;
 
 void client_open(const struct http_options *o); /* NULL: loopback allowed */
 void client_close(void);
+/* Pieces of memory that the engine has for its calls: a call has at least one until it has ended. */
+size_t client_kept(void);
 
 /* "http://127.0.0.1:PORT/path", valid until the next-but-three call */
 const char *url_of(const struct server *s, const char *path);

@@ -40,7 +40,7 @@ static void expect_refused(struct http_request *q)
     cr_expect_null(http_start(engine, q, &e), "%s", q->url);
     cr_expect_str_eq(e.reason, "bad_request");
     cr_expect_null(strstr(e.message, "secret"), "%s", e.message);
-    cr_expect_eq(http_in_flight(engine), 0);
+    cr_expect_eq(client_kept(), 0);
 }
 
 Test(http_request, an_address_must_be_http_without_credentials)

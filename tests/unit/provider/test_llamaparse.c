@@ -147,8 +147,6 @@ Test(llamaparse, status_and_result_have_their_addresses)
     cr_assert_str_eq(q.url, LLAMAPARSE_BASE_NA "/api/v1/parsing/job/" JOB);
     cr_assert_eq(llamaparse_result(ctx, &v1, JOB, &q, &err), 0);
     cr_assert_str_eq(q.url, LLAMAPARSE_BASE_NA "/api/v1/parsing/job/" JOB "/result/json");
-    cr_assert_eq(llamaparse_result_markdown(ctx, &v1, JOB, &q, &err), 0);
-    cr_assert_str_eq(q.url, LLAMAPARSE_BASE_NA "/api/v1/parsing/job/" JOB "/result/markdown");
     cr_assert_eq(llamaparse_status(ctx, &v2, "pjb-1", &q, &err), 0);
     cr_assert_str_eq(q.url, "http://127.0.0.1:8001/api/v2/parse/pjb-1?project_id=p");
     cr_assert_eq(llamaparse_result(ctx, &v2, "pjb-1", &q, &err), 0);
