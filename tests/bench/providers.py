@@ -4,8 +4,9 @@ Measured with real daemons against the stand-ins over HTTP (bench.py, `providers
 
 decode     An answer of 256 x 1,536 in base64 to rows in the database: scanning, decoding and checking it (bench_embeddings)
            as a part of the worker's time. That is, in a window of a real worker that has nothing to do but embed, its
-           processor time and the time that the database takes for its statements, which it waits for; not its waits for
-           the service. The part of its processor time alone is told as a figure.
+           processor time or the time that the database takes for its statements, whichever is more: it takes answers in
+           while it waits for the database. Its waits for the service do not count. The part of its processor time alone is
+           told as a figure.
 overhead   A document's time from its upload to `complete`, one at a time, over 2 s for the parsing service, which calls
            back, and 200 ms for the embedding one. The same with polling is a figure: the interval says what it costs.
 allowance  Requests or tokens a minute that a stand-in allows, told in headers or not, to one node with four workers and
@@ -126,7 +127,7 @@ class Providers:
         d.close()
         database.drop()
         embedder.stop()
-        share = one * answers / (processor + base)
+        share = one * answers / max(processor, base)
         self.say(f"decode: {len(asked)} answers, {answers * BATCH:.0f} vectors in {took:.1f} s; for 256: {one:.2f} ms to"
                  f" read them, {processor / answers:.1f} ms of the worker's processor time, {base / answers:.1f} ms of the"
                  " database")
@@ -208,7 +209,7 @@ class Providers:
         allowed = PER_MINUTE if by == "requests" else PER_MINUTE * TOKENS
         embedder.faults(**{f"{by}_per_minute": allowed, "delay": DELAY})
         skip = 0 if told else SETTLE_S
-        pace.load(made[0], int(PER_MINUTE * (2 + (skip + MEASURE_S) / 60)))
+        pace.load(made[0], int(PER_MINUTE * (3 + (skip + MEASURE_S) / 60)))
         wait_for(lambda: embedder.journal(pace.PATH), 20, "a request", dump=made[0].log)
         begin = pace.at(embedder.journal(pace.PATH)[0])
         time.sleep(max(0, begin + skip + MEASURE_S - time.time() + 1))

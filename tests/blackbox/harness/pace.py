@@ -37,9 +37,9 @@ def text_of(chunks, seed):
 
 
 def keys_of(number):
-    """Of the node with this number."""
+    """Of the node with this number. It takes one document at a time, so that the other is never without."""
     return {"openai.organization": f"node-{number}", "embedder.batch_items": 1, "chunk.max_tokens": CHUNK_TOKENS,
-            "chunk.overlap_tokens": 0, "node.heartbeat": "1s", "supervise.drain_timeout": "2s"}
+            "chunk.overlap_tokens": 0, "queue.claim_batch": 1, "node.heartbeat": "1s", "supervise.drain_timeout": "2s"}
 
 
 def load(one, requests):

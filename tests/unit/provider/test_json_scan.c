@@ -67,6 +67,24 @@ Test(json_scan, accepts_and_refuses_what_jansson_does)
     }
 }
 
+/* Strings are looked at in blocks: a byte in each place, in a block and behind the last one. */
+Test(json_scan, a_control_character_is_found_wherever_it_stands_in_a_string)
+{
+    char text[43];
+
+    memset(text, 'x', sizeof text);
+    text[0] = text[sizeof text - 2] = '"';
+    text[sizeof text - 1] = '\0';
+    for (size_t at = 1; at < sizeof text - 2; at++) {
+        for (int c = 1; c < 256; c++) {
+            text[at] = (char)c;
+            if (c != '"' && c != '\\')
+                cr_assert_eq(accepts(text), c >= 0x20, "%d at %zu", c, at);
+        }
+        text[at] = 'x';
+    }
+}
+
 Test(json_scan, numbers_are_the_nearest_doubles)
 {
     static const char *const numbers[] = {"0",
