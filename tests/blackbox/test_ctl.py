@@ -7,6 +7,7 @@ import re
 import select
 import struct
 import subprocess
+import tempfile
 import fcntl
 import termios
 import time
@@ -36,20 +37,21 @@ def shared(programs, cluster):
 
 
 @pytest.fixture
-def files(tmp_path):
-    """A factory of files that the daemon's account can read."""
-    os.chmod(tmp_path, 0o755)
-    for parent in list(tmp_path.parents)[:3]:
-        if parent.stat().st_uid == os.geteuid() and str(parent) not in ("/", "/tmp"):
-            os.chmod(parent, 0o755)
+def files():
+    """A factory of files that the daemon's account can read: not below pytest's own directory, which every run of pytest
+    closes to others when it starts."""
+    folder = tempfile.mkdtemp(prefix="dm-files-", dir="/tmp")
+    os.chmod(folder, 0o755)
 
     def make(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        path = f"{folder}/{name}"
+        with open(path, "wb") as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
         os.chmod(path, 0o644)
-        return str(path)
+        return path
 
-    return make
+    yield make
+    account.remove_tree(folder)
 
 
 def ctl(one, *arguments, **more):
@@ -68,11 +70,8 @@ def on_terminal(one, *arguments, columns=80, limit=60):
         if select.select([leader], [], [], 0.1)[0]:
             try:
                 shown += os.read(leader, 65536)
-                continue
-            except OSError:
+            except OSError:  # its last holder is gone, and everything was read
                 break
-        if process.poll() is not None:
-            break
     os.close(leader)
     return process.wait(10), shown.decode()
 
@@ -149,7 +148,7 @@ def test_a_file_over_the_limit(shared, files):
     assert done.returncode == REFUSED and "larger than 1048576 bytes" in done.stderr, done.stderr
 
 
-def test_files_that_are_none(shared, tmp_path):
+def test_files_that_are_none(shared):
     done = ctl(shared, "upload", "/nonexistent.md")
     assert done.returncode == USAGE and "/nonexistent.md: No such file or directory" in done.stderr
     done = ctl(shared, "upload", "/tmp")

@@ -26,6 +26,7 @@ CREATE TEMP TABLE made AS SELECT indexdef, indexname FROM pg_indexes
 DO $$ DECLARE r record; BEGIN
   FOR r IN SELECT * FROM made LOOP EXECUTE 'DROP INDEX upload_pipeline.' || r.indexname; END LOOP;
 END $$;
+ALTER TABLE upload_pipeline.upload_jobs DROP CONSTRAINT upload_jobs_pkey;
 INSERT INTO upload_pipeline.upload_jobs (id, document_id, user_id, fair_key, lane, status, state, chunker, space,
                                          created_at, run_at)
   SELECT gen_random_uuid(), gen_random_uuid(), md5('user' || i % {USERS})::uuid, i, 1 + i % 2,
@@ -40,6 +41,7 @@ INSERT INTO upload_pipeline.upload_job_details (job_id, user_id, correlation)
 DO $$ DECLARE r record; BEGIN
   FOR r IN SELECT * FROM made LOOP EXECUTE r.indexdef; END LOOP;
 END $$;
+ALTER TABLE upload_pipeline.upload_jobs ADD PRIMARY KEY (id);
 """
 
 
