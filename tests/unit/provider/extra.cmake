@@ -1,6 +1,7 @@
 # The archive maker deflates; docmill itself never does. The actor plays parsers, under their limits.
 find_package(ZLIB REQUIRED)
 target_sources(test_provider PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/provider/zip_make.c
+                                     ${CMAKE_CURRENT_SOURCE_DIR}/provider/parser_case.c
                                      ${CMAKE_CURRENT_SOURCE_DIR}/provider/pdf_make.c)
 target_link_libraries(test_provider PRIVATE ZLIB::ZLIB PkgConfig::libseccomp)
 add_executable(test_provider_actor ${CMAKE_CURRENT_SOURCE_DIR}/provider/actor.c)
