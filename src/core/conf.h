@@ -61,6 +61,17 @@ struct pool_conf {
     int64_t max_memory; /* bytes of private memory; 0: no limit */
 };
 
+/* One collection beside `default`. `collections = ( { name = "notes"; embedder = "builtin"; dimension = 256; } )` */
+#define CONF_MAX_COLLECTIONS 31
+
+struct collection_conf {
+    char name[32];
+    bool outside;   /* embedded by the service of openai.*, else by builtin */
+    char model[65]; /* "": openai.model */
+    int dimension;  /* 0: embedder.dimension */
+    char price[25]; /* "": openai.price_per_million_tokens */
+};
+
 const char *conf_pool_role_name(enum pool_role r); /* "worker"; "unknown" for no role */
 
 struct conf {
@@ -70,6 +81,9 @@ struct conf {
     int n_pools;
     struct pool_conf pools[CONF_MAX_POOLS];
     struct conf_origin pools_origin;
+    int n_collections;
+    struct collection_conf collections[CONF_MAX_COLLECTIONS];
+    struct conf_origin collections_origin;
     const struct conf_origin *origins; /* one a key, in table order: where its value came from */
 };
 

@@ -306,16 +306,22 @@ static void check_http(struct conf_loader *l)
         fault_at(l, CONF_KEY_http_proxy, "allowed is an address that begins with http:// or https://");
 }
 
+/* What the service needs, if any collection is embedded by it. */
 static void check_embedder(struct conf_loader *l)
 {
     struct conf *c = l->conf;
+    bool mine = c->embedder_name != NULL && strcmp(c->embedder_name, "openai") == 0, any = mine;
+    const char *why = mine ? "embedder.name = \"openai\"" : "a collection with embedder = \"openai\"";
     bool keyed;
 
-    if (c->embedder_name == NULL || strcmp(c->embedder_name, "openai") != 0)
+    for (int i = 0; i < c->n_collections; i++)
+        any = any || c->collections[i].outside;
+    if (!any)
         return;
     keyed = strcmp(c->openai_kind, "openai") == 0 || strcmp(c->openai_kind, "azure") == 0;
-    require(l, CONF_KEY_openai_base_url, c->openai_base_url != NULL, "embedder.name = \"openai\"");
-    require(l, CONF_KEY_openai_model, c->openai_model != NULL, "embedder.name = \"openai\"");
+    require(l, CONF_KEY_openai_base_url, c->openai_base_url != NULL, why);
+    if (mine)
+        require(l, CONF_KEY_openai_model, c->openai_model != NULL, why);
     if (keyed)
         require(l, CONF_KEY_openai_api_key, c->openai_api_key != NULL, "openai.kind");
     if (c->openai_model != NULL && strcmp(c->openai_model, "builtin") == 0)
@@ -356,6 +362,7 @@ void conf_check(struct conf_loader *l)
     check_money(l);
     check_http(l);
     check_embedder(l);
+    conf_collections_check(l);
     check_object_store(l);
     check_parsers(l);
     check_parser_timeout(l);

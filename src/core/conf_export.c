@@ -1,7 +1,7 @@
 /*
  * conf_export.c - a configuration in a sealed memfd, and back
  *
- * Format: msgpack [version, {key: value, ...}, [[pool fields...], ...]]. Only keys that the role may see are written,
+ * Format: msgpack [version, {key: value, ...}, [[pool fields...], ...], [[collection fields...], ...]]. Only keys that the role may see are written,
  * so a child never holds a secret that is not its own. The seals say that nobody changed it after the master wrote it;
  * the reader refuses a descriptor without them.
  *
@@ -20,10 +20,11 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#define EXPORT_VERSION   1
-#define EXPORT_MAX_BYTES ((off_t)256 * 1024)
-#define SEALS            (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-#define N_POOL_FIELDS    11
+#define EXPORT_VERSION      2
+#define EXPORT_MAX_BYTES    ((off_t)256 * 1024)
+#define SEALS               (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define N_POOL_FIELDS       11
+#define N_COLLECTION_FIELDS 5
 
 static void pack_text(msgpack_packer *p, const char *s)
 {
@@ -69,13 +70,23 @@ static void pack_pool(msgpack_packer *p, const struct pool_conf *pool)
     msgpack_pack_int64(p, pool->max_memory);
 }
 
+static void pack_collection(msgpack_packer *p, const struct collection_conf *c)
+{
+    msgpack_pack_array(p, N_COLLECTION_FIELDS);
+    pack_text(p, c->name);
+    pack_text(p, c->model);
+    pack_text(p, c->price);
+    msgpack_pack_int64(p, c->outside);
+    msgpack_pack_int64(p, c->dimension);
+}
+
 static void pack_conf(msgpack_packer *p, struct conf *c, unsigned role)
 {
     size_t n = 0;
 
     for (int i = 0; i < CONF_N_KEYS; i++)
         n += exported(c, role, i);
-    msgpack_pack_array(p, 3);
+    msgpack_pack_array(p, 4);
     msgpack_pack_int64(p, EXPORT_VERSION);
     msgpack_pack_map(p, n);
     for (int i = 0; i < CONF_N_KEYS; i++)
@@ -84,6 +95,9 @@ static void pack_conf(msgpack_packer *p, struct conf *c, unsigned role)
     msgpack_pack_array(p, (size_t)c->n_pools);
     for (int i = 0; i < c->n_pools; i++)
         pack_pool(p, &c->pools[i]);
+    msgpack_pack_array(p, (size_t)c->n_collections);
+    for (int i = 0; i < c->n_collections; i++)
+        pack_collection(p, &c->collections[i]);
 }
 
 static int sealed_memfd(const void *data, size_t n, struct error *e)
@@ -191,21 +205,51 @@ static int unpack_pool(struct conf *c, const msgpack_object *o, struct error *e)
     return 0;
 }
 
+static bool get_chars(const msgpack_object *o, char *out, size_t size)
+{
+    if (o->type != MSGPACK_OBJECT_STR || o->via.str.size >= size)
+        return false;
+    if (o->via.str.size > 0) /* its pointer may be NULL */
+        memcpy(out, o->via.str.ptr, o->via.str.size);
+    out[o->via.str.size] = '\0';
+    return true;
+}
+
+static int unpack_collection(struct conf *c, const msgpack_object *o, struct error *e)
+{
+    struct collection_conf *one = &c->collections[c->n_collections];
+    const msgpack_object *f = o->via.array.ptr;
+    int64_t outside, dimension;
+
+    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != N_COLLECTION_FIELDS ||
+        !get_chars(&f[0], one->name, sizeof one->name) || !get_chars(&f[1], one->model, sizeof one->model) ||
+        !get_chars(&f[2], one->price, sizeof one->price) || !get_int(&f[3], &outside) || !get_int(&f[4], &dimension) ||
+        dimension < 0 || dimension > INT32_MAX)
+        return bad_import(e, "a collection has the wrong form");
+    one->outside = outside != 0;
+    one->dimension = (int)dimension;
+    c->n_collections++;
+    return 0;
+}
+
 static int unpack_conf(struct conf *c, const msgpack_object *o, struct error *e)
 {
     const msgpack_object *f = o->via.array.ptr;
     int64_t version = 0;
     int rc = 0;
 
-    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 3 || !get_int(&f[0], &version) ||
+    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 4 || !get_int(&f[0], &version) ||
         version != EXPORT_VERSION)
         return bad_import(e, "it has another version");
-    if (f[1].type != MSGPACK_OBJECT_MAP || f[2].type != MSGPACK_OBJECT_ARRAY || f[2].via.array.size > CONF_MAX_POOLS)
+    if (f[1].type != MSGPACK_OBJECT_MAP || f[2].type != MSGPACK_OBJECT_ARRAY || f[2].via.array.size > CONF_MAX_POOLS ||
+        f[3].type != MSGPACK_OBJECT_ARRAY || f[3].via.array.size > CONF_MAX_COLLECTIONS)
         return bad_import(e, "it has the wrong form");
     for (uint32_t i = 0; rc == 0 && i < f[1].via.map.size; i++)
         rc = unpack_key(c, &f[1].via.map.ptr[i], e);
     for (uint32_t i = 0; rc == 0 && i < f[2].via.array.size; i++)
         rc = unpack_pool(c, &f[2].via.array.ptr[i], e);
+    for (uint32_t i = 0; rc == 0 && i < f[3].via.array.size; i++)
+        rc = unpack_collection(c, &f[3].via.array.ptr[i], e);
     return rc;
 }
 

@@ -2,7 +2,7 @@
  * conf_file.c - the settings of the file, found by libconfig, set by the table
  *
  * Walks libconfig's tree: groups make dotted names (database = { url = ... } is database.url). A name that is neither
- * a key, nor a group of keys, nor `pools`, is a fault with the nearest known name; nothing is skipped.
+ * a key, nor a group of keys, nor `pools` or `collections`, is a fault with the nearest known name; nothing is skipped.
  *
  * Depends on libconfig, conf_source.c, conf_value.c, conf_pools.c.
  */
@@ -40,7 +40,7 @@ static bool is_group(const char *name)
 
 static void unknown(struct walk *w, const char *name, const config_setting_t *s)
 {
-    const char *words[2 * CONF_N_KEYS + 1];
+    const char *words[2 * CONF_N_KEYS + 2];
     char secret_files[CONF_N_KEYS][MAX_NAME];
     struct conf_origin o = origin_of(w, s);
     const char *near;
@@ -54,6 +54,7 @@ static void unknown(struct walk *w, const char *name, const config_setting_t *s)
         words[n++] = secret_files[i];
     }
     words[n++] = "pools";
+    words[n++] = "collections";
     near = conf_nearest(name, words, n);
     conf_fault(w->l, o.file, o.line, name, "unknown key; allowed are the keys of docmill.conf(5)");
     if (near != NULL)
@@ -155,6 +156,9 @@ static void walk_setting(struct walk *w, config_setting_t *s, const char *prefix
     } else if (strcmp(name, "pools") == 0) {
         w->l->conf->pools_origin = o;
         conf_pools_apply(w->l, s, w->source);
+    } else if (strcmp(name, "collections") == 0) {
+        w->l->conf->collections_origin = o;
+        conf_collections_apply(w->l, s, w->source);
     } else if (apply_secret_file(w, name, s)) {
         return;
     } else if (is_group(name) && config_setting_type(s) != CONFIG_TYPE_GROUP) {

@@ -105,6 +105,14 @@ struct config_setting_t;
 void conf_pools_apply(struct conf_loader *l, struct config_setting_t *pools, const struct conf_source *s);
 void conf_pools_default(struct conf *c);
 
+/* A fault of one setting in an entry of a list: what was found, what is allowed. */
+void conf_entry_fault(struct conf_loader *l, const struct conf_source *source, const char *list, int index,
+                      const struct config_setting_t *s, const char *allowed);
+
+/* conf_collections.c */
+void conf_collections_apply(struct conf_loader *l, struct config_setting_t *list, const struct conf_source *s);
+void conf_collections_check(struct conf_loader *l); /* against the other keys */
+
 /* conf_check.c: what one key alone cannot know. */
 void conf_check(struct conf_loader *l);
 

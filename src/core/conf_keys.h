@@ -172,13 +172,13 @@
       "What counts a chunk's tokens: cl100k_base exactly as OpenAI's models do, or an estimate for other models. Documents keep theirs.") \
                                                                                                                              \
     X(embedder_name, "embedder.name", ENUM, NULL, 0, 0, CF_REQUIRED, CR_COORD | CR_API | CR_WORKER,                          \
-      "Embedder of new documents. builtin needs no service and finds by words, not by meaning.")                             \
+      "Embedder of the collection default. builtin needs no service and finds by words, not by meaning. After a change of embedder, dimension or model the documents there are embedded anew in the background; searches change over when all are.") \
     X(embedder_dimension, "embedder.dimension", INT, "512", 8, 4000, 0, CR_COORD | CR_API | CR_WORKER,                       \
       "Dimension of the vectors.")                                                                                           \
     X(embedder_batch_items, "embedder.batch_items", INT, "256", 1, 2048, CF_RELOAD, CR_WORKER,                               \
       "Most chunks in one embedding micro-batch.")                                                                           \
                                                                                                                              \
-    X(openai_base_url, "openai.base_url", STR, NULL, 1, 500, CF_RELOAD, CR_API | CR_WORKER,                                  \
+    X(openai_base_url, "openai.base_url", STR, NULL, 1, 500, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,                       \
       "Address of the embeddings service up to its version, such as https://api.openai.com/v1.")                             \
     X(openai_kind, "openai.kind", ENUM, "openai", 0, 0, CF_RELOAD, CR_API | CR_WORKER,                                       \
       "Which server it is; they differ in limits, errors and what they accept.")                                             \
@@ -189,7 +189,7 @@
     X(openai_project, "openai.project", STR, NULL, 1, 200, CF_RELOAD, CR_API | CR_WORKER,                                    \
       "Project that requests are made for.")                                                                                 \
     X(openai_model, "openai.model", STR, NULL, 1, 64, 0, CR_COORD | CR_API | CR_WORKER,                                      \
-      "Embedding model; with Azure the name of the deployment.")                                                             \
+      "Embedding model of the collection default; with Azure the name of the deployment.")                                   \
     X(openai_requests_per_minute, "openai.requests_per_minute", INT, "0", 0, 10000000, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,\
       "Requests a minute to the service, of all nodes together; 0: what its answers allow.")                                 \
     X(openai_tokens_per_minute, "openai.tokens_per_minute", INT, "0", 0, 10000000000LL, CF_RELOAD, CR_COORD | CR_API | CR_WORKER,\
@@ -281,6 +281,14 @@
     X(blob_fs_root, "\"/var/lib/docmill/blobs\"")                                   \
     X(embedder_name, "\"builtin\"")
 
+/* Keys of one entry of `collections`. X(name, type, help) */
+#define CONF_COLLECTION_KEYS(X)                                                                                      \
+    X(name, "string", "Required. Unique; 1 to 31 of a-z, 0-9, _ and -. default is the collection of embedder.*.")      \
+    X(embedder, "string", "Required. builtin, or openai: the service of openai.*.")                                  \
+    X(model, "string", "Embedding model at the service. Default: openai.model.")                                     \
+    X(dimension, "integer", "Dimension of the vectors, 8 to 4000. Default: embedder.dimension.")                     \
+    X(price_per_million_tokens, "string", "US dollars a million tokens of the model. Default: openai.price_per_million_tokens.")
+
 /* Keys of one entry of `pools`. X(name, type, help) */
 #define CONF_POOL_KEYS(X)                                                                                            \
     X(name, "string", "Required. Unique; 1 to 31 of a-z, 0-9, _ and -.")                                             \
@@ -289,7 +297,7 @@
     X(min, "integer", "Fewest children, 0 to max. Default: max.")                                                    \
     X(spare, "integer", "Idle children kept beyond the busy ones, 0 to max. Default: 0.")                            \
     X(stages, "list of strings", "Worker: the statuses it claims, such as (\"uploaded\"). Default: every claimable one.") \
-    X(lanes, "list of two integers", "Worker: lowest and highest lane it claims, 0 to 32767. Default: (0, 32767).")   \
+    X(lanes, "list of two integers", "Worker: lowest and highest lane it claims, 0 to 32767 (1 interactive, 2 bulk, 3 filling). Default: (0, 32767).")   \
     X(max_jobs, "integer", "A child is replaced after so many jobs. Default: 0, no limit.")                          \
     X(max_age, "duration", "A child is replaced at this age. Default: no limit.")                                    \
     X(max_memory, "size", "A child is replaced when its private memory exceeds this. Default: no limit.")

@@ -149,6 +149,18 @@ static const char *const pools_example[] = {
     "# );",
 };
 
+static const char *const collections_intro[] = {
+    "",
+    "Collections beside `default`, each with an embedder of its own. Documents are uploaded to one and searched in",
+    "one. Keys of a collection:",
+};
+
+static const char *const collections_example[] = {
+    "# collections = (",
+    "#     { name = \"words\"; embedder = \"builtin\"; dimension = 256; }",
+    "# );",
+};
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 void conf_print_example(FILE *out)
@@ -164,6 +176,13 @@ void conf_print_example(FILE *out)
 #undef X_LINE
     for (size_t i = 0; i < COUNT(pools_example); i++)
         fprintf(out, "%s\n", pools_example[i]);
+    for (size_t i = 0; i < COUNT(collections_intro); i++)
+        fprintf(out, "%s%s\n", *collections_intro[i] != '\0' ? "# " : "", collections_intro[i]);
+#define X_LINE(name, type, help) fprintf(out, "#   %-11s %s\n", #name, help);
+    CONF_COLLECTION_KEYS(X_LINE)
+#undef X_LINE
+    for (size_t i = 0; i < COUNT(collections_example); i++)
+        fprintf(out, "%s\n", collections_example[i]);
 }
 
 /* Text in the language of man pages: backslash, minus, and a dot or quote at the start of a line are special there. */
@@ -257,6 +276,28 @@ static const char *const man_pools[] = {
     "Without it there are one coordinator, one api, and as many workers as there are processors.",
 };
 
+static const char *const man_collections[] = {
+    ".SH COLLECTIONS",
+    ".B collections",
+    "is a list of groups, one a collection of documents beside",
+    ".BR default ,",
+    "which has embedder.name, embedder.dimension and openai.model:",
+    ".PP",
+    ".nf",
+    "collections = (",
+    "    { name = \"words\"; embedder = \"builtin\"; dimension = 256; },",
+    "    { name = \"large\"; embedder = \"openai\"; model = \"text-embedding-3-large\"; dimension = 1024; }",
+    ");",
+    ".fi",
+    ".PP",
+    "A document belongs to one collection, and a search looks into one. All collections that are embedded by openai",
+    "share the service of openai.*: its key, limits, circuit breaker and budget. When the embedder, model or dimension",
+    "of a collection changes, its documents are embedded anew in the background, from the texts in the database, while",
+    "searches go on with the old vectors;",
+    ".B docmillctl spaces",
+    "shows how far it is. A collection that is taken out of the list stays as it is.",
+};
+
 void conf_print_man(FILE *out)
 {
     fprintf(out, ".TH DOCMILL.CONF 5 \"\" \"docmill %s\" \"docmill\"\n", DOCMILL_VERSION);
@@ -271,6 +312,14 @@ void conf_print_man(FILE *out)
     print_roff(out, type ") " help);                                                                                   \
     fputc('\n', out);
     CONF_POOL_KEYS(X_LINE)
+#undef X_LINE
+    for (size_t i = 0; i < COUNT(man_collections); i++)
+        fprintf(out, "%s\n", man_collections[i]);
+#define X_LINE(name, type, help)                                                                                       \
+    fprintf(out, ".TP\n.B %s\n%c", #name, '(');                                                                        \
+    print_roff(out, type ") " help);                                                                                   \
+    fputc('\n', out);
+    CONF_COLLECTION_KEYS(X_LINE)
 #undef X_LINE
     fputs(".SH SEE ALSO\n.BR docmilld (8),\n.BR docmillctl (1)\n", out);
 }

@@ -45,25 +45,31 @@ struct pool_read {
     bool role_given, max_given, min_given;
 };
 
-static void pool_fault(const struct pool_read *r, const config_setting_t *s, const char *allowed)
+void conf_entry_fault(struct conf_loader *l, const struct conf_source *source, const char *list, int index,
+                      const config_setting_t *s, const char *allowed)
 {
-    struct conf_place at = conf_source_place(r->source, (int)config_setting_source_line(s));
+    struct conf_place at = conf_source_place(source, (int)config_setting_source_line(s));
     char key[80], found[80];
 
-    snprintf(key, sizeof key, "pools[%d].%.40s", r->index,
+    snprintf(key, sizeof key, "%.20s[%d].%.40s", list, index,
              config_setting_name(s) != NULL ? config_setting_name(s) : "");
     switch (config_setting_type(s)) {
     case CONFIG_TYPE_STRING:
         conf_printable(config_setting_get_string(s), found, sizeof found);
-        conf_fault(r->l, at.file, at.line, key, "found \"%s\", allowed is %s", found, allowed);
+        conf_fault(l, at.file, at.line, key, "found \"%s\", allowed is %s", found, allowed);
         return;
     case CONFIG_TYPE_INT:
     case CONFIG_TYPE_INT64:
-        conf_fault(r->l, at.file, at.line, key, "found %lld, allowed is %s", config_setting_get_int64(s), allowed);
+        conf_fault(l, at.file, at.line, key, "found %lld, allowed is %s", config_setting_get_int64(s), allowed);
         return;
     default:
-        conf_fault(r->l, at.file, at.line, key, "wrong type; allowed is %s", allowed);
+        conf_fault(l, at.file, at.line, key, "wrong type; allowed is %s", allowed);
     }
+}
+
+static void pool_fault(const struct pool_read *r, const config_setting_t *s, const char *allowed)
+{
+    conf_entry_fault(r->l, r->source, "pools", r->index, s, allowed);
 }
 
 static bool is_integer(const config_setting_t *s)

@@ -109,6 +109,29 @@ static void print_pool(FILE *out, const struct pool_conf *p, const char *separat
             p->max_jobs, age, memory, separator);
 }
 
+static void print_member(FILE *out, const char *name, const char *text)
+{
+    if (text[0] != '\0')
+        fprintf(out, " %s = \"%s\";", name, text);
+}
+
+static void print_collections(const struct conf *c, FILE *out)
+{
+    if (c->collections_origin.source != CONF_SRC_FILE)
+        return;
+    fprintf(out, "collections = (    # %s:%d\n", c->collections_origin.file, c->collections_origin.line);
+    for (int i = 0; i < c->n_collections; i++) {
+        const struct collection_conf *one = &c->collections[i];
+        fprintf(out, "    { name = \"%s\"; embedder = \"%s\";", one->name, one->outside ? "openai" : "builtin");
+        print_member(out, "model", one->model);
+        if (one->dimension > 0)
+            fprintf(out, " dimension = %d;", one->dimension);
+        print_member(out, "price_per_million_tokens", one->price);
+        fprintf(out, " }%s\n", i + 1 < c->n_collections ? "," : "");
+    }
+    fputs(")\n", out);
+}
+
 void conf_dump(const struct conf *c, FILE *out)
 {
     char origin[512];
@@ -127,6 +150,7 @@ void conf_dump(const struct conf *c, FILE *out)
     for (int i = 0; i < c->n_pools; i++)
         print_pool(out, &c->pools[i], i + 1 < c->n_pools ? "," : "");
     fputs(")\n", out);
+    print_collections(c, out);
 }
 
 static const char *verdict(const struct conf_loader *l, int key)
@@ -154,6 +178,8 @@ static void print_keys(const struct conf_loader *l, FILE *out)
         fprintf(out, "  %-30s %s%s%s\n", conf_keys[i].name, verdict(l, i), origin[0] != '\0' ? "      " : "", origin);
     }
     fprintf(out, "  %-30s %s\n", "pools", l->conf->pools_origin.source == CONF_SRC_FILE ? "set" : "default");
+    fprintf(out, "  %-30s %s\n", "collections",
+            l->conf->collections_origin.source == CONF_SRC_FILE ? "set" : "default");
 }
 
 /* A variable of the environment that looks like a key, but like one that does not exist. */

@@ -51,6 +51,23 @@ void ids_document(const struct uuid *user, const uint8_t sha256[SHA256_BYTES], s
     by_name(text, out);
 }
 
+void ids_document_in(const struct uuid *user, const uint8_t sha256[SHA256_BYTES], const char *collection,
+                     struct uuid *out)
+{
+    char id[UUID_TEXT_LEN + 1], hash[SHA256_HEX_LEN + 1], *text;
+
+    if (strcmp(collection, "default") == 0) {
+        ids_document(user, sha256, out);
+        return;
+    }
+    uuid_format(user, id);
+    hex_encode(sha256, SHA256_BYTES, hash);
+    if (asprintf(&text, "%s:%s:%s", id, hash, collection) < 0)
+        log_panic("ids", "out of memory");
+    by_name(text, out);
+    free(text);
+}
+
 void ids_chunk(const struct uuid *document, const char *chunker, int version, int ord, struct uuid *out)
 {
     char id[UUID_TEXT_LEN + 1];

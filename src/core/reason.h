@@ -39,6 +39,7 @@
     X(embed_too_long, ERR_PERMANENT, 0, "A text of the document is longer than the embedding model takes.")    \
     X(count_mismatch, ERR_INTERNAL, 0, "Chunks or vectors in the database do not match the recorded counts.")  \
     X(crashed_worker, ERR_PERMANENT, 0, "The document killed the worker that held it alone.")                  \
+    X(fill_failed, ERR_PERMANENT, 0, "Documents could not be embedded for a new embedding space; searches keep the old one until an operator decides.") \
     X(attempts_exhausted, ERR_PERMANENT, 0, "Every allowed attempt failed for a transient reason.")            \
     X(cancelled, ERR_PERMANENT, 409, "The job was cancelled.")                                                 \
     /* not the document's fault: waits and retries */                                                          \

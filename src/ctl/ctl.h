@@ -96,6 +96,7 @@ int do_retry(struct ctl *c);
 int do_cancel(struct ctl *c);
 int do_search(struct ctl *c);
 int do_cost(struct ctl *c);
+int do_spaces(struct ctl *c);
 int do_wait(struct ctl *c);
 int do_status(struct ctl *c);
 int do_health(struct ctl *c);

@@ -55,14 +55,17 @@ int do_search(struct ctl *c)
     json_t *body = NULL;
     json_t *list;
     json_t *hit;
+    char *target;
     size_t i;
     int rc;
 
     if (args_number(&c->args, "limit", LIMIT_DEFAULT, 1, LIMIT_MAX, &limit, &e) != 0)
         return ctl_usage(c, &e);
-    rc = client_call(c, "GET",
-                     talloc_asprintf(c->mem, "/v1/search?limit=%" PRId64 "&q=%s", limit, client_escape(c, words_of(c))),
-                     &body);
+    target = talloc_asprintf(c->mem, "/v1/search?limit=%" PRId64 "&q=%s", limit, client_escape(c, words_of(c)));
+    if (args_option(&c->args, "collection") != NULL)
+        target =
+            talloc_asprintf_append(target, "&collection=%s", client_escape(c, args_option(&c->args, "collection")));
+    rc = client_call(c, "GET", target, &body);
     if (rc != CTL_OK)
         return rc;
     list = json_object_get(body, "results");

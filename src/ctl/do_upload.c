@@ -47,6 +47,7 @@ struct upload {
     struct ctl *c;
     CURLM *multi;
     const char *lane;
+    const char *collection;
     int n, n_finished, n_running, max_running;
     struct one *files;
 };
@@ -147,6 +148,8 @@ static void start(struct upload *u, struct one *f)
         return;
     }
     path = talloc_asprintf(c->mem, "/v1/documents?filename=%s&lane=%s", client_escape(c, name_of(c, f->path)), u->lane);
+    if (u->collection != NULL)
+        path = talloc_asprintf_append(path, "&collection=%s", client_escape(c, u->collection));
     f->answer = (struct client_answer){.ctx = c->mem};
     f->curl = curl_easy_init();
     f->headers = curl_slist_append(NULL, talloc_asprintf(c->mem, "X-Content-SHA256: %s", f->hash));
@@ -313,7 +316,10 @@ static int conclude(struct upload *u)
 
 int do_upload(struct ctl *c)
 {
-    struct upload u = {.c = c, .lane = args_option(&c->args, "lane"), .n = c->args.n_words};
+    struct upload u = {.c = c,
+                       .lane = args_option(&c->args, "lane"),
+                       .collection = args_option(&c->args, "collection"),
+                       .n = c->args.n_words};
     struct error e = {0};
     int64_t jobs = 0;
     int rc;

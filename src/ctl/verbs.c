@@ -12,9 +12,10 @@ const char ctl_global_grammar[] = "[-c|--config FILE] [--run-dir DIR] [--json] [
 
 /* clang-format off */
 static const struct verb verbs[] = {
-    {"upload", "FILE... [--lane LANE] [--jobs N]", "api", do_upload,
+    {"upload", "FILE... [--lane LANE] [--collection NAME] [--jobs N]", "api", do_upload,
      "Upload files and print the id of each document.",
      "  --lane LANE    interactive (default) or bulk, which is served after interactive\n"
+     "  --collection NAME  collection to upload to (default: default)\n"
      "  --jobs N       files in flight at once, 1 to 32 (default 4)\n",
      "  docmillctl upload manual.pdf notes.md\n"
      "  docmillctl upload --lane bulk --jobs 8 /srv/archive/*.pdf && docmillctl wait\n"},
@@ -25,9 +26,10 @@ static const struct verb verbs[] = {
      "Exit code 1: a document that was waited for has failed or, if it was named, was cancelled.\n",
      "  docmillctl wait --timeout 10m\n"
      "  docmillctl wait a698c713-e458-5325-b103-a62a7882830a\n"},
-    {"search", "TEXT... [-n|--limit N]", "api", do_search,
+    {"search", "TEXT... [-n|--limit N] [--collection NAME]", "api", do_search,
      "Find the passages nearest to a text.",
-     "  -n, --limit N  most passages to print (default 5)\n",
+     "  -n, --limit N  most passages to print (default 5)\n"
+     "  --collection NAME  collection to search (default: default)\n",
      "  docmillctl search how do I change the root password\n"
      "  docmillctl search -n 3 --json \"kernel modules\"\n"},
     {"documents", "[-n|--limit N]", "api", do_documents,
@@ -66,6 +68,15 @@ static const struct verb verbs[] = {
      "  -n, --limit N  most lines to print (default 1000); the total is of all\n",
      "  docmillctl cost --by document -n 20\n"
      "  docmillctl cost --all --by provider --from 2026-01-01 --to 2026-01-31\n"},
+    {"spaces", "[ORDER] [--collection NAME] [--without-failed]", "api", do_spaces,
+     "Show the collections' embedding spaces and how far a new one is filled, or decide about failed documents.",
+     "  ORDER          retry: try the documents again that could not be embedded\n"
+     "                 flip: change over without them; searches then do not find them; needs --without-failed\n"
+     "  --collection NAME  whose space it is about (default: default)\n"
+     "For root, the daemon's user and the members of control.group.\n",
+     "  docmillctl spaces\n"
+     "  docmillctl spaces retry --collection notes\n"
+     "  docmillctl spaces flip --without-failed\n"},
     {"status", "", "control", do_status,
      "Show the daemon's processes and its queue.", "",
      "  docmillctl status\n"},

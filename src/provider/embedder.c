@@ -1,12 +1,13 @@
 /*
- * embedder.c - the embedder by the configuration's name, and the check that every vector must pass
+ * embedder.c - which model each collection is to have, the embedder inside docmill, and the check that every vector must
+ * pass
  *
- * Diagnostics: embed_bad_vector for an empty text or a vector that is no unit vector; internal for a name that the
- * configuration should not have let through.
+ * Diagnostics: embed_bad_vector for an empty text or a vector that is no unit vector.
  *
  * Depends on base, core.
  */
 #include "provider/embedder.h"
+#include "base/money.h"
 #include "core/reason.h"
 #include "provider/builtin.h"
 
@@ -16,14 +17,63 @@
 
 #define UNIT_TOLERANCE 1e-3
 
-struct embedder_identity embedder_identity(const struct conf *c)
-{
-    bool builtin = strcmp(c->embedder_name, "builtin") == 0;
+#define OUTSIDE_VERSION 1
 
-    return (struct embedder_identity){.model = builtin ? "builtin" : c->openai_model,
-                                      .version = builtin ? BUILTIN_VERSION : 1,
-                                      .dimension = (int)c->embedder_dimension,
+bool embedder_is_builtin(const char *model)
+{
+    return strcmp(model, "builtin") == 0;
+}
+
+int embedder_version(const char *model)
+{
+    return embedder_is_builtin(model) ? BUILTIN_VERSION : OUTSIDE_VERSION;
+}
+
+static bool wants_builtin(const struct conf *c, int collection)
+{
+    return collection <= 0 ? embedder_is_builtin(c->embedder_name) : !c->collections[collection - 1].outside;
+}
+
+struct embedder_identity embedder_identity(const struct conf *c, int collection)
+{
+    const struct collection_conf *one = collection > 0 ? &c->collections[collection - 1] : NULL;
+    bool builtin = wants_builtin(c, collection);
+    const char *model = one != NULL && one->model[0] != '\0' ? one->model : c->openai_model;
+
+    return (struct embedder_identity){.model = builtin ? "builtin" : model,
+                                      .version = builtin ? BUILTIN_VERSION : OUTSIDE_VERSION,
+                                      .dimension = one != NULL && one->dimension > 0 ? one->dimension
+                                                                                     : (int)c->embedder_dimension,
                                       .metric = "cosine"};
+}
+
+const char *embedder_collection(const struct conf *c, int collection)
+{
+    return collection <= 0 ? "default" : c->collections[collection - 1].name;
+}
+
+bool embedder_outside(const struct conf *c)
+{
+    bool any = c->openai_base_url != NULL;
+
+    for (int i = 0; i <= c->n_collections; i++)
+        any = any || !wants_builtin(c, i);
+    return any;
+}
+
+int embedder_price(const struct conf *c, const char *model, int64_t *picodollars, struct error *e)
+{
+    const char *price = c->openai_price_per_million_tokens;
+
+    for (int i = 1; i <= c->n_collections; i++) {
+        const struct collection_conf *one = &c->collections[i - 1];
+        if (one->outside && one->price[0] != '\0' && strcmp(embedder_identity(c, i).model, model) == 0)
+            price = one->price;
+    }
+    *picodollars = 0;
+    if (price != NULL && money_parse_per_million(price, picodollars) != 0)
+        return reason_error(e, REASON_bad_config, EINVAL, "the price of a million tokens is no amount");
+    return 0;
 }
 
 int embed_check(const float *v, int dimension, struct error *e)
@@ -42,13 +92,8 @@ int embed_check(const float *v, int dimension, struct error *e)
     return 0;
 }
 
-int embed_batch(const struct conf *c, const struct embed_input *in, int n, float *out, struct error *e)
+int embed_batch(const struct embed_input *in, int n, int dimension, float *out, struct error *e)
 {
-    int dimension = (int)c->embedder_dimension;
-
-    if (c->embedder_name == NULL || strcmp(c->embedder_name, "builtin") != 0)
-        return reason_error(e, REASON_internal, EINVAL, "embedder.name \"%s\" is not known",
-                            c->embedder_name == NULL ? "" : c->embedder_name);
     for (int i = 0; i < n; i++) {
         float *v = out + (size_t)i * (size_t)dimension;
         if (in[i].len == 0)

@@ -28,9 +28,18 @@ struct embedder_identity {
     const char *metric; /* "cosine" */
 };
 
-struct embedder_identity embedder_identity(const struct conf *c);
-/* out: n * dimension floats. Every vector is checked: finite, not zero, unit length within 1e-3. */
-int embed_batch(const struct conf *c, const struct embed_input *in, int n, float *out, struct error *e) MUST_CHECK;
+/* What the configuration wants: of `default` (0) and of its other collections (1 to n_collections). */
+struct embedder_identity embedder_identity(const struct conf *c, int collection);
+const char *embedder_collection(const struct conf *c, int collection); /* its name */
+/* Is that model docmill's own, or the service's? */
+bool embedder_is_builtin(const char *model);
+int embedder_version(const char *model); /* that this program makes */
+/* Whether there is a service that vectors can be had from: a collection is to have them, or may still have. */
+bool embedder_outside(const struct conf *c);
+/* Picodollars for a token of a model of the service. */
+int embedder_price(const struct conf *c, const char *model, int64_t *picodollars, struct error *e) MUST_CHECK;
+/* builtin, whatever the configuration says. out: n * dimension floats. Every vector is checked: finite, not zero, unit length within 1e-3. */
+int embed_batch(const struct embed_input *in, int n, int dimension, float *out, struct error *e) MUST_CHECK;
 
 /* The check by itself, for vectors from anywhere: reason embed_bad_vector. */
 int embed_check(const float *v, int dimension, struct error *e) MUST_CHECK;

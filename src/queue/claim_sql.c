@@ -7,7 +7,8 @@
 
 /* $1 want, $2 node, $3 child, $4 stage deadline ms, $5 $6 lanes, $7 statuses
  * The lock order is the index order; MATERIALIZED keeps the planner from running the subquery twice. The few rows
- * claimed are put in order by the caller, so that nothing here sorts. */
+ * claimed are put in order by the caller, so that nothing here sorts. What was begun in a space that is no longer live
+ * is begun again in the one that is. */
 const char sql_claim[] =
     "WITH c AS MATERIALIZED (\n"
     "  SELECT id, lane, fair_key FROM upload_jobs\n"
@@ -16,7 +17,9 @@ const char sql_claim[] =
     "  FOR NO KEY UPDATE SKIP LOCKED),\n"
     "u AS (\n"
     "  UPDATE upload_jobs j SET state = 2, lease = j.lease + 1, attempt = j.attempt + 1, owner_node = $2,\n"
-    "    owner_child = $3, deadline = now() + $4 * interval '1 millisecond', updated_at = now()\n"
+    "    owner_child = $3, deadline = now() + $4 * interval '1 millisecond', updated_at = now(),\n"
+    "    space = CASE WHEN j.purpose = 1\n"
+    "      THEN coalesce((SELECT o.live_space FROM collections o WHERE o.id = j.collection), j.space) ELSE j.space END\n"
     "  FROM c WHERE j.id = c.id\n"
     "  RETURNING j.*),\n"
     "k AS MATERIALIZED (\n"
@@ -27,7 +30,7 @@ const char sql_claim[] =
     "  FROM c WHERE lane = 2 HAVING max(fair_key) IS NOT NULL)\n"
     "SELECT u.id, u.document_id, u.user_id, u.lease, u.generation, u.lane, u.status, u.attempt, u.crashes, u.chunker,\n"
     "  u.space, u.suspect, d.bytes, d.sha256, d.filename, d.content_type, d.parsed_sha256, d.parsed_bytes, d.parsed_plain,\n"
-    "  d.pages, array_to_string(d.page_starts, ','), u.fair_key\n"
+    "  d.pages, array_to_string(d.page_starts, ','), u.fair_key, u.collection, u.purpose\n"
     "FROM u JOIN documents d ON d.user_id = u.user_id AND d.document_id = u.document_id, (SELECT count(*) FROM k) done";
 
 /* $1 ids, $2 leases: claimed by us, not begun */

@@ -4,7 +4,7 @@
  * The worker's side of the queue. Every call is fenced by (job, lease): what another owner has taken meanwhile is left
  * out and reported as lost, never written. Nothing is held open in the database between calls.
  *
- *   queue_claim      queued -> working, in a batch, lease + 1, attempt + 1
+ *   queue_claim      queued -> working, in a batch, lease + 1, attempt + 1; an ingest job gets its collection's live space
  *   queue_store      one transaction for many documents: fence, dedupe, chunks, vectors, flip, transitions, events
  *   queue_fail       retryable, dead letter or handed back, as the error's class says
  *   queue_hand_back  what was claimed but not begun: queued again, attempt given back
@@ -32,11 +32,21 @@ struct queue_owner {
     int64_t child;
 };
 
+/* Of the jobs that fill a space: behind everything that somebody uploaded (lanes 1 and 2). */
+#define QUEUE_LANE_FILL 3
+
+/* What a job is for. */
+enum queue_purpose {
+    PURPOSE_INGEST = 1, /* a document, from its bytes to searches */
+    PURPOSE_FILL = 2,   /* a visible document into one more embedding space */
+};
+
 struct queue_job {
     struct uuid id, document_id, user_id;
     int64_t lease, fair_key;
     int32_t generation;
-    int16_t lane, status, attempt, crashes, chunker, space;
+    int16_t lane, status, attempt, crashes, chunker;
+    int16_t collection, space, purpose;
     bool suspect; /* was in hand with others when a worker crashed: work on it alone */
     /* of the document */
     int64_t bytes;

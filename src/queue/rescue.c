@@ -61,44 +61,46 @@ bool rescue_suspects(const struct rescue_evidence *v)
  * its blame and with `suspected`. $3 max attempts, $4 crash budget, $5 retry ms, $6 evidence.
  * Who is not blamed is queued at once, and so is the first attempt lost to a kill; a crash, and a job whose worker is
  * killed again and again, waits longer each time, so that one spell of kills does not use up its attempts; over a budget
- * it is set aside, and its content goes to its oldest duplicate. */
-#define RELEASE_OWNED                                                                                                              \
-    "t AS MATERIALIZED (\n"                                                                                                        \
-    "  SELECT o.id, o.status AS from_status, o.blame > 0 AS blamed, o.suspect OR o.suspected AS suspect,\n"                        \
-    "    CASE WHEN o.blame > 0 THEN o.attempt ELSE greatest(o.attempt - 1, 0) END AS attempt,\n"                                   \
-    "    CASE WHEN o.blame = 2 THEN o.crashes + 1 ELSE o.crashes END AS crashes,\n"                                                \
-    "    CASE WHEN o.blame = 2 AND o.crashes + 1 >= $4 THEN 8\n"                                                                   \
-    "         WHEN o.blame > 0 AND o.attempt >= $3 THEN 7\n"                                                                       \
-    "         WHEN o.blame > 0 AND (o.blame = 2 OR o.attempt > 1) THEN 5 ELSE 1 END AS to_state\n"                                 \
-    "  FROM o),\n"                                                                                                                 \
-    "u AS (\n"                                                                                                                     \
-    "  UPDATE upload_jobs j SET lease = j.lease + 1, state = t.to_state, attempt = t.attempt, crashes = t.crashes,\n"              \
-    "    suspect = t.suspect,\n"                                                                                                   \
-    "    status = CASE WHEN t.to_state IN (7, 8) THEN failure_of(j.status) ELSE j.status END,\n"                                   \
-    "    run_at = CASE WHEN t.to_state = 5 THEN now() + $5 * power(2, least(t.attempt, 8) - 1) * interval '1 millisecond'\n"       \
-    "      ELSE now() END,\n"                                                                                                      \
-    "    owner_node = NULL, owner_child = NULL, deadline = NULL, updated_at = now()\n"                                             \
-    "  FROM t WHERE j.id = t.id\n"                                                                                                 \
-    "  RETURNING j.id, j.document_id, j.user_id, j.lease, j.generation, t.from_status, t.blamed, j.status, j.state, j.attempt),\n" \
-    "d AS (\n"                                                                                                                     \
-    "  UPDATE upload_job_details d SET evidence = coalesce($6, d.evidence),\n"                                                     \
-    "    error_reason = CASE WHEN u.state = 8 THEN 'crashed_worker' WHEN u.state = 7 THEN 'attempts_exhausted'\n"                  \
-    "      ELSE d.error_reason END,\n"                                                                                             \
-    "    error_message = CASE WHEN u.state IN (7, 8) THEN 'The worker that held the job alone died; see the evidence.'\n"          \
-    "      ELSE d.error_message END\n"                                                                                             \
-    "  FROM u WHERE d.job_id = u.id AND u.blamed RETURNING d.job_id),\n"                                                           \
-    "s AS (\n"                                                                                                                     \
-    "  INSERT INTO stale_generations (user_id, document_id, generation)\n"                                                         \
-    "  SELECT user_id, document_id, generation FROM u WHERE state IN (7, 8) ON CONFLICT DO NOTHING),\n"                            \
-    "k AS (\n"                                                                                                                     \
-    "  DELETE FROM document_contents c USING u\n"                                                                                  \
-    "  WHERE u.state IN (7, 8) AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"                                    \
-    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE state IN (7, 8)),\n"                           \
-    "v AS (\n"                                                                                                                     \
-    "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"                \
-    "    to_state, attempt, actor, reason)\n"                                                                                      \
-    "  SELECT u.id, u.document_id, u.user_id, c.correlation, u.lease, u.from_status, u.status, 2, u.state, u.attempt, 4,\n"        \
-    "    CASE WHEN u.state = 8 THEN 'crashed_worker' ELSE 'worker_lost' END\n"                                                     \
+ * it is set aside, and its content goes to its oldest duplicate, unless the job was to fill a space. */
+#define RELEASE_OWNED                                                                                                        \
+    "t AS MATERIALIZED (\n"                                                                                                  \
+    "  SELECT o.id, o.status AS from_status, o.blame > 0 AS blamed, o.suspect OR o.suspected AS suspect,\n"                  \
+    "    CASE WHEN o.blame > 0 THEN o.attempt ELSE greatest(o.attempt - 1, 0) END AS attempt,\n"                             \
+    "    CASE WHEN o.blame = 2 THEN o.crashes + 1 ELSE o.crashes END AS crashes,\n"                                          \
+    "    CASE WHEN o.blame = 2 AND o.crashes + 1 >= $4 THEN 8\n"                                                             \
+    "         WHEN o.blame > 0 AND o.attempt >= $3 THEN 7\n"                                                                 \
+    "         WHEN o.blame > 0 AND (o.blame = 2 OR o.attempt > 1) THEN 5 ELSE 1 END AS to_state\n"                           \
+    "  FROM o),\n"                                                                                                           \
+    "u AS (\n"                                                                                                               \
+    "  UPDATE upload_jobs j SET lease = j.lease + 1, state = t.to_state, attempt = t.attempt, crashes = t.crashes,\n"        \
+    "    suspect = t.suspect,\n"                                                                                             \
+    "    status = CASE WHEN t.to_state IN (7, 8) THEN failure_of(j.status) ELSE j.status END,\n"                             \
+    "    run_at = CASE WHEN t.to_state = 5 THEN now() + $5 * power(2, least(t.attempt, 8) - 1) * interval '1 millisecond'\n" \
+    "      ELSE now() END,\n"                                                                                                \
+    "    owner_node = NULL, owner_child = NULL, deadline = NULL, updated_at = now()\n"                                       \
+    "  FROM t WHERE j.id = t.id\n"                                                                                           \
+    "  RETURNING j.id, j.document_id, j.user_id, j.lease, j.generation, j.purpose,\n"                                        \
+    "    t.from_status, t.blamed, j.status, j.state, j.attempt),\n"                                                          \
+    "d AS (\n"                                                                                                               \
+    "  UPDATE upload_job_details d SET evidence = coalesce($6, d.evidence),\n"                                               \
+    "    error_reason = CASE WHEN u.state = 8 THEN 'crashed_worker' WHEN u.state = 7 THEN 'attempts_exhausted'\n"            \
+    "      ELSE d.error_reason END,\n"                                                                                       \
+    "    error_message = CASE WHEN u.state IN (7, 8) THEN 'The worker that held the job alone died; see the evidence.'\n"    \
+    "      ELSE d.error_message END\n"                                                                                       \
+    "  FROM u WHERE d.job_id = u.id AND u.blamed RETURNING d.job_id),\n"                                                     \
+    "s AS (\n"                                                                                                               \
+    "  INSERT INTO stale_generations (user_id, document_id, generation)\n"                                                   \
+    "  SELECT user_id, document_id, generation FROM u WHERE state IN (7, 8) AND purpose = 1\n"                               \
+    "  ON CONFLICT DO NOTHING),\n"                                                                                           \
+    "k AS (\n"                                                                                                               \
+    "  DELETE FROM document_contents c USING u\n"                                                                            \
+    "  WHERE u.state IN (7, 8) AND u.purpose = 1 AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"            \
+    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE state IN (7, 8) AND purpose = 1),\n"     \
+    "v AS (\n"                                                                                                               \
+    "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"          \
+    "    to_state, attempt, actor, reason)\n"                                                                                \
+    "  SELECT u.id, u.document_id, u.user_id, c.correlation, u.lease, u.from_status, u.status, 2, u.state, u.attempt, 4,\n"  \
+    "    CASE WHEN u.state = 8 THEN 'crashed_worker' ELSE 'worker_lost' END\n"                                               \
     "  FROM u LEFT JOIN upload_job_details c ON c.job_id = u.id)\n"
 
 /* $1 node, $2 child, $3 to $6 as above, $7 begun or NULL, $8 blame, $9 suspect */
@@ -214,11 +216,11 @@ const char rescue_expired_sql[] =
     "  FROM u WHERE d.job_id = u.id RETURNING d.job_id, d.correlation),\n"
     "s AS (\n"
     "  INSERT INTO stale_generations (user_id, document_id, generation)\n"
-    "  SELECT user_id, document_id, generation FROM u WHERE state = 7 ON CONFLICT DO NOTHING),\n"
+    "  SELECT user_id, document_id, generation FROM u WHERE state = 7 AND purpose = 1 ON CONFLICT DO NOTHING),\n"
     "k AS (\n"
     "  DELETE FROM document_contents c USING u\n"
-    "  WHERE u.state = 7 AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"
-    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE state = 7),\n"
+    "  WHERE u.state = 7 AND u.purpose = 1 AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"
+    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE state = 7 AND purpose = 1),\n"
     "v AS (\n"
     "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
     "    to_state, attempt, actor, reason)\n"

@@ -3,8 +3,9 @@
 #define QUEUE_SQL_H
 
 extern const char sql_claim[], sql_hand_back[], sql_reclaim[], sql_read_space[];
-extern const char sql_fence[], sql_contents_take[], sql_contents_owner[], sql_clear_chunks[], sql_insert_chunks[],
-    sql_insert_vectors_at[], sql_set_parsed[], sql_flip_at[], sql_advance[], sql_probe[];
+extern const char sql_fence[], sql_spaces_of[], sql_covered_at[], sql_make_fills[], sql_contents_take[],
+    sql_contents_owner[], sql_clear_chunks[], sql_insert_chunks[], sql_insert_vectors_at[], sql_set_parsed[],
+    sql_flip_at[], sql_advance[], sql_probe[];
 extern const char sql_stored_vectors_at[], sql_read_chunks[], sql_count_chunks[], sql_fail[];
 
 /* True for the session that holds the leader lock, false for all others while it does. 1684865026 is LOCK_CLASS_LEADER. */

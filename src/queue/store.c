@@ -3,7 +3,8 @@
  *
  * Order within it: fence every job, take the contents (duplicates fall out here), clear and insert rows, write what
  * was parsed, flip the generations that are whole, move the jobs with their events, write down what was paid, commit.
- * Whatever lost its lease is left out of every later statement but the last: what was paid stays paid. A failure of the database makes the whole transaction start again, after a read
+ * What concerns the embedding spaces is in store_spaces.c. Whatever lost its lease is left out of every later statement
+ * but the last: what was paid stays paid. A failure of the database makes the whole transaction start again, after a read
  * of the rows that says whether the lost one was committed.
  *
  * Warns: documents whose counts do not match. Depends on base, core, db.
@@ -11,6 +12,7 @@
 #include "queue/cost.h"
 #include "queue/queue.h"
 #include "queue/sql.h"
+#include "queue/store_int.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,30 +24,10 @@
 
 #define MAX_TRIES 50
 
-/* The state of one try: which of the caller's works still take part. */
-struct attempt {
-    struct pg *p;
-    void *ctx;
-    struct queue_work *work;
-    int n;
-    bool *in; /* takes part in this try */
-    int dimension;
-    int64_t stage_deadline_ms;
-    struct error *e;
-};
-
 static int find_job(const struct queue_work *work, int n, const struct uuid *id)
 {
     for (int i = 0; i < n; i++)
         if (uuid_equal(&work[i].job->id, id))
-            return i;
-    return -1;
-}
-
-static int find_document(const struct attempt *a, const struct uuid *id)
-{
-    for (int i = 0; i < a->n; i++)
-        if (a->in[i] && uuid_equal(&a->work[i].job->document_id, id))
             return i;
     return -1;
 }
@@ -60,7 +42,7 @@ static int by_job_id(const void *a, const void *b)
 }
 
 /* The works that take part, in the order in which their jobs are locked. */
-static int in_lock_order(const struct attempt *a, const struct queue_work **sorted)
+static int in_lock_order(const struct store_try *a, const struct queue_work **sorted)
 {
     int n = 0;
 
@@ -71,7 +53,7 @@ static int in_lock_order(const struct attempt *a, const struct queue_work **sort
     return n;
 }
 
-static int fence(struct attempt *a)
+static int fence(struct store_try *a)
 {
     struct pg_array *ids = pg_array_new(a->ctx, PG_UUID);
     struct pg_array *leases = pg_array_new(a->ctx, PG_INT8);
@@ -91,6 +73,7 @@ static int fence(struct attempt *a)
     pg_add_array(&params, ids);
     pg_add_array(&params, leases);
     pg_add_array(&params, statuses);
+    pg_add_array(&params, store_collections(a));
     r = pg_exec(a->p, sql_fence, &params, 0, a->e);
     if (r == NULL)
         return a->e->code;
@@ -115,14 +98,15 @@ static int fence(struct attempt *a)
 /* ---- duplicates ---- */
 
 /* A document takes its content when its parsed text becomes durable. */
-static bool takes_content(const struct attempt *a, int i)
+static bool takes_content(const struct store_try *a, int i)
 {
     return a->in[i] && a->work[i].set_parsed;
 }
 
-static int take_contents(struct attempt *a, bool *duplicate)
+static int take_contents(struct store_try *a, bool *duplicate)
 {
     struct pg_array *users = pg_array_new(a->ctx, PG_UUID);
+    struct pg_array *collections = pg_array_new(a->ctx, PG_INT2);
     struct pg_array *hashes = pg_array_new(a->ctx, PG_BYTEA);
     struct pg_array *documents = pg_array_new(a->ctx, PG_UUID);
     int *index = talloc_array(a->ctx, int, (unsigned)a->n);
@@ -136,6 +120,7 @@ static int take_contents(struct attempt *a, bool *duplicate)
             continue;
         index[n++] = i;
         pg_array_uuid(users, &a->work[i].job->user_id);
+        pg_array_int2(collections, a->work[i].job->collection);
         pg_array_bytes(hashes, a->work[i].parsed_sha256, SHA256_BYTES);
         pg_array_uuid(documents, &a->work[i].job->document_id);
     }
@@ -143,11 +128,12 @@ static int take_contents(struct attempt *a, bool *duplicate)
         return 0;
     pg_params_init(&params, a->ctx);
     pg_add_array(&params, users);
+    pg_add_array(&params, collections);
     pg_add_array(&params, hashes);
     pg_add_array(&params, documents);
     if (pg_run(a->p, sql_contents_take, &params, 0, a->e) != 0)
         return a->e->code;
-    params.n = 2;
+    params.n = 3;
     r = pg_exec(a->p, sql_contents_owner, &params, 0, a->e);
     if (r == NULL)
         return a->e->code;
@@ -168,12 +154,12 @@ static int take_contents(struct attempt *a, bool *duplicate)
 
 /* ---- rows ---- */
 
-static bool brings_rows(const struct attempt *a, const bool *duplicate, int i)
+bool store_brings_rows(const struct store_try *a, const bool *duplicate, int i)
 {
     return a->in[i] && !duplicate[i];
 }
 
-static int clear_chunks(struct attempt *a, const bool *duplicate)
+static int clear_chunks(struct store_try *a, const bool *duplicate)
 {
     struct pg_array *users = pg_array_new(a->ctx, PG_UUID);
     struct pg_array *documents = pg_array_new(a->ctx, PG_UUID);
@@ -181,7 +167,7 @@ static int clear_chunks(struct attempt *a, const bool *duplicate)
     struct pg_params params;
 
     for (int i = 0; i < a->n; i++) {
-        if (!brings_rows(a, duplicate, i) || !a->work[i].clear_chunks)
+        if (!store_brings_rows(a, duplicate, i) || !a->work[i].clear_chunks)
             continue;
         pg_array_uuid(users, &a->work[i].job->user_id);
         pg_array_uuid(documents, &a->work[i].job->document_id);
@@ -231,7 +217,7 @@ static void add_chunk(struct pg_array *const *col, const struct queue_job *j, co
     pg_array_bytes(col[C_TEXT], c->text, c->text_len);
 }
 
-static int insert_chunks(struct attempt *a, const bool *duplicate)
+static int insert_chunks(struct store_try *a, const bool *duplicate)
 {
     static const Oid types[C_COLUMNS] = {PG_UUID, PG_UUID, PG_INT4, PG_INT4,  PG_UUID, PG_INT8, PG_INT8,
                                          PG_INT4, PG_INT4, PG_INT4, PG_BYTEA, PG_TEXT, PG_TEXT};
@@ -241,7 +227,7 @@ static int insert_chunks(struct attempt *a, const bool *duplicate)
     for (int c = 0; c < C_COLUMNS; c++)
         col[c] = pg_array_new(a->ctx, types[c]);
     for (int i = 0; i < a->n; i++)
-        for (int k = 0; brings_rows(a, duplicate, i) && k < a->work[i].n_chunks; k++)
+        for (int k = 0; store_brings_rows(a, duplicate, i) && k < a->work[i].n_chunks; k++)
             add_chunk(col, a->work[i].job, &a->work[i].chunks[k]);
     if (pg_array_count(col[0]) == 0)
         return 0;
@@ -249,54 +235,6 @@ static int insert_chunks(struct attempt *a, const bool *duplicate)
     for (int c = 0; c < C_COLUMNS; c++)
         pg_add_array(&params, col[c]);
     return pg_run(a->p, sql_insert_chunks, &params, 0, a->e);
-}
-
-static int insert_vectors_of(struct attempt *a, const bool *duplicate, int space)
-{
-    struct pg_array *users = pg_array_new(a->ctx, PG_UUID);
-    struct pg_array *documents = pg_array_new(a->ctx, PG_UUID);
-    struct pg_array *generations = pg_array_new(a->ctx, PG_INT4);
-    struct pg_array *ords = pg_array_new(a->ctx, PG_INT4);
-    struct pg_array *vectors = pg_array_new(a->ctx, pg_vector_type(a->p));
-    struct pg_params params;
-
-    for (int i = 0; i < a->n; i++) {
-        const struct queue_work *w = &a->work[i];
-        if (!brings_rows(a, duplicate, i) || w->job->space != space)
-            continue;
-        for (int k = 0; k < w->n_vectors; k++) {
-            pg_array_uuid(users, &w->job->user_id);
-            pg_array_uuid(documents, &w->job->document_id);
-            pg_array_int4(generations, w->job->generation);
-            pg_array_int4(ords, w->first_vector + k);
-            pg_array_vector(vectors, w->vectors + (size_t)k * (size_t)a->dimension, a->dimension);
-        }
-    }
-    if (pg_array_count(users) == 0)
-        return 0;
-    pg_params_init(&params, a->ctx);
-    pg_add_array(&params, users);
-    pg_add_array(&params, documents);
-    pg_add_array(&params, generations);
-    pg_add_array(&params, ords);
-    pg_add_array(&params, vectors);
-    return pg_run(a->p, sql_for_space(a->ctx, sql_insert_vectors_at, space), &params, 0, a->e);
-}
-
-/* Calls fn once for every space among the works that bring rows. */
-static int for_each_space(struct attempt *a, const bool *duplicate, int (*fn)(struct attempt *, const bool *, int))
-{
-    for (int i = 0; i < a->n; i++) {
-        bool seen = false;
-        int rc;
-        if (!brings_rows(a, duplicate, i))
-            continue;
-        for (int k = 0; k < i && !seen; k++)
-            seen = brings_rows(a, duplicate, k) && a->work[k].job->space == a->work[i].job->space;
-        if (!seen && (rc = fn(a, duplicate, a->work[i].job->space)) != 0)
-            return rc;
-    }
-    return 0;
 }
 
 /* ---- documents ---- */
@@ -310,7 +248,7 @@ static const char *array_text(const void *ctx, const uint32_t *v, int n)
     return talloc_strdup_append_buffer(s, "}");
 }
 
-static int set_parsed(struct attempt *a, const bool *duplicate)
+static int set_parsed(struct store_try *a, const bool *duplicate)
 {
     static const Oid types[8] = {PG_UUID, PG_UUID, PG_BYTEA, PG_INT8, PG_BOOL, PG_INT4, PG_TEXT, PG_UUID};
     struct pg_array *col[8];
@@ -344,59 +282,6 @@ static int set_parsed(struct attempt *a, const bool *duplicate)
     return pg_run(a->p, sql_set_parsed, &params, 0, a->e);
 }
 
-static bool completes(const struct attempt *a, const bool *duplicate, int i)
-{
-    return brings_rows(a, duplicate, i) && a->work[i].to_status == STATUS_COMPLETE;
-}
-
-static int flip_of(struct attempt *a, const bool *duplicate, int space)
-{
-    struct pg_array *users = pg_array_new(a->ctx, PG_UUID);
-    struct pg_array *documents = pg_array_new(a->ctx, PG_UUID);
-    struct pg_array *generations = pg_array_new(a->ctx, PG_INT4);
-    struct pg_array *expected = pg_array_new(a->ctx, PG_INT4);
-    bool *whole = talloc_zero_array(a->ctx, bool, (unsigned)a->n);
-    struct pg_params params;
-    PGresult *r;
-
-    for (int i = 0; i < a->n; i++) {
-        if (!completes(a, duplicate, i) || a->work[i].job->space != space)
-            continue;
-        pg_array_uuid(users, &a->work[i].job->user_id);
-        pg_array_uuid(documents, &a->work[i].job->document_id);
-        pg_array_int4(generations, a->work[i].job->generation);
-        pg_array_int4(expected, a->work[i].expected_chunks);
-    }
-    if (pg_array_count(users) == 0)
-        return 0;
-    pg_params_init(&params, a->ctx);
-    pg_add_array(&params, users);
-    pg_add_array(&params, documents);
-    pg_add_array(&params, generations);
-    pg_add_array(&params, expected);
-    r = pg_exec(a->p, sql_for_space(a->ctx, sql_flip_at, space), &params, 0, a->e);
-    if (r == NULL)
-        return a->e->code;
-    for (int row = 0; row < PQntuples(r); row++) {
-        struct uuid id;
-        int i;
-        pg_get_uuid(r, row, 0, &id);
-        i = find_document(a, &id);
-        if (i >= 0)
-            whole[i] = true;
-    }
-    PQclear(r);
-    for (int i = 0; i < a->n; i++) {
-        if (completes(a, duplicate, i) && a->work[i].job->space == space && !whole[i]) {
-            a->in[i] = false;
-            a->work[i].outcome = QUEUE_MISCOUNT;
-            log_warn("queue", "chunk or vector rows do not match the count", "expected",
-                     LOG_I(a->work[i].expected_chunks), NULL);
-        }
-    }
-    return 0;
-}
-
 /* ---- jobs ---- */
 
 static const char *hops_json(const void *ctx, const struct queue_work *w, bool duplicate)
@@ -416,7 +301,7 @@ static int end_state(int status)
     return status == STATUS_COMPLETE || status == STATUS_DUPLICATE ? STATE_DONE : STATE_WORKING;
 }
 
-static int advance(struct attempt *a, const bool *duplicate)
+static int advance(struct store_try *a, const bool *duplicate)
 {
     static const Oid types[7] = {PG_UUID, PG_INT8, PG_INT2, PG_INT2, PG_INT2, PG_JSONB, PG_TEXT};
     struct pg_array *col[7];
@@ -463,7 +348,7 @@ static int advance(struct attempt *a, const bool *duplicate)
 
 /* ---- what was paid ---- */
 
-static int settle_costs(struct attempt *a)
+static int settle_costs(struct store_try *a)
 {
     struct cost_line *lines;
     int n = 0;
@@ -486,13 +371,14 @@ static int settle_costs(struct attempt *a)
 
 /* ---- the transaction ---- */
 
-static int run_statements(struct attempt *a, bool *duplicate)
+static int run_statements(struct store_try *a, bool *duplicate)
 {
     int rc;
 
-    if ((rc = fence(a)) != 0 || (rc = take_contents(a, duplicate)) != 0 || (rc = clear_chunks(a, duplicate)) != 0 ||
-        (rc = insert_chunks(a, duplicate)) != 0 || (rc = for_each_space(a, duplicate, insert_vectors_of)) != 0 ||
-        (rc = set_parsed(a, duplicate)) != 0 || (rc = for_each_space(a, duplicate, flip_of)) != 0)
+    if ((rc = fence(a)) != 0 || (rc = store_check_spaces(a)) != 0 || (rc = take_contents(a, duplicate)) != 0 ||
+        (rc = clear_chunks(a, duplicate)) != 0 || (rc = insert_chunks(a, duplicate)) != 0 ||
+        (rc = store_vectors(a, duplicate)) != 0 || (rc = set_parsed(a, duplicate)) != 0 ||
+        (rc = store_finish(a, duplicate)) != 0)
         return rc;
     if ((rc = advance(a, duplicate)) != 0)
         return rc;
@@ -521,7 +407,7 @@ static void weigh(struct queue_work *w, bool duplicate, int64_t lease, int64_t s
 }
 
 /* After a lost answer: did it happen? What is still as it was stays pending and is done again. */
-static int probe(struct attempt *a, const bool *duplicate)
+static int probe(struct store_try *a, const bool *duplicate)
 {
     struct pg_array *ids = pg_array_new(a->ctx, PG_UUID);
     bool *seen = talloc_zero_array(a->ctx, bool, (unsigned)a->n);
@@ -553,7 +439,7 @@ static int probe(struct attempt *a, const bool *duplicate)
     return 0;
 }
 
-static int try_once(struct attempt *a, bool *duplicate, bool *unknown)
+static int try_once(struct store_try *a, bool *duplicate, bool *unknown)
 {
     int rc;
 
@@ -594,7 +480,7 @@ static bool has_costs(const struct queue_work *work, int n)
 int queue_store(struct pg *p, struct queue_work *work, int n, int dimension, int64_t stage_deadline_ms,
                 int64_t give_up_ms, struct error *e)
 {
-    struct attempt a = {
+    struct store_try a = {
         .p = p, .work = work, .n = n, .dimension = dimension, .stage_deadline_ms = stage_deadline_ms, .e = e};
     void *top = talloc_new(NULL);
     bool *duplicate = talloc_zero_array(top, bool, (unsigned)(n > 0 ? n : 1));

@@ -16,23 +16,31 @@ char *sql_for_space(const void *ctx, const char *sql, int space)
 }
 
 /* $1 ids, $2 leases, $3 from statuses, sorted by id: the jobs that are still ours are locked one by one in that order,
- * which is everybody's. */
+ * which is everybody's. $4 their collections: while this transaction lasts their spaces stay what they are. 1684865029 is
+ * LOCK_CLASS_COLLECTION. */
 const char sql_fence[] =
-    "SELECT j.id FROM unnest($1, $2, $3) AS t(id, lease, status), LATERAL (\n"
+    "WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(1684865029, c) FROM unnest($4) c)\n"
+    "SELECT j.id FROM (SELECT count(*) FROM l) locked, unnest($1, $2, $3) AS t(id, lease, status), LATERAL (\n"
     "  SELECT k.id FROM upload_jobs k\n"
     "  WHERE k.id = t.id AND k.lease = t.lease AND k.status = t.status AND k.state = 2 FOR NO KEY UPDATE) j";
 
-/* $1 users, $2 hashes, $3 documents: the first of a user with a content keeps it. Sorted, so that two transactions
- * wait for each other in one order. */
-const char sql_contents_take[] = "INSERT INTO document_contents (user_id, parsed_sha256, document_id)\n"
-                                 "SELECT user_id, sha256, document_id\n"
-                                 "FROM unnest($1, $2, $3) WITH ORDINALITY AS t(user_id, sha256, document_id, n)\n"
-                                 "ORDER BY user_id, sha256, n ON CONFLICT DO NOTHING";
+/* $1 collections -> id, live space, next space. A statement of its own: it sees what was true when the lock was got. */
+const char sql_spaces_of[] = "SELECT id, coalesce(live_space, 0), coalesce(next_space, 0) FROM collections\n"
+                             "WHERE id = ANY ($1)";
 
-/* $1 users, $2 hashes -> (n from 1, document) of the owners */
-const char sql_contents_owner[] = "SELECT t.n, c.document_id\n"
-                                  "FROM unnest($1, $2) WITH ORDINALITY AS t(user_id, sha256, n)\n"
-                                  "JOIN document_contents c ON c.user_id = t.user_id AND c.parsed_sha256 = t.sha256";
+/* $1 users, $2 collections, $3 hashes, $4 documents: the first of a user in a collection with a content keeps it.
+ * Sorted, so that two transactions wait for each other in one order. */
+const char sql_contents_take[] =
+    "INSERT INTO document_contents (user_id, collection, parsed_sha256, document_id)\n"
+    "SELECT user_id, collection, sha256, document_id\n"
+    "FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS t(user_id, collection, sha256, document_id, n)\n"
+    "ORDER BY user_id, collection, sha256, n ON CONFLICT DO NOTHING";
+
+/* $1 users, $2 collections, $3 hashes -> (n from 1, document) of the owners */
+const char sql_contents_owner[] =
+    "SELECT t.n, c.document_id\n"
+    "FROM unnest($1, $2, $3) WITH ORDINALITY AS t(user_id, collection, sha256, n)\n"
+    "JOIN document_contents c ON c.user_id = t.user_id AND c.collection = t.collection AND c.parsed_sha256 = t.sha256";
 
 /* $1 users, $2 documents, $3 generations; vectors go with the chunks */
 const char sql_clear_chunks[] =
@@ -78,6 +86,18 @@ const char sql_flip_at[] =
     "UPDATE documents d SET live_generation = t.generation, chunks = t.expected, updated_at = now()\n"
     "FROM t WHERE d.user_id = t.user_id AND d.document_id = t.document_id\n"
     "RETURNING d.document_id";
+
+/* @ is the space; as above, for documents that are visible already and are to be in one more space: those whose rows are
+ * all there, of the generation that is visible. Changes nothing. -> documents */
+const char sql_covered_at[] =
+    "SELECT t.document_id FROM unnest($1, $2, $3, $4) AS t(user_id, document_id, generation, expected)\n"
+    "JOIN documents d ON d.user_id = t.user_id AND d.document_id = t.document_id\n"
+    "  AND d.live_generation = t.generation AND d.chunks = t.expected\n"
+    "WHERE (SELECT count(*) FROM vectors_@ v WHERE v.user_id = t.user_id AND v.document_id = t.document_id\n"
+    "       AND v.generation = t.generation) = t.expected";
+
+/* $1 collection, $2 space, $3 users, $4 documents, that have just become visible */
+const char sql_make_fills[] = "SELECT make_fills($1, $2, $3, $4)";
 
 /* $1 ids, $2 leases, $3 from, $4 to statuses, $5 to states, $6 stage deadline ms, $7 hops as JSON, $8 reasons.
  * The move itself and its event; an attempt that got anywhere starts its count anew, and a job that is done has nothing
@@ -126,7 +146,8 @@ const char sql_count_chunks[] =
 
 /* $1 id, $2 lease, $3 from status, $4 to status, $5 to state, $6 wait ms, $7 refund, $8 reason, $9 message, $10 hint,
  * $11 the wait begins with the next UTC day.
- * A dead one's rows become stale, and a content that it was the canonical holder of goes to its oldest duplicate.
+ * A dead one's rows become stale, and a content that it was the canonical holder of goes to its oldest duplicate; not so
+ * if it was to fill a space, since its document is as visible as before.
  * -> id */
 const char sql_fail[] =
     "WITH u AS (\n"
@@ -141,11 +162,11 @@ const char sql_fail[] =
     "  FROM u WHERE d.job_id = u.id RETURNING d.correlation),\n"
     "s AS (\n"
     "  INSERT INTO stale_generations (user_id, document_id, generation)\n"
-    "  SELECT user_id, document_id, generation FROM u WHERE $5 = 7 ON CONFLICT DO NOTHING),\n"
+    "  SELECT user_id, document_id, generation FROM u WHERE $5 = 7 AND purpose = 1 ON CONFLICT DO NOTHING),\n"
     "k AS (\n"
     "  DELETE FROM document_contents c USING u\n"
-    "  WHERE $5 = 7 AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"
-    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE $5 = 7),\n"
+    "  WHERE $5 = 7 AND u.purpose = 1 AND c.user_id = u.user_id AND c.document_id = u.document_id),\n"
+    "p AS MATERIALIZED (SELECT promote_duplicate(user_id, document_id) FROM u WHERE $5 = 7 AND purpose = 1),\n"
     "v AS (\n"
     "  INSERT INTO events (job_id, document_id, user_id, correlation, lease, from_status, to_status, from_state,\n"
     "    to_state, attempt, actor, reason)\n"

@@ -150,7 +150,7 @@ class Bench:
     def copy_once(self, source):
         target = self.cluster.create_database()
         d = self.daemon(target, NO_WORKERS)
-        target.sql("SELECT upload_pipeline.ensure_embedding_space('builtin', 1, 512, 'cosine', 'none')")
+        target.sql("SELECT upload_pipeline.ensure_collection('default', 'builtin', 1, 512, 'cosine', 'none')")
         target.sql("SELECT upload_pipeline.ensure_event_partitions(2)")
         data, rows = [], 0
         with psycopg.connect(source.migrate_url) as c:

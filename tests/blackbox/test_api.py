@@ -27,7 +27,7 @@ TEXT = "# Title\n\nSome words about sailing boats.\n"
 
 
 def make_space(one, dimension=512):
-    one.sql("SELECT upload_pipeline.ensure_embedding_space('builtin', 1, %s, 'cosine', 'none')", (dimension,))
+    one.sql("SELECT upload_pipeline.ensure_collection('default', 'builtin', 1, %s, 'cosine', 'none')", (dimension,))
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_too_many_active(daemon):
 def test_no_space_yet_is_not_ready(daemon):
     one = daemon(pools=NO_WORKERS)
     make_space(one)
-    one.sql("UPDATE upload_pipeline.embedding_spaces SET state = 'retired'")
+    one.sql("UPDATE upload_pipeline.collections SET live_space = NULL")
     answer = one.upload(TEXT, "a.md")
     assert (answer.status, answer.reason) == (503, "not_ready")
     assert int(answer.headers["Retry-After"]) > 0
@@ -414,7 +414,7 @@ def test_what_is_not_there(api, method, path, status, reason):
 
 def test_routes_are_listed(api):
     listed = {(r["method"], r["path"]) for r in api.http("GET", "/v1").json["routes"]}
-    assert ("POST", "/v1/documents") in listed and ("GET", "/readyz") in listed and len(listed) == 15
+    assert ("POST", "/v1/documents") in listed and ("GET", "/readyz") in listed and len(listed) == 18
 
 
 # --- who

@@ -28,7 +28,7 @@ def shared(programs, cluster):
     try:
         one.migrate()
         one.start()
-        one.sql("SELECT upload_pipeline.ensure_embedding_space('builtin', 1, 512, 'cosine', 'none')")
+        one.sql("SELECT upload_pipeline.ensure_collection('default', 'builtin', 1, 512, 'cosine', 'none')")
         yield one
     finally:
         one.close()

@@ -208,23 +208,3 @@ def test_a_document_cancelled_while_its_vectors_are_under_way_leaves_the_others_
     service.faults()
     assert d.put(documents.markdown("After", sections=3), "after.md")["status"] == "complete"
     assert len(d.children("worker")) == 1 and "child is gone" not in d.log()
-
-
-def test_a_job_pinned_to_another_dimension_waits_for_a_node_that_has_it(daemon, service):
-    d = start(daemon, service)
-    service.faults(hang={"probability": 1, "ms": 30000})
-    document_id = d.upload(documents.markdown("Pinned", sections=3), "a.md").json["document_id"]
-    chunked = "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE status = 7"
-    wait_for(lambda: d.sql(chunked)[0][0] == 1, 20, "the chunk rows", dump=d.log)
-    d.stop(signal.SIGQUIT)
-    service.faults()
-    d.keys["embedder.dimension"] = 32
-    d.start()
-    refused = f"""SELECT error_message FROM upload_pipeline.upload_job_details t
-                  JOIN upload_pipeline.upload_jobs j ON j.id = t.job_id
-                  WHERE j.document_id = '{document_id}' AND j.state = 5"""
-    wait_for(lambda: "dimension" in (d.sql(refused) or [("",)])[0][0], 20, "the job to be put off", dump=d.log)
-    d.stop()
-    d.keys["embedder.dimension"] = DIMENSION
-    d.start()
-    assert wait_with(d, document_id)["status"] == "complete"

@@ -15,12 +15,14 @@
  * Depends on base, core, db, http, blob, proc, libsystemd.
  */
 #include "api/api.h"
+#include "api/collections.h"
 #include "api/embed.h"
 #include "api/httpd.h"
 #include "api/stores.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "provider/embedder.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -199,11 +201,12 @@ static int open_parts(struct api *a, struct error *e)
     a->db = dbpool_new(a, a->event, a->conf, e);
     if (a->db == NULL)
         return e->code;
-    if (strcmp(a->conf->embedder_name, "builtin") != 0) {
+    if (embedder_outside(a->conf)) {
         a->embed = embed_new(a, e);
         if (a->embed == NULL)
             return e->code;
     }
+    a->collections = collections_new(a);
     a->http = httpd_new(a, e);
     return a->http == NULL ? e->code : 0;
 }

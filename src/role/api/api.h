@@ -14,6 +14,7 @@
 
 #include <systemd/sd-event.h>
 
+struct collections;
 struct embed;
 struct httpd;
 struct stores;
@@ -23,7 +24,8 @@ struct api {
     const struct conf *conf;
     sd_event *event;
     struct dbpool *db;
-    struct embed *embed; /* NULL: the embedder is in this process */
+    struct embed *embed; /* NULL: there is no embeddings service */
+    struct collections *collections;
     struct helper *helper;
     struct stores *stores;
     struct httpd *http;

@@ -125,20 +125,7 @@ static int check_all(struct request *r, struct error *e)
         return 0;
     if (strcmp(all, "1") != 0)
         return reason_error(e, REASON_bad_request, EINVAL, "all must be 0 or 1.");
-    if (!r->peer.is_operator) {
-        reason_error(e, REASON_forbidden, EPERM, "The cost of all users is for operators.");
-        error_hint(e, "Ask over api.sock as root, as the daemon's user, or as a member of control.group.");
-        return -EPERM;
-    }
-    return 0;
-}
-
-/* The claims of this statement only. */
-static void claim_operator(struct request *r)
-{
-    size_t n = strlen(r->claims);
-
-    snprintf(r->claims + n - 1, sizeof r->claims - n + 1, ",\"operator\":true}");
+    return request_claim_operator(r, "The cost of all users is", e);
 }
 
 int cost_get(struct request *r, struct error *e)
@@ -155,8 +142,6 @@ int cost_get(struct request *r, struct error *e)
         return rc;
     if (g == NULL)
         return reason_error(e, REASON_bad_request, EINVAL, "by must be day, user, document or provider.");
-    if (asks_all(r))
-        claim_operator(r);
     p = request_sql(r, report_sql, true);
     pg_add_text(p, first);
     pg_add_text(p, last);

@@ -17,7 +17,8 @@
 
 #define DOCUMENT_COLUMNS                                                                                               \
     "d.document_id, (extract(epoch FROM d.created_at) * 1000000)::int8, d.job_id, j.status, j.state, "                 \
-    "d.filename, d.content_type, d.bytes, d.pages, d.chunks, d.duplicate_of, d.created_at, d.updated_at, j.lane"
+    "d.filename, d.content_type, d.bytes, d.pages, d.chunks, d.duplicate_of, d.created_at, d.updated_at, j.lane, "     \
+    "(SELECT c.name FROM upload_pipeline.collections c WHERE c.id = d.collection)"
 
 /* The page first, by its index, then what belongs to it. The policy alone names the user: named here again, the planner
  * would take the two for independent, expect one row, and read and sort all of a user's rows for one page. */
@@ -44,7 +45,7 @@ static const struct answer_column columns[] = {
     {"document_id", AS_UUID}, {"cursor", AS_NOTHING}, {"job_id", AS_UUID},       {"status", AS_STATUS},
     {"state", AS_STATE},      {"filename", AS_TEXT},  {"content_type", AS_TEXT}, {"bytes", AS_INT},
     {"pages", AS_INT},        {"chunks", AS_INT},     {"duplicate_of", AS_UUID}, {"created_at", AS_TIME},
-    {"updated_at", AS_TIME},  {"lane", AS_LANE},
+    {"updated_at", AS_TIME},  {"lane", AS_LANE},      {"collection", AS_TEXT},
 };
 static const struct answer_column more_columns[] = {
     {"sha256", AS_HEX},          {"parsed_bytes", AS_INT},   {"parsed_sha256", AS_HEX},

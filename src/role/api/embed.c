@@ -43,9 +43,19 @@ struct embed_wait {
     void *arg;
 };
 
+/* A model in a dimension. */
+struct embed_model {
+    struct embed_model *next;
+    char *name;
+    struct openai_endpoint endpoint;
+    struct vectors *known;
+    int64_t price; /* picodollars a token */
+};
+
 struct query_text {
     TAILQ_ENTRY(query_text) entry;
     struct embed *m;
+    struct embed_model *model;
     uint8_t key[SHA256_BYTES];
     struct embed_input in;
     char *claims; /* of the first who asked */
@@ -60,9 +70,8 @@ struct query_text {
 struct embed {
     struct api *api;
     struct http_engine *http;
-    struct openai_endpoint endpoint;
-    struct vectors *known;
-    int64_t price; /* picodollars a token */
+    struct openai_endpoint service; /* without model and dimension */
+    struct embed_model *models;
     struct queries queries;
     int n_waits;
     sd_event_source *io, *turn, *timer;
@@ -165,7 +174,7 @@ static void start(struct query_text *q, int64_t left_ms)
     void *ctx = talloc_new(q); /* the body must live as long as the call */
     struct http_request request = {0};
     struct error e;
-    int rc = openai_request(ctx, &m->endpoint, &q->in, 1, &request, NULL, &e);
+    int rc = openai_request(ctx, &q->model->endpoint, &q->in, 1, &request, NULL, &e);
 
     request.total_ms = left_ms < m->api->conf->openai_timeout ? left_ms : m->api->conf->openai_timeout;
     request.connect_ms = request.total_ms < 10000 ? request.total_ms : 10000;
@@ -247,8 +256,8 @@ static bool plan_again(struct query_text *q, const struct provider_verdict *v)
     int64_t now = clock_ms();
     int64_t latest = q->deadline_ms - q->m->api->conf->search_timeout / 4;
 
-    if (v->use_float && !q->m->endpoint.want_float) {
-        q->m->endpoint.want_float = true;
+    if (v->use_float && !q->model->endpoint.want_float) {
+        q->model->endpoint.want_float = true;
         q->not_before_ms = now;
         return true;
     }
@@ -287,7 +296,7 @@ static void handle_answer(void *arg, const struct http_response *response)
 {
     struct query_text *q = arg;
     struct embed *m = q->m;
-    float *v = talloc_array(q, float, (unsigned)m->endpoint.dimension);
+    float *v = talloc_array(q, float, (unsigned)q->model->endpoint.dimension);
     struct openai_outcome got;
     struct rate_head head;
     uint8_t bad = 0;
@@ -295,15 +304,15 @@ static void handle_answer(void *arg, const struct http_response *response)
     if (v == NULL)
         log_panic("embed", "out of memory");
     ratehead_of(response, &head);
-    openai_judge(&m->endpoint, response, &head, 1, v, &bad, &got);
+    openai_judge(&q->model->endpoint, response, &head, 1, v, &bad, &got);
     report(q, response, &got, &head);
     if (response->status >= 200 && response->status <= 299)
-        search_cost_settle(m->api, q->claims, m->price, got.total_tokens >= 0 ? got.total_tokens : q->tokens,
-                           got.total_tokens < 0);
+        search_cost_settle(m->api, q->claims, q->model->name, q->model->price,
+                           got.total_tokens >= 0 ? got.total_tokens : q->tokens, got.total_tokens < 0);
     q->sent = false;
     turn_soon(m);
     if (got.verdict.act == PROVIDER_OK) {
-        vectors_put(m->known, q->key, v);
+        vectors_put(q->model->known, q->key, v);
         query_end(q, v, NULL, 0);
     } else if (!plan_again(q, &got.verdict)) {
         end_failed(q, &got.verdict);
@@ -329,25 +338,58 @@ static int handle_http(sd_event_source *s, int fd, uint32_t revents, void *arg)
 
 /* ---- asking ---- */
 
-static void key_of(const struct embed *m, const char *text, uint8_t key[SHA256_BYTES])
+static struct embed_model *model_find(const struct embed *m, const char *name, int dimension)
+{
+    struct embed_model *one = m->models;
+
+    while (one != NULL && (strcmp(one->name, name) != 0 || one->endpoint.dimension != dimension))
+        one = one->next;
+    return one;
+}
+
+static struct embed_model *model_new(struct embed *m, const char *name, int dimension, struct error *e)
+{
+    struct embed_model *one = talloc_zero(m, struct embed_model);
+
+    if (one == NULL || (one->name = talloc_strdup(one, name)) == NULL)
+        log_panic("embed", "out of memory");
+    one->endpoint = m->service;
+    one->endpoint.model = one->name;
+    one->endpoint.dimension = dimension;
+    if (openai_check(&one->endpoint, e) != 0 || embedder_price(m->api->conf, name, &one->price, e) != 0) {
+        struct error why = *e;
+        reason_error(e, REASON_provider_config, EINVAL, "%s", why.message);
+        talloc_free(one);
+        return NULL;
+    }
+    one->known = vectors_new(one, KEEP_BYTES, dimension);
+    one->next = m->models;
+    m->models = one;
+    return one;
+}
+
+static void key_of(const struct embed_model *model, const char *text, uint8_t key[SHA256_BYTES])
 {
     struct sha256 *s = sha256_new();
 
     if (s == NULL)
         log_panic("embed", "out of memory");
-    sha256_update(s, m->endpoint.model, strlen(m->endpoint.model) + 1);
-    sha256_update(s, &m->endpoint.dimension, sizeof m->endpoint.dimension);
+    sha256_update(s, model->name, strlen(model->name) + 1);
+    sha256_update(s, &model->endpoint.dimension, sizeof model->endpoint.dimension);
     sha256_update(s, text, strlen(text));
     sha256_final(s, key);
     sha256_free(&s);
 }
 
-const float *embed_known(struct embed *m, const char *text)
+const float *embed_known(struct embed *m, const char *model, int dimension, const char *text)
 {
+    const struct embed_model *one = model_find(m, model, dimension);
     uint8_t key[SHA256_BYTES];
 
-    key_of(m, text, key);
-    return vectors_find(m->known, key);
+    if (one == NULL)
+        return NULL;
+    key_of(one, text, key);
+    return vectors_find(one->known, key);
 }
 
 static struct query_text *query_find(struct embed *m, const uint8_t key[SHA256_BYTES])
@@ -360,8 +402,8 @@ static struct query_text *query_find(struct embed *m, const uint8_t key[SHA256_B
     return NULL;
 }
 
-static struct query_text *query_new(struct embed *m, const uint8_t key[SHA256_BYTES], const char *text,
-                                    const char *claims)
+static struct query_text *query_new(struct embed *m, struct embed_model *model, const uint8_t key[SHA256_BYTES],
+                                    const char *text, const char *claims)
 {
     struct query_text *q = talloc_zero(m, struct query_text);
     char *copy = q != NULL ? talloc_strdup(q, text) : NULL;
@@ -369,6 +411,7 @@ static struct query_text *query_new(struct embed *m, const uint8_t key[SHA256_BY
     if (copy == NULL)
         log_panic("embed", "out of memory");
     q->m = m;
+    q->model = model;
     memcpy(q->key, key, SHA256_BYTES);
     q->in = (struct embed_input){copy, strlen(copy)};
     q->claims = talloc_strdup(q, claims);
@@ -379,9 +422,10 @@ static struct query_text *query_new(struct embed *m, const uint8_t key[SHA256_BY
     return q;
 }
 
-struct embed_wait *embed_ask(struct embed *m, const char *text, const char *claims, embed_done done, void *arg,
-                             struct error *e)
+struct embed_wait *embed_ask(struct embed *m, const char *model, int dimension, const char *text, const char *claims,
+                             embed_done done, void *arg, struct error *e)
 {
+    struct embed_model *one = model_find(m, model, dimension);
     uint8_t key[SHA256_BYTES];
     struct query_text *q;
     struct embed_wait *w;
@@ -390,10 +434,12 @@ struct embed_wait *embed_ask(struct embed *m, const char *text, const char *clai
         reason_error(e, REASON_overloaded, EBUSY, NULL);
         return NULL;
     }
-    key_of(m, text, key);
+    if (one == NULL && (one = model_new(m, model, dimension, e)) == NULL)
+        return NULL;
+    key_of(one, text, key);
     q = query_find(m, key);
     if (q == NULL)
-        q = query_new(m, key, text, claims);
+        q = query_new(m, one, key, text, claims);
     w = talloc_zero(q, struct embed_wait);
     if (w == NULL)
         log_panic("embed", "out of memory");
@@ -427,20 +473,21 @@ static int open_client(struct embed *m, struct error *e)
 {
     const struct conf *c = m->api->conf;
     struct http_options options;
-    int rc;
+    int rc = 0;
 
-    m->endpoint = (struct openai_endpoint){
+    m->service = (struct openai_endpoint){
         .kind = (enum openai_kind)openai_kind_parse(c->openai_kind),
         .base_url = c->openai_base_url,
         .api_key = c->openai_api_key,
         .organization = c->openai_organization,
         .project = c->openai_project,
-        .model = c->openai_model,
-        .dimension = (int)c->embedder_dimension,
     };
-    rc = openai_check(&m->endpoint, e);
-    if (rc == 0)
-        rc = search_cost_price(c, &m->price, e);
+    for (int i = 0; rc == 0 && i <= c->n_collections; i++) {
+        struct embedder_identity want = embedder_identity(c, i);
+        if (!embedder_is_builtin(want.model) && model_find(m, want.model, want.dimension) == NULL &&
+            model_new(m, want.model, want.dimension, e) == NULL)
+            rc = e->code;
+    }
     if (rc != 0)
         return rc;
     http_options_of(c, &options);
@@ -459,7 +506,6 @@ struct embed *embed_new(struct api *api, struct error *e)
         log_panic("embed", "out of memory");
     m->api = api;
     TAILQ_INIT(&m->queries);
-    m->known = vectors_new(m, KEEP_BYTES, (int)api->conf->embedder_dimension);
     if (open_client(m, e) != 0)
         embed_free(&m);
     return m;

@@ -6,6 +6,8 @@
  * pace and circuit breaker (proc/services.h) and has until search.timeout, with all its tries. `done` comes exactly
  * once, never from within embed_ask().
  *
+ * Each model and dimension has an endpoint and kept vectors of its own; the service behind them is one.
+ *
  * Errors: provider_away (the breaker is open), provider_limited (its turn is too far away), http_*, provider_*,
  * embed_bad_answer, bad_request (the service takes no such text), overloaded.
  *
@@ -33,10 +35,10 @@ struct embed *embed_new(struct api *api, struct error *e) MUST_CHECK;
 /* Nobody may wait any more. */
 void embed_free(struct embed **m);
 /* The vector if it is known already: valid until the loop goes on. */
-const float *embed_known(struct embed *m, const char *text);
+const float *embed_known(struct embed *m, const char *model, int dimension, const char *text);
 /* text and claims are copied; claims say who pays, if a request is made for it. */
-struct embed_wait *embed_ask(struct embed *m, const char *text, const char *claims, embed_done done, void *arg,
-                             struct error *e) MUST_CHECK;
+struct embed_wait *embed_ask(struct embed *m, const char *model, int dimension, const char *text, const char *claims,
+                             embed_done done, void *arg, struct error *e) MUST_CHECK;
 /* done will not come. */
 void embed_forget(struct embed_wait **w);
 

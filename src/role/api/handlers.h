@@ -20,6 +20,10 @@ int jobs_cancel(struct request *r, struct error *e) MUST_CHECK;
 
 int cost_get(struct request *r, struct error *e) MUST_CHECK;
 
+int spaces_get(struct request *r, struct error *e) MUST_CHECK;
+int spaces_retry(struct request *r, struct error *e) MUST_CHECK;
+int spaces_flip(struct request *r, struct error *e) MUST_CHECK;
+
 int search_get(struct request *r, struct error *e) MUST_CHECK;
 
 int webhook_begin(struct request *r, struct error *e) MUST_CHECK;

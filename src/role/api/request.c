@@ -183,6 +183,8 @@ static void handle_rows(void *arg, const PGresult *res, const char *sqlstate, co
         if (r->states != NULL && sqlstate[0] != '\0')
             r->states(sqlstate, &e);
         rc = e.code != 0 ? e.code : -EIO;
+        if (r->refused != NULL && sqlstate[0] != '\0')
+            rc = r->refused(r, sqlstate, &e);
     }
     process_outcome(r, rc, &e);
 }
@@ -198,8 +200,30 @@ int request_wait_db(struct request *r, request_rows rows, request_sqlstate state
 {
     r->rows = rows;
     r->states = states;
+    r->refused = NULL;
     r->phase = REQUEST_WAITING;
     return dbpool_submit(&r->call, handle_rows, r, e);
+}
+
+int request_wait_db_or(struct request *r, request_rows rows, request_refused refused, struct error *e)
+{
+    int rc = request_wait_db(r, rows, NULL, e);
+
+    r->refused = refused;
+    return rc;
+}
+
+int request_claim_operator(struct request *r, const char *what, struct error *e)
+{
+    size_t n = strlen(r->claims);
+
+    if (!r->peer.is_operator) {
+        reason_error(e, REASON_forbidden, EPERM, "%s for operators.", what);
+        error_hint(e, "Ask over api.sock as root, as the daemon's user, or as a member of control.group.");
+        return -EPERM;
+    }
+    snprintf(r->claims + n - 1, sizeof r->claims - n + 1, ",\"operator\":true}");
+    return 0;
 }
 
 static void handle_vector(void *arg, const float *v, const struct error *error, int retry_after_s)
@@ -219,11 +243,12 @@ static void handle_vector(void *arg, const float *v, const struct error *error, 
     process_outcome(r, rc, &e);
 }
 
-int request_wait_vector(struct request *r, const char *text, request_vector done, struct error *e)
+int request_wait_vector(struct request *r, const char *model, int dimension, const char *text, request_vector done,
+                        struct error *e)
 {
     r->vectored = done;
     r->phase = REQUEST_WAITING;
-    r->embedding = embed_ask(r->api->embed, text, r->claims, handle_vector, r, e);
+    r->embedding = embed_ask(r->api->embed, model, dimension, text, r->claims, handle_vector, r, e);
     return r->embedding != NULL ? 0 : e->code;
 }
 

@@ -65,6 +65,9 @@ struct request_job;
 typedef int (*request_rows)(struct request *r, const PGresult *res, struct error *e);
 /* For a failed statement whose SQLSTATE means something to this handler: fills *e anew. May be NULL. */
 typedef void (*request_sqlstate)(const char *sqlstate, struct error *e);
+/* The same, for a handler that may go another way: 0 if it answered or waits again. *e says what the statement said. */
+typedef int (*request_refused)(struct request *r, const char *sqlstate, struct error *e);
+typedef int (*request_next)(struct request *r, struct error *e);
 /* v lives until it returns. */
 typedef int (*request_vector)(struct request *r, const float *v, struct error *e);
 
@@ -94,6 +97,8 @@ struct request {
     struct request_job *job;
     request_rows rows;
     request_sqlstate states;
+    request_refused refused;
+    request_next next; /* of collections_ask() */
     struct embed_wait *embedding;
     request_vector vectored;
     int retry_after_s; /* told with an error; 0: what its reason says */
@@ -115,8 +120,12 @@ void request_answer_error(struct request *r, const struct error *e);
  * `repeatable`: it may safely run twice, so it is sent once more if the connection was lost. */
 struct pg_params *request_sql(struct request *r, const char *sql, bool repeatable);
 int request_wait_db(struct request *r, request_rows rows, request_sqlstate states, struct error *e) MUST_CHECK;
-/* The vector of a text, from the embeddings service; only where that is the embedder. */
-int request_wait_vector(struct request *r, const char *text, request_vector done, struct error *e) MUST_CHECK;
+int request_wait_db_or(struct request *r, request_rows rows, request_refused refused, struct error *e) MUST_CHECK;
+/* The vector of a text by a model of the embeddings service; only where there is one. */
+int request_wait_vector(struct request *r, const char *model, int dimension, const char *text, request_vector done,
+                        struct error *e) MUST_CHECK;
+/* This request's statements say from now on that an operator asks; forbidden if none does. */
+int request_claim_operator(struct request *r, const char *what, struct error *e) MUST_CHECK;
 /* Runs work(arg) on a helper thread, then done in the loop. arg is a talloc object with nothing shared: it belongs to
  * the thread meanwhile, to the request before and after, and is freed if the request is gone by then. */
 typedef int (*request_worked)(struct request *r, struct error *e);

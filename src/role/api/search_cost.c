@@ -22,15 +22,6 @@ struct settling {
     int64_t tokens, cost;
 };
 
-int search_cost_price(const struct conf *c, int64_t *picodollars, struct error *e)
-{
-    *picodollars = 0;
-    if (c->openai_price_per_million_tokens != NULL &&
-        money_parse_per_million(c->openai_price_per_million_tokens, picodollars) != 0)
-        return reason_error(e, REASON_bad_config, EINVAL, "openai.price_per_million_tokens is no amount");
-    return 0;
-}
-
 static void say_lost(const struct settling *s, const struct error *e)
 {
     char usd[MONEY_TEXT];
@@ -49,7 +40,8 @@ static void handle_settled(void *arg, const PGresult *res, const char *sqlstate,
     talloc_free(s);
 }
 
-void search_cost_settle(struct api *api, const char *claims, int64_t price, int64_t tokens, bool estimated)
+void search_cost_settle(struct api *api, const char *claims, const char *model, int64_t price, int64_t tokens,
+                        bool estimated)
 {
     struct settling *s = talloc_zero(api->db, struct settling);
     struct db_call *call = dbpool_call(api->db, claims, settle_sql, true);
@@ -69,7 +61,7 @@ void search_cost_settle(struct api *api, const char *claims, int64_t price, int6
     snprintf(act, sizeof act, "search-%s", id);
     pg_add_text(p, talloc_strdup(call, act));
     pg_add_text(p, service_name(SERVICE_EMBEDDER));
-    pg_add_text(p, api->conf->openai_model);
+    pg_add_text(p, model);
     pg_add_int8(p, tokens);
     pg_add_int8(p, s->cost);
     pg_add_text(p, estimated ? "search, tokens estimated" : "search");

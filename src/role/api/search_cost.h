@@ -9,9 +9,9 @@
 
 #include "api/api.h"
 
-/* Of api->conf: picodollars a token. bad_config if it is no amount. */
-int search_cost_price(const struct conf *c, int64_t *picodollars, struct error *e) MUST_CHECK;
-/* claims: the user's. estimated: the service did not say how many. */
-void search_cost_settle(struct api *api, const char *claims, int64_t price, int64_t tokens, bool estimated);
+/* claims: the user's; model lives as long as the process; price: picodollars a token. estimated: the service did not say
+ * how many. */
+void search_cost_settle(struct api *api, const char *claims, const char *model, int64_t price, int64_t tokens,
+                        bool estimated);
 
 #endif

@@ -17,13 +17,13 @@
  */
 #include "api/answer.h"
 #include "api/api.h"
+#include "api/collections.h"
 #include "api/handlers.h"
 #include "api/stores.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/ids.h"
 #include "core/reason.h"
-#include "provider/embedder.h"
 #include "provider/sniff.h"
 #include "text/chunker.h"
 
@@ -53,10 +53,10 @@ struct upload {
     int64_t committed_ms;
 };
 
-static const char may_sql[] = "SELECT upload_pipeline.may_submit($1, $2, $3, $4, $5)";
+static const char may_sql[] = "SELECT upload_pipeline.may_submit($1, $2, $3)";
 static const char submit_sql[] =
     "SELECT document_id, job_id, created, status, state, generation FROM upload_pipeline.submit_document("
-    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
 static int upload_destroy(struct upload *u)
 {
@@ -251,9 +251,8 @@ static void submit_sqlstate(const char *sqlstate, struct error *e)
     if (strcmp(sqlstate, "DM001") == 0) {
         reason_error(e, REASON_too_many_active, EDQUOT, NULL);
         error_hint(e, "Wait until some of your documents are complete.");
-    } else if (strcmp(sqlstate, "DM002") == 0) {
-        reason_error(e, REASON_not_ready, EAGAIN, "The embedding space of the configured model is not there yet.");
-        error_hint(e, "The coordinator makes it when it starts: look at `docmillctl health`.");
+    } else {
+        collections_sqlstate(sqlstate, e);
     }
 }
 
@@ -278,15 +277,6 @@ static int submit_rows(struct request *r, const PGresult *res, struct error *e)
     request_answer(r, pg_get_bool(res, 0, 2) ? 202 : 200, j);
     api_wake_workers(r->api, u->lane);
     return 0;
-}
-
-static void add_space(struct pg_params *p, const struct conf *c)
-{
-    struct embedder_identity space = embedder_identity(c);
-
-    pg_add_text(p, space.model);
-    pg_add_int4(p, space.version);
-    pg_add_int4(p, space.dimension);
 }
 
 /* A blob is safe without a row for retention.blobs; half of that is for the way to the row. */
@@ -318,7 +308,7 @@ static int upload_worked(struct request *r, struct error *e)
     }
     if ((rc = check_in_time(u, c, e)) != 0)
         return rc;
-    ids_document(&r->user, u->sha256, &document);
+    ids_document_in(&r->user, u->sha256, collections_named(r), &document);
     p = request_sql(r, submit_sql, true);
     pg_add_uuid(p, &document);
     pg_add_text(p, u->filename);
@@ -326,7 +316,7 @@ static int upload_worked(struct request *r, struct error *e)
     pg_add_int8(p, u->size);
     pg_add_bytea(p, u->sha256, sizeof u->sha256);
     pg_add_int2(p, (int16_t)u->lane);
-    add_space(p, c);
+    pg_add_text(p, collections_named(r));
     pg_add_int2(p, chunker_number(c));
     pg_add_int8(p, c->limits_user_active);
     pg_add_uuid(p, &r->correlation);
@@ -349,9 +339,9 @@ static int ask_whether(struct request *r, struct upload *u, struct error *e)
     struct pg_params *p = request_sql(r, may_sql, true);
     struct uuid document;
 
-    ids_document(&r->user, blob_writer_hash(u->writer), &document);
+    ids_document_in(&r->user, blob_writer_hash(u->writer), collections_named(r), &document);
     pg_add_uuid(p, &document);
-    add_space(p, r->api->conf);
+    pg_add_text(p, collections_named(r));
     pg_add_int8(p, r->api->conf->limits_user_active);
     return request_wait_db(r, may_rows, submit_sqlstate, e);
 }

@@ -6,6 +6,7 @@
  *
  *   main.c     start, event sources, drain
  *   tasks.c    the table of tasks: when due, what to send, what to do with the answer
+ *   spaces.c   the collections' embedding spaces: wanted, filled, flipped
  *   gates.c    which jobs behind the gates of outside services may go on
  *   deaths.c   the queue of dead children whose jobs are to be released
  */
@@ -29,7 +30,7 @@
     X(REGISTER, "write the node's row, and find its former life")                                                      \
     X(FORMER, "take back the jobs of this node's former life")                                                         \
     X(LISTEN, "listen for wake-ups")                                                                                   \
-    X(SPACE, "make sure that the embedding space is there")                                                            \
+    X(SPACE, "make sure that the collections are there")                                                               \
     X(RELEASE, "release a dead child's jobs")                                                                          \
     X(DUE, "queue what waited for its retry time")                                                                     \
     X(GATES, "let out what waits for an outside service that can take more")                                           \
@@ -42,6 +43,8 @@
     X(DEAD_JOBS, "take back a dead node's jobs")                                                                       \
     X(FORGET, "forget a dead node")                                                                                    \
     X(SWEEP, "remove stale generations")                                                                               \
+    X(WANT, "begin an embedding space if a collection is to have another")                                             \
+    X(SPACES, "fill new embedding spaces, flip, tidy up")                                                              \
     X(COST, "give back reservations of the dead")                                                                      \
     X(BUDGET, "let go on what a budget stopped, as far as there is room")                                              \
     X(TIDY, "free the places of submissions that nobody waits for")                                                    \
@@ -74,6 +77,8 @@ struct coordinator {
     struct msg_death deaths[COORD_MAX_DEATHS];
     int n_deaths, first_death;
     int64_t notified_ms;
+    int collection;       /* whose space is made sure of or wanted now */
+    int64_t fills_failed; /* documents that hold up a flip, as last told */
     int backend_pid;
     int64_t lock_since_ms;          /* when the node's name was first found taken, 0: it was not */
     int64_t holder, holder_beat_us; /* incarnation and heartbeat of who holds it, as last seen; 0: not seen */
@@ -86,6 +91,13 @@ bool gates_used(const struct coordinator *c); /* is there a service to wait for?
 void gates_params(struct coordinator *c, struct pg_params *p);
 int64_t gates_wait_ms(const struct coordinator *c, int64_t most_ms); /* until there may be more to let out */
 void gates_tidy_params(struct coordinator *c, struct pg_params *p);
+
+/* spaces.c */
+void spaces_ensure_params(struct coordinator *c, struct pg_params *p);
+void spaces_step_params(struct coordinator *c, struct pg_params *p);
+int64_t spaces_wanted(struct coordinator *c,
+                      const PGresult *r); /* how long until the next is asked for; -1: all were */
+int64_t spaces_stepped(struct coordinator *c, const PGresult *r, bool *wake); /* how long until the next step */
 
 /* tasks.c */
 void tasks_session_lost(struct coordinator *c);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "core/state.h"
+#include "provider/embedder.h"
 
 #include <string.h>
 
@@ -47,7 +48,7 @@ static bool parses_outside(const struct coordinator *c)
 
 bool gates_used(const struct coordinator *c)
 {
-    return parses_outside(c) || strcmp(c->conf->embedder_name, "builtin") != 0;
+    return parses_outside(c) || embedder_outside(c->conf);
 }
 
 void gates_params(struct coordinator *c, struct pg_params *p)

@@ -15,7 +15,6 @@
 #include "core/reason.h"
 #include "db/locks.h"
 #include "db/migrate.h"
-#include "provider/embedder.h"
 #include "queue/cost.h"
 #include "queue/rescue.h"
 #include "queue/submit.h"
@@ -77,7 +76,9 @@ static const char sql_register[] =
     "    said_goodbye = false)\n"
     "SELECT coalesce((SELECT incarnation FROM old), 0), coalesce((SELECT said_goodbye FROM old), false),\n" OTHERS_LIVE;
 static const char sql_listen[] = "LISTEN docmill_wake";
-static const char sql_space[] = "SELECT ensure_embedding_space($1, $2, $3, $4, $5)";
+static const char sql_space[] = "SELECT ensure_collection($1, $2, $3, $4, $5, $6)";
+static const char sql_want[] = "SELECT want_space($1, $2, $3, $4, $5, $6)";
+static const char sql_spaces[] = "SELECT collection, verdict, moved, space, failed FROM step_spaces($1, $2, $3, $4)";
 static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
 static const char sql_heartbeat[] = "UPDATE nodes SET heartbeat_at = now() WHERE name = $1 AND incarnation = $2\n"
                                     "RETURNING " OTHERS_LIVE;
@@ -117,17 +118,6 @@ static void add_former(struct coordinator *c, struct pg_params *p)
     struct rescue_limits l = coord_limits(c);
 
     rescue_former_params(p, c->running_ctx, c->conf->node_name, c->former, !c->former_polite, &l);
-}
-
-static void add_space(struct coordinator *c, struct pg_params *p)
-{
-    struct embedder_identity id = embedder_identity(c->conf);
-
-    pg_add_text(p, id.model);
-    pg_add_int4(p, id.version);
-    pg_add_int4(p, id.dimension);
-    pg_add_text(p, id.metric);
-    pg_add_text(p, c->conf->search_index);
 }
 
 static void add_release(struct coordinator *c, struct pg_params *p)
@@ -330,6 +320,7 @@ static void got_former(struct coordinator *c, const PGresult *r)
 static void got_listen(struct coordinator *c, const PGresult *r)
 {
     (void)r;
+    c->collection = 0;
     tasks_want(c, TASK_SPACE);
 }
 
@@ -338,6 +329,10 @@ static void got_space(struct coordinator *c, const PGresult *r)
     struct score_data *s;
 
     (void)r;
+    if (++c->collection <= c->conf->n_collections) {
+        tasks_want(c, TASK_SPACE);
+        return;
+    }
     c->set_up = true;
     c->failures = 0;
     s = score_begin(c->child.score);
@@ -426,6 +421,9 @@ static void got_leader(struct coordinator *c, const PGresult *r)
     log_info("coordinator", "leading", NULL);
     tasks_want(c, TASK_DEAD_NODES);
     tasks_want(c, TASK_SWEEP);
+    c->collection = 0;
+    tasks_want(c, TASK_WANT);
+    tasks_want(c, TASK_SPACES);
     tasks_want(c, TASK_COST);
     tasks_want(c, TASK_BUDGET);
     tasks_want(c, TASK_TIDY);
@@ -499,6 +497,25 @@ static void got_sweep(struct coordinator *c, const PGresult *r)
     again_in(c, TASK_SWEEP, pg_get_int(r, 0, 0) > 0 ? 50 : SWEEP_MS);
 }
 
+static void got_want(struct coordinator *c, const PGresult *r)
+{
+    int64_t wait = spaces_wanted(c, r);
+
+    if (wait >= 0)
+        again_in(c, TASK_WANT, wait);
+    tasks_want(c, TASK_SPACES);
+}
+
+static void got_spaces(struct coordinator *c, const PGresult *r)
+{
+    bool wake;
+    int64_t wait = spaces_stepped(c, r, &wake);
+
+    if (wake)
+        wake_workers(c);
+    again_in(c, TASK_SPACES, wait);
+}
+
 /* No row: another leads. */
 static void got_cost(struct coordinator *c, const PGresult *r)
 {
@@ -548,7 +565,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_REGISTER] = {"register", sql_register, add_register, got_register},
     [TASK_FORMER] = {"former", rescue_node_sql, add_former, got_former},
     [TASK_LISTEN] = {"listen", sql_listen, NULL, got_listen},
-    [TASK_SPACE] = {"space", sql_space, add_space, got_space},
+    [TASK_SPACE] = {"space", sql_space, spaces_ensure_params, got_space},
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
     [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},
     [TASK_GATES] = {"gates", submit_gates_sql, gates_params, got_gates},
@@ -561,6 +578,8 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_DEAD_JOBS] = {"dead_jobs", rescue_node_sql, add_dead_jobs, got_dead_jobs},
     [TASK_FORGET] = {"forget", rescue_forget_node_sql, add_forget, got_forget},
     [TASK_SWEEP] = {"sweep", rescue_sweep_sql, add_sweep, got_sweep},
+    [TASK_WANT] = {"want", sql_want, spaces_ensure_params, got_want},
+    [TASK_SPACES] = {"spaces", sql_spaces, spaces_step_params, got_spaces},
     [TASK_COST] = {"cost", cost_expire_sql, add_cost, got_cost},
     [TASK_BUDGET] = {"budget", cost_release_sql, add_budget, got_budget},
     [TASK_TIDY] = {"tidy", submit_tidy_sql, gates_tidy_params, got_tidy},

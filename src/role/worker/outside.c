@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "outside/outcome.h"
+#include "provider/embedder.h"
 
 #include <poll.h>
 #include <string.h>
@@ -26,7 +27,7 @@
 
 int outside_open(struct worker *w, struct error *e)
 {
-    bool embeds = strcmp(w->conf->embedder_name, "builtin") != 0, parses = parse_remote_wanted(w->conf);
+    bool embeds = embedder_outside(w->conf), parses = parse_remote_wanted(w->conf);
     struct http_options options = {.user_agent = "docmill/" DOCMILL_VERSION};
     struct outside *o;
 
@@ -66,12 +67,12 @@ bool outside_busy(const struct worker *w)
            ((o->embed != NULL && embed_remote_busy(o->embed)) || (o->parse != NULL && parse_remote_busy(o->parse)));
 }
 
-bool outside_room(const struct worker *w)
+bool outside_room(const struct worker *w, bool to_fill)
 {
     const struct outside *o = w->outside;
 
-    return o == NULL ||
-           ((o->embed == NULL || embed_remote_room(o->embed)) && (o->parse == NULL || parse_remote_room(o->parse)));
+    return o == NULL || ((o->embed == NULL || embed_remote_room(o->embed, to_fill)) &&
+                         (o->parse == NULL || parse_remote_room(o->parse)));
 }
 
 static int64_t next_ms(const struct outside *o)

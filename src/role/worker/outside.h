@@ -48,14 +48,14 @@ void outside_abandoned(struct outside *o, struct outside_call *call);
 /* Until when storing may be tried again. */
 int64_t outside_give_up_ms(const struct worker *w);
 
-/* embed_remote.c */
+/* embed_remote.c, whose inside is in embed_int.h */
 struct embed_remote *embed_remote_new(struct outside *o, struct error *e);
 void embed_remote_free(struct embed_remote **r);
 /* The passage's chunk rows are durable; its vectors from p->first_vector on are wanted. */
 int embed_remote_add(struct embed_remote *r, struct passage *p, const struct queue_space *space,
                      struct error *e) MUST_CHECK;
 bool embed_remote_busy(const struct embed_remote *r);
-bool embed_remote_room(const struct embed_remote *r);
+bool embed_remote_room(const struct embed_remote *r, bool to_fill);
 int64_t embed_remote_next_ms(const struct embed_remote *r); /* when something is due without an event; INT64_MAX */
 void embed_remote_send(struct embed_remote *r);             /* forms micro-batches and starts what may go */
 int embed_remote_collect(struct embed_remote *r, struct error *e) MUST_CHECK;

@@ -24,9 +24,6 @@ int paid_open(struct paid *p, struct worker *w, struct error *e)
         return rc;
     p->w = w;
     p->limited = p->limits.daily >= 0 || p->limits.user_daily >= 0;
-    if (c->openai_price_per_million_tokens != NULL &&
-        money_parse_per_million(c->openai_price_per_million_tokens, &p->token_price) != 0)
-        return reason_error(e, REASON_bad_config, EINVAL, "openai.price_per_million_tokens is no amount");
     if (c->llamaparse_price_per_page == NULL)
         p->page_price = llamaparse_page_price(c->llamaparse_tier);
     else if (money_parse(c->llamaparse_price_per_page, MONEY_DECIMALS, &p->page_price) != 0)
@@ -34,22 +31,16 @@ int paid_open(struct paid *p, struct worker *w, struct error *e)
     return 0;
 }
 
-/* What does not fit into 64 bits is nine million dollars: no budget lets it through. */
-static int64_t times(int64_t each, int64_t n)
+int64_t paid_times(int64_t each, int64_t n)
 {
     int64_t out;
 
     return money_times(each, n, &out) == 0 ? out : INT64_MAX;
 }
 
-int64_t paid_for_tokens(const struct paid *p, int64_t tokens)
-{
-    return times(p->token_price, tokens);
-}
-
 int64_t paid_for_pages(const struct paid *p, int64_t pages)
 {
-    return times(p->page_price, pages);
+    return paid_times(p->page_price, pages);
 }
 
 static void raise_notices(const struct paid *p, const struct cost_ask *ask)

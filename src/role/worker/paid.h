@@ -14,11 +14,12 @@ struct paid {
     struct worker *w;
     struct cost_limits limits;
     bool limited;
-    int64_t token_price, page_price; /* picodollars */
+    int64_t page_price; /* picodollars */
 };
 
 int paid_open(struct paid *p, struct worker *w, struct error *e) MUST_CHECK;
-int64_t paid_for_tokens(const struct paid *p, int64_t tokens);
+/* What does not fit into 64 bits is nine million dollars: no budget lets it through. */
+int64_t paid_times(int64_t each, int64_t n);
 int64_t paid_for_pages(const struct paid *p, int64_t pages);
 
 /* One document's next step. act: its name, so that it can be settled. 1: reserved, or there is no budget; 0: refused,

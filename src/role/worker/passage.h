@@ -25,7 +25,8 @@ struct passage {
     struct hand *h;
     void *ctx;
     enum passage_step step;
-    const char *text; /* normalised */
+    struct queue_space space; /* that its vectors go into */
+    const char *text;         /* normalised */
     size_t len;
     struct normalised normal;
     uint8_t parsed_sha256[SHA256_BYTES];

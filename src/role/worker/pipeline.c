@@ -258,7 +258,6 @@ static int chunk(struct passage *p, struct error *e)
 static float *embed(struct passage *p, const void *ctx, const struct queue_chunk *chunks, int n, int dimension,
                     struct error *e)
 {
-    struct conf pinned = *p->w->conf;
     struct embed_input *in = talloc_array(ctx, struct embed_input, (unsigned)n);
     float *out = talloc_array(ctx, float, (unsigned)n *(unsigned)dimension);
     int per_call = (int)p->w->conf->embedder_batch_items;
@@ -267,12 +266,11 @@ static float *embed(struct passage *p, const void *ctx, const struct queue_chunk
         (void)reason_error(e, REASON_internal, ENOMEM, "no memory for %d passages", n);
         return NULL;
     }
-    pinned.embedder_dimension = dimension;
     for (int i = 0; i < n; i++)
         in[i] = (struct embed_input){chunks[i].text, chunks[i].text_len};
     for (int i = 0; i < n; i += per_call) {
         int k = n - i < per_call ? n - i : per_call;
-        if (embed_batch(&pinned, in + i, k, out + (size_t)i * (size_t)dimension, e) != 0)
+        if (embed_batch(in + i, k, dimension, out + (size_t)i * (size_t)dimension, e) != 0)
             return NULL;
         worker_tick(p->w);
     }
@@ -282,24 +280,24 @@ static float *embed(struct passage *p, const void *ctx, const struct queue_chunk
 /* Vectors come from a service: they are asked for when the chunk rows are durable. */
 static bool embeds_outside(const struct passage *p)
 {
-    return p->w->outside != NULL && p->w->outside->embed != NULL;
+    return !embedder_is_builtin(p->space.model);
 }
 
-static int check_space(struct passage *p, struct queue_space *space, struct error *e)
+/* Whether this node can embed for the space that the job has. */
+static int find_space(struct passage *p, struct error *e)
 {
-    struct embedder_identity mine = embedder_identity(p->w->conf);
-    int rc = worker_space(p->w, p->h->job, space, e);
+    int rc = worker_space(p->w, p->h->job, &p->space, e);
 
     if (rc != 0)
         return rc;
-    if (embeds_outside(p) && space->dimension != mine.dimension)
+    if (p->space.version != embedder_version(p->space.model))
         return error_set(e, ENOTSUP, ERR_RECOVERABLE, "internal",
-                         "the job is pinned to vectors of dimension %d, this node asks its service for %d",
-                         space->dimension, mine.dimension);
-    if (strcmp(space->model, mine.model) != 0 || space->version != mine.version)
-        return error_set(e, ENOTSUP, ERR_RECOVERABLE, "internal",
-                         "the job is pinned to embedding model %s version %d, this node has %s version %d",
-                         space->model, space->version, mine.model, mine.version);
+                         "the job is for vectors of model %s version %d, this program makes version %d", p->space.model,
+                         p->space.version, embedder_version(p->space.model));
+    if (embeds_outside(p) && (p->w->outside == NULL || p->w->outside->embed == NULL))
+        return error_set(e, ENOTSUP, ERR_RECOVERABLE, "provider_config",
+                         "the job is for vectors of model %s, and openai.* of this node names no service",
+                         p->space.model);
     return 0;
 }
 
@@ -307,16 +305,12 @@ static int check_space(struct passage *p, struct queue_space *space, struct erro
 
 static int finish_small(struct passage *p, struct error *e)
 {
-    struct queue_space space;
     struct batch_item *it;
     float *vectors;
     int64_t began = clock_ms();
-    int rc;
 
-    if ((rc = check_space(p, &space, e)) != 0)
-        return rc;
     hand_stage(p->w, p->h, STATUS_EMBEDDING_IN_PROGRESS, STAGE_BUSY_MS);
-    vectors = embed(p, p->ctx, p->chunks, p->n_chunks, space.dimension, e);
+    vectors = embed(p, p->ctx, p->chunks, p->n_chunks, p->space.dimension, e);
     if (vectors == NULL)
         return e->code;
     hand_stage_done(p->w, &p->work, STATUS_EMBEDDING_IN_PROGRESS, began);
@@ -363,11 +357,6 @@ static void hold_small(struct passage *p)
 /* Chunks and perhaps some vectors are stored. */
 static int hold_stored(struct passage *p, struct error *e)
 {
-    struct queue_space space;
-    int rc;
-
-    if ((rc = check_space(p, &space, e)) != 0)
-        return rc;
     p->first_vector = queue_stored_vectors(p->w->pg, p->h->job, e);
     if (p->n_chunks == 0)
         p->n_chunks = queue_count_chunks(p->w->pg, p->h->job, e);
@@ -377,7 +366,7 @@ static int hold_stored(struct passage *p, struct error *e)
         return reason_error(e, REASON_count_mismatch, EIO, NULL);
     hand_stage(p->w, p->h, STATUS_EMBEDDING_IN_PROGRESS, p->w->conf->queue_stage_deadline);
     p->h->passage = p;
-    return embed_remote_add(p->w->outside->embed, p, &space, e);
+    return embed_remote_add(p->w->outside->embed, p, &p->space, e);
 }
 
 /* ---- a large document: rows in slices ---- */
@@ -442,17 +431,14 @@ static int embed_slices(struct passage *p, int first, int expected, int dimensio
 static int finish_large(struct passage *p, struct error *e)
 {
     struct queue_work work = {.to_status = STATUS_COMPLETE};
-    struct queue_space space;
     int64_t began = clock_ms();
     int first, rc;
 
-    if ((rc = check_space(p, &space, e)) != 0)
-        return rc;
     first = queue_stored_vectors(p->w->pg, p->h->job, e);
     work.expected_chunks = p->n_chunks > 0 ? p->n_chunks : queue_count_chunks(p->w->pg, p->h->job, e);
     if (first < 0 || work.expected_chunks < 0)
         return e->code;
-    rc = embed_slices(p, first, work.expected_chunks, space.dimension, e);
+    rc = embed_slices(p, first, work.expected_chunks, p->space.dimension, e);
     if (rc != 1)
         return rc;
     hand_stage_done(p->w, &p->work, STATUS_EMBEDDING_IN_PROGRESS, began);
@@ -523,8 +509,10 @@ static int run_text(struct passage *p, struct error *e)
 
 static int run_stages(struct passage *p, struct error *e)
 {
-    int rc;
+    int rc = find_space(p, e);
 
+    if (rc != 0)
+        return rc;
     if (p->h->status >= STATUS_CHUNKS_STORED)
         return embeds_outside(p) ? hold_stored(p, e) : finish_large(p, e);
     rc = get_text(p, e);

@@ -172,7 +172,7 @@ static bool may_claim(struct worker *w)
         w->want_alone = false;
         return true;
     }
-    return !w->want_alone && !w->hands[0]->job->suspect && outside_room(w) && clock_ms() >= w->next_claim_ms;
+    return !w->want_alone && !w->hands[0]->job->suspect && outside_room(w, false) && clock_ms() >= w->next_claim_ms;
 }
 
 /* 1: jobs were taken, 0: there are none, or negative: nothing of what is in hand was touched. */
@@ -184,6 +184,8 @@ static int claim(struct worker *w, struct error *e)
     int want = w->alone_now ? 1 : claim_size(w), n;
 
     w->alone_now = false;
+    if (f.lane_max >= QUEUE_LANE_FILL && !outside_room(w, true))
+        f.lane_max = QUEUE_LANE_FILL - 1;
     if (want > WORKER_MAX_CLAIM - w->n_hands)
         want = WORKER_MAX_CLAIM - w->n_hands;
     if (want == 0)

@@ -20,7 +20,7 @@
 #include "queue/queue.h"
 
 #define WORKER_MAX_CLAIM    256
-#define WORKER_MAX_SPACES   8
+#define WORKER_MAX_SPACES   64
 #define BATCH_MAX_CHUNKS    512 /* stored in one transaction */
 #define BATCH_MAX_BYTES     (4 * 1024 * 1024)
 #define BATCH_MAX_DOCUMENTS 64
@@ -94,7 +94,8 @@ int outside_open(struct worker *w, struct error *e) MUST_CHECK;
 void outside_close(struct worker *w);
 void outside_tick(struct worker *w);       /* from worker_tick(): moves requests, records answers */
 bool outside_busy(const struct worker *w); /* something waits for an answer or for its turn to ask */
-bool outside_room(const struct worker *w); /* more documents may be taken in hand */
+/* More documents may be taken in hand: of those that somebody uploaded, or of those too that are to fill a space. */
+bool outside_room(const struct worker *w, bool to_fill);
 /* At most ms, or until something came back or the master said something. */
 int outside_wait(struct worker *w, int64_t ms, struct error *e) MUST_CHECK;
 /* Takes what came back; what is done goes into the batch. How many documents moved, or negative. */

@@ -27,8 +27,9 @@ def _group(tree, indent):
 def write(path, keys, pools=None):
     """keys: {"database.url": "...", ...}; pools: a list of {"name": ..., "role": ..., ...}."""
     tree = {}
+    collections = keys.get("collections")
     for key, value in keys.items():
-        if value is None:
+        if value is None or key == "collections":
             continue
         *parents, last = key.split(".")
         place = tree
@@ -36,6 +37,9 @@ def write(path, keys, pools=None):
             place = place.setdefault(parent, {})
         place[last] = value
     lines = _group(tree, "")
+    if collections:
+        rows = [" { " + " ".join(f"{k} = {_value(v)};" for k, v in one.items()) + " }" for one in collections]
+        lines.append("collections = (" + ",".join(rows) + " );")
     if pools:
         rows = [" { " + " ".join(f"{k} = {_value(v)};" for k, v in pool.items()) + " }" for pool in pools]
         lines.append("pools = (" + ",".join(rows) + " );")

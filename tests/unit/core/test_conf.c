@@ -280,10 +280,35 @@ Test(conf, an_export_that_is_cut_or_extended_is_refused)
         cr_expect_null(imported(bytes, (size_t)cut), "cut at %zd", cut);
     bytes[n] = 0;
     cr_expect_null(imported(bytes, (size_t)n + 1));
-    cr_expect_null(imported((const uint8_t *)"\x93\x02\x80\x90", 4));          /* another version */
-    cr_expect_null(imported((const uint8_t *)"\x93\x01\x81\xa1x\x01\x90", 7)); /* an unknown key */
-    cr_expect_null(imported((const uint8_t *)"\x93\x01\x80\x91\x90", 5));      /* a pool without fields */
-    cr_expect_not_null(imported((const uint8_t *)"\x93\x01\x80\x90", 4));      /* empty, and good */
+    cr_expect_null(imported((const uint8_t *)"\x94\x01\x80\x90\x90", 5));          /* another version */
+    cr_expect_null(imported((const uint8_t *)"\x94\x02\x81\xa1x\x01\x90\x90", 8)); /* an unknown key */
+    cr_expect_null(imported((const uint8_t *)"\x94\x02\x80\x91\x90\x90", 6));      /* a pool without fields */
+    cr_expect_null(imported((const uint8_t *)"\x94\x02\x80\x90\x91\x90", 6));      /* a collection without fields */
+    cr_expect_not_null(imported((const uint8_t *)"\x94\x02\x80\x90\x90", 5));      /* empty, and good */
+}
+
+Test(conf, collections_are_read_and_handed_over)
+{
+    struct conf *c = accepted("openai = { base_url = \"https://api.openai.com/v1\"; api_key = \"k\"; };"
+                              "collections = ( { name = \"words\"; embedder = \"builtin\"; dimension = 256; },\n"
+                              " { name = \"large-1\"; embedder = \"openai\"; model = \"text-embedding-3-large\";"
+                              " price_per_million_tokens = \"0.13\"; } );");
+    int fd = conf_export(c, CR_WORKER, &err);
+    struct conf *w = conf_import(ctx, fd, &err);
+
+    close(fd);
+    cr_assert_not_null(w, "%s", err.message);
+    for (int i = 0; i < 2; i++, c = w) {
+        cr_assert_eq(c->n_collections, 2);
+        cr_expect_str_eq(c->collections[0].name, "words");
+        cr_expect_not(c->collections[0].outside);
+        cr_expect_eq(c->collections[0].dimension, 256);
+        cr_expect_str_eq(c->collections[1].name, "large-1");
+        cr_expect(c->collections[1].outside);
+        cr_expect_eq(c->collections[1].dimension, 0);
+        cr_expect_str_eq(c->collections[1].model, "text-embedding-3-large");
+        cr_expect_str_eq(c->collections[1].price, "0.13");
+    }
 }
 
 Test(conf, every_role_sees_exactly_its_keys)

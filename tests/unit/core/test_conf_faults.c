@@ -392,3 +392,39 @@ Test(conf_faults, an_object_store_names_what_it_lacks)
     cr_assert_null(load(text));
     cr_expect(strstr(err.message, "blob.supabase.bucket: missing") != NULL, "%s", err.message);
 }
+
+#define WORDS "{ name = \"words\"; embedder = \"builtin\"; }"
+
+Test(conf_faults, collections_are_checked)
+{
+    refused("collections = 5;", "collections: wrong type; allowed is a list", NULL);
+    refused("collections = ( 5 );", "collections[0]: wrong type; allowed is a group", NULL);
+    refused("collections = ( { name = \"a b\"; embedder = \"builtin\"; } );",
+            "collections[0].name: found \"a b\", allowed is 1 to 31", NULL);
+    refused("collections = ( { name = \"default\"; embedder = \"builtin\"; } );", "allowed is another name", NULL);
+    refused("collections = ( { name = \"w\"; } );", "a collection needs a name and an embedder", NULL);
+    refused("collections = ( { embedder = \"builtin\"; } );", "a collection needs a name and an embedder", NULL);
+    refused("collections = ( " WORDS ", " WORDS " );", "the name \"words\" is used twice", NULL);
+    refused("collections = ( { name = \"w\"; embedder = \"ollama\"; } );",
+            "collections[0].embedder: found \"ollama\", allowed is builtin or openai", NULL);
+    refused("collections = ( { name = \"w\"; embedder = \"builtin\"; model = \"m\"; } );",
+            "model and price_per_million_tokens are allowed with openai only", NULL);
+    refused("collections = ( { name = \"w\"; embedder = \"builtin\"; dimension = 4; } );",
+            "collections[0].dimension: found 4, allowed is an integer, 8 to 4000", NULL);
+    refused("collections = ( { name = \"w\"; embedder = \"builtin\"; dimension = \"8\"; } );",
+            "collections[0].dimension: found \"8\"", NULL);
+    refused("collections = ( { name = \"w\"; embedder = \"openai\"; model = \"builtin\"; } );",
+            "collections[0].model: found \"builtin\"", NULL);
+    refused("collections = ( { name = \"w\"; embedder = \"openai\"; price_per_million_tokens = \"dear\"; } );",
+            "collections[0].price_per_million_tokens: found \"dear\"", NULL);
+    refused("collections = ( { name = \"w\"; embedder = \"builtin\"; dimensoin = 8; } );",
+            "collections[0].dimensoin: unknown key of a collection", "did you mean dimension?");
+    refused("collections = ( { name = \"w\"; embedder = \"openai\"; } );",
+            "openai.base_url: missing; a collection with embedder = \"openai\" requires it", NULL);
+    refused("openai = { base_url = \"https://a/v1\"; api_key = \"k\"; };"
+            "collections = ( { name = \"w\"; embedder = \"openai\"; } );",
+            "collections[0]: a model is missing", NULL);
+    refused("search = { index = \"hnsw\"; };"
+            "collections = ( { name = \"w\"; embedder = \"builtin\"; dimension = 2001; } );",
+            "collections[0]: found dimension 2001, allowed is at most 2000", NULL);
+}

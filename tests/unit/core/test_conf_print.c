@@ -139,7 +139,7 @@ static char *uncommented(char *text)
         bool is_default = hash != NULL && hash[1] == ' ' && line[n - 1] == ';' && strstr(hash, "...") == NULL &&
                           strstr(hash, "_file") == NULL && strstr(hash, " = ") != NULL;
         bool is_pools = hash == line && (strncmp(line, "# pools", 7) == 0 || strncmp(line, "#     {", 7) == 0 ||
-                                         strcmp(line, "# );") == 0);
+                                         strncmp(line, "# collections =", 15) == 0 || strcmp(line, "# );") == 0);
         if (is_default || is_pools)
             *hash = ' ';
         out = talloc_asprintf_append(out, "%s\n", line);
@@ -156,6 +156,7 @@ Test(conf_print, the_example_still_loads_with_every_default_uncommented)
     c = conf_load(ctx, path, &err);
     cr_assert_not_null(c, "%s", err.message);
     cr_expect_eq(c->pools_origin.source, CONF_SRC_FILE);
+    cr_expect_eq(c->n_collections, 1);
     {
         static const char *const defaults[] = {
 #define X_DEFAULT(field, key, type, def, ...) def,

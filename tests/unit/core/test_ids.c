@@ -34,6 +34,10 @@ Test(ids, chunk_and_document_as_agreed)
     memset(sha, 0xaa, sizeof sha); /* 64 times the letter a */
     ids_document(&user, sha, &out);
     expect_id(&out, "a698c713-e458-5325-b103-a62a7882830a");
+    ids_document_in(&user, sha, "default", &out);
+    expect_id(&out, "a698c713-e458-5325-b103-a62a7882830a");
+    ids_document_in(&user, sha, "notes", &out); /* the same bytes in another collection */
+    expect_id(&out, "203ba863-9e74-5ca4-9dcc-1f931e55fb04");
 }
 
 Test(ids, users)

@@ -10,14 +10,13 @@
 
 #define DIM 512
 
-static struct conf conf = {.embedder_name = "builtin", .embedder_dimension = DIM};
 static struct error err;
 
 static void embed(const char *text, float *v)
 {
     struct embed_input in = {text, strlen(text)};
 
-    cr_assert_eq(embed_batch(&conf, &in, 1, v, &err), 0, "%s: %s", text, err.message);
+    cr_assert_eq(embed_batch(&in, 1, DIM, v, &err), 0, "%s: %s", text, err.message);
 }
 
 static double cosine(const char *a, const char *b)
@@ -93,15 +92,13 @@ Test(builtin, nothing_gives_a_zero_vector)
 
 Test(builtin, every_pair_of_letters_survives_the_smallest_dimension)
 {
-    struct conf small = conf;
     float v[8];
 
-    small.embedder_dimension = 8;
     for (int a = 0; a < 256; a++)
         for (int b = 0; b < 256; b++) {
             char text[2] = {(char)a, (char)b};
             struct embed_input in = {text, 2};
-            cr_assert_eq(embed_batch(&small, &in, 1, v, &err), 0, "%02x%02x: %s", a, b, err.message);
+            cr_assert_eq(embed_batch(&in, 1, 8, v, &err), 0, "%02x%02x: %s", a, b, err.message);
         }
 }
 
@@ -110,9 +107,9 @@ Test(builtin, a_batch_is_the_same_as_one_by_one)
     struct embed_input in[3] = {{"alpha beta", 10}, {"gamma", 5}, {"delta epsilon zeta", 18}};
     float all[3 * DIM], one[DIM];
 
-    cr_assert_eq(embed_batch(&conf, in, 3, all, &err), 0);
+    cr_assert_eq(embed_batch(in, 3, DIM, all, &err), 0);
     for (int i = 0; i < 3; i++) {
-        cr_assert_eq(embed_batch(&conf, &in[i], 1, one, &err), 0);
+        cr_assert_eq(embed_batch(&in[i], 1, DIM, one, &err), 0);
         cr_assert_eq(memcmp(one, all + i * DIM, sizeof one), 0);
     }
 }
@@ -135,20 +132,49 @@ Test(builtin, an_empty_text_is_an_error)
     struct embed_input in = {"", 0};
     float v[DIM];
 
-    cr_assert_lt(embed_batch(&conf, &in, 1, v, &err), 0);
+    cr_assert_lt(embed_batch(&in, 1, DIM, v, &err), 0);
     cr_assert_str_eq(err.reason, "embed_bad_vector");
 }
 
-Test(embedder, an_unknown_name_is_an_error_and_no_default)
+Test(embedder, each_collection_has_the_model_that_is_configured_for_it)
 {
-    struct conf c = conf;
-    struct embed_input in = {"x", 1};
-    float v[DIM];
+    struct conf c = {
+        .embedder_name = "builtin", .embedder_dimension = DIM, .openai_model = "small", .n_collections = 2};
+    struct collection_conf large = {
+        .name = "large", .outside = true, .model = "large", .dimension = 1024, .price = "0.5"};
+    struct collection_conf plain = {.name = "plain", .outside = true};
+    int64_t price;
 
-    c.embedder_name = "openai";
-    cr_assert_lt(embed_batch(&c, &in, 1, v, &err), 0);
-    c.embedder_name = NULL;
-    cr_assert_lt(embed_batch(&c, &in, 1, v, &err), 0);
+    c.collections[0] = large;
+    c.collections[1] = plain;
+    cr_assert_str_eq(embedder_collection(&c, 0), "default");
+    cr_assert_str_eq(embedder_identity(&c, 0).model, "builtin");
+    cr_assert_eq(embedder_identity(&c, 0).dimension, DIM);
+    cr_assert_str_eq(embedder_collection(&c, 1), "large");
+    cr_assert_str_eq(embedder_identity(&c, 1).model, "large");
+    cr_assert_eq(embedder_identity(&c, 1).dimension, 1024);
+    cr_assert_str_eq(embedder_identity(&c, 2).model, "small");
+    cr_assert_eq(embedder_identity(&c, 2).dimension, DIM);
+    cr_assert(embedder_outside(&c));
+    c.openai_price_per_million_tokens = "0.02";
+    cr_assert_eq(embedder_price(&c, "large", &price, &err), 0);
+    cr_assert_eq(price, 500000);
+    cr_assert_eq(embedder_price(&c, "small", &price, &err), 0);
+    cr_assert_eq(price, 20000);
+    c.openai_price_per_million_tokens = "dear";
+    cr_assert_lt(embedder_price(&c, "small", &price, &err), 0);
+}
+
+Test(embedder, a_service_is_there_if_somebody_needs_it_or_its_address_is_known)
+{
+    struct conf c = {.embedder_name = "builtin", .embedder_dimension = DIM};
+
+    cr_assert_not(embedder_outside(&c));
+    c.openai_base_url = "https://api.example.com/v1";
+    cr_assert(embedder_outside(&c));
+    cr_assert(embedder_is_builtin("builtin") && !embedder_is_builtin("small"));
+    cr_assert_eq(embedder_version("builtin"), BUILTIN_VERSION);
+    cr_assert_eq(embedder_version("small"), 1);
 }
 
 Test(embedder, bad_vectors_are_refused)

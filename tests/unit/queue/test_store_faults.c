@@ -186,10 +186,10 @@ Test(faults, documents_of_two_spaces_go_in_one_transaction_each_to_its_own_vecto
     struct queue_work w[4];
     int n;
 
-    db_test_run(q->worker, "SELECT ensure_embedding_space('other', 1, 8, 'cosine', 'none')");
+    db_test_run(q->worker, "SELECT ensure_collection('other', 'other', 1, 8, 'cosine', 'none')");
     for (int i = 0; i < 4; i++)
         qt_submit(q, 1, i, 1, 100);
-    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET space = 2 WHERE document_id IN"
+    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET collection = 2 WHERE document_id IN"
               " (SELECT document_id FROM upload_pipeline.documents WHERE filename IN ('f1.md', 'f3.md'))");
     j = qt_claim(q, q->worker, 1, 4, &n);
     cr_assert_eq(n, 4);

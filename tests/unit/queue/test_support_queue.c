@@ -39,7 +39,7 @@ struct qt *qt_open(const char *name)
     q->worker = connect_as(q->url, "docmill_worker");
     q->other = connect_as(q->url, "docmill_worker");
     q->api = connect_as(q->url, "docmill_api");
-    db_test_run(q->worker, "SELECT ensure_embedding_space('builtin', 1, 8, 'cosine', 'none')");
+    db_test_run(q->worker, "SELECT ensure_collection('default', 'builtin', 1, 8, 'cosine', 'none')");
     return q;
 }
 
@@ -85,7 +85,7 @@ struct uuid qt_submit(struct qt *q, int user, int seed, int lane, int64_t bytes)
     db_test_run(q->api, sql);
     sql = talloc_asprintf(q,
                           "SELECT job_id FROM submit_document(%s::uuid, 'f%d.md', 'text/markdown', %lld,"
-                          " sha256('%d'::bytea), %d::smallint, 'builtin', 1, 8, 1::smallint, 1000, gen_random_uuid())",
+                          " sha256('%d'::bytea), %d::smallint, 'default', 1::smallint, 1000, gen_random_uuid())",
                           qt_id(q, &document), seed, (long long)bytes, seed, lane);
     struct pg_params none;
     pg_params_init(&none, q);

@@ -118,7 +118,7 @@ Test(tenants, nobody_sees_or_changes_rows_of_another_user)
             cr_assert_eq(n > 0, user == 1, "%s for user %d: %lld", tables[i], user, (long long)n);
         }
         cr_assert_eq(db_test_int(q->api, "SELECT count(*) FROM search_chunks('[1,0,0,0,0,0,0,0]', 'chunk', 5, 1000,"
-                                         " 'builtin', 1, 8)"),
+                                         " 'default', 'builtin', 1, 8)"),
                      user == 1 ? 3 : 0);
     }
     cr_assert_eq(db_test_int(q->api, talloc_asprintf(q, "SELECT count(*) FROM cancel_job(%s)", qt_id(q, &j->id))), 0);
@@ -164,12 +164,13 @@ Test(search, finds_above_the_exact_limit_too_and_only_whole_documents)
                 talloc_asprintf(q, "SELECT set_config('request.jwt.claims', '{\"sub\":\"' || %s || '\"}', false)",
                                 qt_id(q, &a)));
     cr_assert_eq(db_test_int(q->api, "SELECT count(*) FROM search_chunks('[0,0,1,0,0,0,0,0]', 'nothing', 10, 1000,"
-                                     " 'builtin', 1, 8)"),
+                                     " 'default', 'builtin', 1, 8)"),
                  4);
     cr_assert_eq(db_test_int(q->api, "SELECT count(*) FROM search_chunks('[0,0,1,0,0,0,0,0]', 'nothing', 10, 0,"
-                                     " 'builtin', 1, 8)"),
+                                     " 'default', 'builtin', 1, 8)"),
                  4);
-    cr_assert_eq(db_test_int(q->api, "SELECT ord FROM search_chunks('[0,0,1,0,0,0,0,0]', '', 1, 0, 'builtin', 1, 8)"),
-                 2);
+    cr_assert_eq(
+        db_test_int(q->api, "SELECT ord FROM search_chunks('[0,0,1,0,0,0,0,0]', '', 1, 0, 'default', 'builtin', 1, 8)"),
+        2);
     qt_close(q);
 }
