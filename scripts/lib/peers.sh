@@ -95,19 +95,20 @@ peer_run_moto() {
     peer_loader "$1" "$2"
     cat <<-END
 	#!/bin/sh
-	PYTHONHOME="$1/root/usr" PYTHONPATH="$1/root/usr/lib/python3/dist-packages" PYTHONDONTWRITEBYTECODE=1
-	export PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
+	PYTHONHOME="$1/root/usr" PYTHONPATH="$1/root/usr/lib/python3/dist-packages"
+	export PYTHONHOME PYTHONPATH
+	unset PYTHONDONTWRITEBYTECODE
 	exec "$loader" --library-path "$libs" "$1/root/usr/bin/python3" "\$@"
 	END
 }
 
-# A node that has s3rver.
+# A node that has s3rver, whose listings continue by a token in DES: OpenSSL has that in its legacy provider only.
 peer_run_s3rver() {
     cat <<-END
 	#!/bin/sh
 	NODE_PATH="$1/node_modules"
 	export NODE_PATH
-	exec node "\$@"
+	exec node --openssl-legacy-provider "\$@"
 	END
 }
 

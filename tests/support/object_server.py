@@ -3,7 +3,7 @@
 
 Recomputes every AWS signature (headers and presigned) by Python's own hmac, refuses payloads whose hash is not the
 signed one, dates that are too far off and whatever is not signed at all. Bucket `docs`, key AKIDTEST / secrettest,
-region test-1; path style, and host style as docs.localhost. Supabase under /storage/v1 with the key `service-key`.
+region test-1; path style, and host style as docs.s3.localhost. Supabase under /storage/v1 with the key `service-key`.
 
 Prints its port. POST /__control takes JSON:
   {"fail": [{"method": "PUT", "path": "text in the path", "status": 503, "code": "SlowDown", "times": 2,
@@ -15,7 +15,7 @@ Prints its port. POST /__control takes JSON:
   {"put": "key", "text": "..."}                      an object from nowhere
 GET /__state tells the keys with sizes, the unfinished uploads and the journal of requests.
 """
-import base64, calendar, hashlib, hmac, json, os, re, socketserver, sys, threading, time, urllib.parse
+import calendar, hashlib, hmac, json, os, re, socketserver, sys, threading, time, urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.sax.saxutils import escape
 
@@ -91,8 +91,9 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/__"):
             return self.control(path)
         with lock:
-            journal.append({"method": self.command, "path": self.path, "expect": self.headers.get("Expect"),
-                            "headers": {k.lower(): v for k, v in self.headers.items()}, "bytes": len(self.body)})
+            self.entry = {"method": self.command, "path": self.path, "expect": self.headers.get("Expect"),
+                          "headers": {k.lower(): v for k, v in self.headers.items()}, "bytes": len(self.body)}
+            journal.append(self.entry)
             fault = self.fault()
         supabase = path.startswith("/storage/v1/")
         time.sleep(late.get(self.command, 0))
@@ -105,6 +106,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(fault["status"], fault.get("code", ""))
             self.answer(*reply)
         except Refused as r:
+            self.entry["refused"] = r.code
             if r.status == 0:
                 self.close_connection = True
             elif supabase:
@@ -127,20 +129,34 @@ class Handler(BaseHTTPRequestHandler):
         global clock
         with lock:
             if path == "/__state":
-                return self.json(200, {"objects": {k: len(o["data"]) for k, o in objects.items()},
-                                       "uploads": [u["key"] for u in uploads.values()], "journal": journal})
+                return self.json(200, {**self.contents(), "journal": journal})
             c = json.loads(self.body)
             faults[:] = c.get("fail", faults)
             clock = c.get("clock", clock)
             late.update(c.get("late", {}))
-            for o in list(objects.values()) + list(uploads.values()):
-                o["time"] -= c.get("older", 0)
-            for key, o in objects.items():
-                if c.get("damage") and c["damage"] in key:
-                    o["data"] = bytes([o["data"][0] ^ 1]) + o["data"][1:]
+            self.grow_older(c.get("older", 0))
+            if c.get("damage"):
+                self.damage(c["damage"])
             if "put" in c:
-                store(c["put"], c["text"].encode())
+                self.put(c["put"], c["text"].encode())
         self.json(200, {})
+
+    # ---- what is kept ----
+
+    def contents(self):
+        return {"objects": {k: len(o["data"]) for k, o in objects.items()}, "uploads": [u["key"] for u in uploads.values()]}
+
+    def grow_older(self, seconds):
+        for o in list(objects.values()) + list(uploads.values()):
+            o["time"] -= seconds
+
+    def damage(self, text):
+        for key, o in objects.items():
+            if text in key:
+                o["data"] = bytes([o["data"][0] ^ 1]) + o["data"][1:]
+
+    def put(self, key, data):
+        store(key, data)
 
     # ---- S3 ----
 
@@ -169,6 +185,8 @@ class Handler(BaseHTTPRequestHandler):
         if headers.get("x-amz-security-token", TOKEN) != TOKEN:
             raise Refused(403, "ExpiredToken")
         at = calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
+        if "X-Amz-Signature" in self.q and now() >= at + life:
+            raise Refused(403, "AccessDenied")
         if abs(now() - at) > max(life, 900):
             raise Refused(403, "RequestTimeTooSkewed")
         if scope != "%s/%s/s3/aws4_request" % (date[:8], REGION) or not hmac.compare_digest(
@@ -179,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
         self.check_signature()
         host, path = self.headers["Host"].split(":")[0], urllib.parse.unquote(self.raw_path)
         if host.endswith(".localhost"):
-            bucket, key = host[:-len(".localhost")], path[1:]
+            bucket, key = host.partition(".")[0], path[1:]
         else:
             bucket, _, key = path[1:].partition("/")
         if bucket != BUCKET:
@@ -261,8 +279,11 @@ class Handler(BaseHTTPRequestHandler):
         parts = [urllib.parse.unquote(p) for p in path.strip("/").split("/")]
         if "token" in self.q and parts[:2] == ["object", "sign"]:
             key = "/".join(parts[3:])
-            if self.q["token"] != "t-" + base64.urlsafe_b64encode(key.encode()).decode() or key not in objects:
+            until = self.q["token"].partition(".")[0]
+            if self.q["token"] != url_token(key, until) or key not in objects:
                 raise Refused(400, "InvalidSignature")
+            if now() >= int(until):
+                raise Refused(400, "InvalidJWT")
             return 200, objects[key]["data"]
         if self.headers.get("Authorization") != "Bearer " + SERVICE_KEY or self.headers.get("apikey") != SERVICE_KEY:
             raise Refused(403, "AccessDenied")
@@ -304,9 +325,13 @@ class Handler(BaseHTTPRequestHandler):
     def sb_sign(self, key):
         if key not in objects:
             raise Refused(404, "NoSuchKey")
-        token = "t-" + base64.urlsafe_b64encode(key.encode()).decode()
+        token = url_token(key, "%d" % (now() + json.loads(self.body)["expiresIn"]))
         return 200, json.dumps({"signedURL": "/object/sign/%s/%s?token=%s" % (
             BUCKET, urllib.parse.quote(key), token)}).encode()
+
+
+def url_token(key, until):
+    return until + "." + sign(SERVICE_KEY.encode(), until + key).hex()
 
 
 def etag(data):
@@ -330,9 +355,13 @@ class Server(ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]
 
 
-if __name__ == "__main__":
-    server = Server(("127.0.0.1", 0), Handler)
+def serve(handler):
+    """Until standard input ends, which it does with whoever holds its other end."""
+    server = Server(("127.0.0.1", 0), handler)
     os.write(1, b"%d\n" % server.server_port)
-    # ends with whoever holds the other end of standard input
     threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
     server.serve_forever(poll_interval=0.05)
+
+
+if __name__ == "__main__":
+    serve(Handler)

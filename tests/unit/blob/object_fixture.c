@@ -20,6 +20,8 @@ struct blob_store *store;
 struct error err;
 struct uuid user;
 
+#define PEER_VARIABLE "DOCMILL_STORE_PEER"
+
 static enum kind kind;
 static char root[64];
 static int port, server_input = -1;
@@ -29,6 +31,7 @@ static void start_server(void)
 {
     int in[2], out[2];
     char text[16] = "";
+    const char *peer = kind == KIND_SUPABASE ? NULL : getenv(PEER_VARIABLE);
 
     cr_assert_eq(pipe2(in, O_CLOEXEC), 0);
     cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
@@ -36,7 +39,10 @@ static void start_server(void)
     if (server == 0) {
         dup2(in[0], 0);
         dup2(out[1], 1);
-        execl("/usr/bin/python3", "python3", DOCMILL_OBJECT_SERVER, NULL);
+        if (peer != NULL)
+            execl("/usr/bin/python3", "python3", DOCMILL_OBJECT_PROXY, peer, NULL);
+        else
+            execl("/usr/bin/python3", "python3", DOCMILL_OBJECT_SERVER, NULL);
         _exit(127);
     }
     close(in[0]);
@@ -45,6 +51,21 @@ static void start_server(void)
     cr_assert_gt(read(out[0], text, sizeof text - 1), 0, "the object server does not start");
     close(out[0]);
     port = atoi(text);
+}
+
+enum kind *fixture_kinds(size_t *n)
+{
+    static enum kind kinds[N_KINDS] = {KIND_S3, KIND_S3_HOST, KIND_FS, KIND_SUPABASE};
+
+    *n = getenv(PEER_VARIABLE) != NULL ? 2 : N_KINDS;
+    return kinds;
+}
+
+bool fixture_store_judges(void)
+{
+    const char *peer = getenv(PEER_VARIABLE);
+
+    return peer != NULL && strcmp(peer, "s3rver") == 0 && kind == KIND_S3;
 }
 
 static const char *address(const char *host, const char *path)
@@ -75,7 +96,7 @@ static void fill_conf(void)
                          .blob_supabase_key = "service-key",
                          .blob_fs_root = root};
     conf.blob_backend = kind == KIND_FS ? "fs" : kind == KIND_SUPABASE ? "supabase" : "s3";
-    snprintf(endpoint, sizeof endpoint, "%s", address(kind == KIND_S3_HOST ? "localhost" : "127.0.0.1", ""));
+    snprintf(endpoint, sizeof endpoint, "%s", address(kind == KIND_S3_HOST ? "s3.localhost" : "127.0.0.1", ""));
     conf.blob_s3_endpoint = conf.blob_supabase_url = endpoint;
     if (kind == KIND_S3_HOST) {
         conf.blob_s3_style = "host";

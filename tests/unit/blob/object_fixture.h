@@ -1,5 +1,8 @@
 /*
  * object_fixture.h - the three stores for the conformance tests, and a hand on the object stores' server
+ *
+ * With DOCMILL_STORE_PEER=s3rver or moto in the environment (scripts/test-peers), S3 is that server behind a proxy that
+ * checks what it does not, and the only store.
  */
 #ifndef TESTS_BLOB_OBJECT_FIXTURE_H
 #define TESTS_BLOB_OBJECT_FIXTURE_H
@@ -14,6 +17,10 @@ extern struct blob_store *store;
 extern struct error err;
 extern struct uuid user;
 
+/* The kinds that are to be tested. */
+enum kind *fixture_kinds(size_t *n);
+/* Whether the open store is somebody else's and checks URLs that are given away by itself too. */
+bool fixture_store_judges(void);
 /* Opens a store of this kind, empty, with a server of its own if it needs one. */
 void fixture_open(enum kind k);
 void fixture_reopen(void); /* with conf as it is now */

@@ -7,18 +7,19 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 #include <unistd.h>
 
-static enum kind kinds[N_KINDS] = {KIND_FS, KIND_S3, KIND_S3_HOST, KIND_SUPABASE};
-
 #define EACH_STORE(name)                                                                                               \
     ParameterizedTestParameters(conformance, name)                                                                     \
     {                                                                                                                  \
-        return cr_make_param_array(enum kind, kinds, N_KINDS);                                                         \
+        size_t n;                                                                                                      \
+        enum kind *kinds = fixture_kinds(&n);                                                                          \
+        return cr_make_param_array(enum kind, kinds, n);                                                               \
     }                                                                                                                  \
     static void name##_of(void);                                                                                       \
     ParameterizedTest(enum kind *k, conformance, name, .timeout = 60)                                                  \
@@ -248,5 +249,50 @@ EACH_STORE(a_url_needs_no_key_where_there_are_urls)
     cr_expect_str_eq(body, "by url");
     url[strlen(url) - 5] = url[strlen(url) - 5] == 'a' ? 'b' : 'a';
     cr_expect_neq(fixture_get(url, body, sizeof body), 200);
+    talloc_free(url);
+}
+
+/* What curl makes of a URL, without a header or a key: the status, and the body. */
+static int curl_get(const char *url, char *body, size_t size)
+{
+    char *command = talloc_asprintf(NULL, "curl -q -s -m 20 --noproxy '*' -w '%%{stderr}%%{http_code}' '%s' 2>&1", url);
+    FILE *f = popen(command, "re");
+    size_t n;
+
+    cr_assert_not_null(f);
+    n = fread(body, 1, size - 1, f);
+    body[n] = '\0';
+    cr_assert_eq(pclose(f), 0, "curl is needed: %s", body);
+    talloc_free(command);
+    cr_assert_geq(n, 3);
+    n -= 3;
+    int status = atoi(body + n);
+    body[n] = '\0';
+    return status;
+}
+
+EACH_STORE(a_url_serves_curl_until_it_expires)
+{
+    uint8_t sha256[SHA256_BYTES];
+    int64_t end = clock_ms() + 20000;
+    char body[2000], *url;
+    int status;
+
+    if (!blob_is_remote(&conf))
+        return;
+    put("for curl", sha256);
+    url = blob_url(store, NULL, &user, sha256, 3, &err);
+    cr_assert_not_null(url, "%s", err.message);
+    cr_expect_eq(curl_get(url, body, sizeof body), 200, "%s: %s", url, body);
+    cr_expect_str_eq(body, "for curl");
+    while ((status = curl_get(url, body, sizeof body)) == 200 && clock_ms() < end)
+        poll(NULL, 0, 200);
+    cr_expect(status == 403 || (status == 400 && conf.blob_backend[1] == 'u'), "%d: %s", status, body);
+    cr_expect_null(strstr(body, "for curl"));
+    if (fixture_store_judges()) {
+        char *state = fixture_state();
+        cr_expect_not_null(strstr(state, "\"upstream\": 403"), "the store itself refused it: %s", state);
+        talloc_free(state);
+    }
     talloc_free(url);
 }
