@@ -102,7 +102,7 @@ int64_t db_test_int(struct pg *p, const char *sql)
 static void create(struct pg *p, const char *name, const char *template)
 {
     db_test_run(p, talloc_asprintf(p, "DROP DATABASE IF EXISTS %s WITH (FORCE)", name));
-    db_test_run(p, talloc_asprintf(p, "CREATE DATABASE %s TEMPLATE %s", name, template));
+    db_test_run(p, talloc_asprintf(p, "CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy", name, template));
 }
 
 char *db_test_database(const void *talloc_ctx, const char *name)
