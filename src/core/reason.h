@@ -66,6 +66,7 @@
     X(provider_denied, ERR_RECOVERABLE, 503, "The outside service refuses the key or its owner.")              \
     X(provider_config, ERR_RECOVERABLE, 503, "The outside service does not take what is configured for it (model, address, options).") \
     X(budget_exceeded, ERR_RECOVERABLE, 0, "The day's budget does not allow the next step; the document waits for the next day (UTC) or a higher budget.") \
+    X(parsed_by_fallback, ERR_RECOVERABLE, 0, "A fallback parsed documents while their parser was out of service.") \
     X(stage_deadline, ERR_TRANSIENT, 0, "The stage did not finish before its deadline.")                       \
     X(worker_lost, ERR_TRANSIENT, 0, "The worker that held the job is gone.")                                  \
     X(db_unavailable, ERR_RECOVERABLE, 503, "The database does not answer.")                                   \

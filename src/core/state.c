@@ -40,8 +40,8 @@ struct edge {
     unsigned actors;
 };
 
-#define X_EDGE(FROM, TO, who) {STATUS_##FROM, STATUS_##TO, who},
-static const struct edge edges[] = {EDGES(X_EDGE)};
+#define X_EDGE(FROM, TO, who, ...) {STATUS_##FROM, STATUS_##TO, who},
+static const struct edge edges[] = {EDGES(X_EDGE) LATER_EDGES(X_EDGE)};
 #undef X_EDGE
 
 #define N_EDGES (sizeof edges / sizeof edges[0])

@@ -8,6 +8,7 @@
  * STATUSES:  X(NAME, number, progress %, legal states mask, meaning)
  * STATES:    X(NAME, number, claimable, ends, meaning)
  * EDGES:     X(FROM, TO, actors mask)          one hop forward, or an operator's or rescue's way back
+ * LATER_EDGES: X(FROM, TO, actors mask, n)     those that the database has since migration n
  *
  * A transition may pass several FORWARD edges at once (a path); a path never leads through an end. Edges that lead
  * out of an end stand alone.
@@ -102,6 +103,9 @@ enum actor {
     X(FAILED_EMBEDDING, UPLOADED, ACTOR_OPERATOR)                                                    \
     X(CANCELLED, UPLOADED, ACTOR_OPERATOR)                                                           \
     X(DUPLICATE, UPLOADED, ACTOR_OPERATOR | ACTOR_RESCUE)
+
+#define LATER_EDGES(X)                                                                               \
+    X(COMPLETE, UPLOADED, ACTOR_OPERATOR, 5)
 /* clang-format on */
 
 #define X_STATE(NAME, n, claimable, ends, meaning) STATE_##NAME = n,
@@ -130,7 +134,8 @@ bool path_allowed(int from, int to, unsigned actors);
 /* The failure end that belongs to a status: where a document that fails for good there goes. */
 int status_failure_of(int status);
 
-/* INSERTs for the lookup tables job_statuses, job_states and job_edges, as migration 1 holds them; docs/states.md. */
+/* INSERTs for the lookup tables job_statuses, job_states and job_edges, as migration 1 holds them (later ones hold
+ * LATER_EDGES); docs/states.md. */
 void state_print_sql(FILE *out);
 void state_print_markdown(FILE *out);
 

@@ -88,6 +88,7 @@ int ctl_control(struct ctl *c, const char *verb, const json_t *args, json_t **bo
 /* ---- the verbs, in the files of their subject ---- */
 int do_upload(struct ctl *c);
 int do_documents(struct ctl *c);
+int do_reparse(struct ctl *c);
 int do_document(struct ctl *c);
 int do_delete(struct ctl *c);
 int do_jobs(struct ctl *c);

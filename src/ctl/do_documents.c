@@ -34,7 +34,12 @@ int do_documents(struct ctl *c)
         {"SIZE", TABLE_RIGHT, false},    {"AGE", TABLE_RIGHT, false},   {"FILE", TABLE_LEFT, true},
     };
 
-    return list_show(c, "/v1/documents?", "documents", columns, (int)(sizeof columns / sizeof columns[0]), add_row);
+    const char *parser = args_option(&c->args, "parsed-by");
+    const char *path = args_option(&c->args, "fallback") != NULL ? "/v1/documents?fallback=1&" : "/v1/documents?";
+
+    if (parser != NULL)
+        path = talloc_asprintf(c->mem, "%sparsed_by=%s&", path, client_escape(c, parser));
+    return list_show(c, path, "documents", columns, (int)(sizeof columns / sizeof columns[0]), add_row);
 }
 
 int do_document(struct ctl *c)
@@ -50,6 +55,8 @@ int do_document(struct ctl *c)
         {"bytes", "bytes"},
         {"pages", "pages"},
         {"chunks", "chunks"},
+        {"parsed_by", "parsed by"},
+        {"parsed_instead_of", "instead of"},
         {"duplicate_of", "duplicate of"},
         {"error_reason", "error"},
         {"error_message", ""},

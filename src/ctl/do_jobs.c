@@ -103,12 +103,26 @@ static void show_events(struct ctl *c, const json_t *events)
 int do_job(struct ctl *c)
 {
     static const struct show_field fields[] = {
-        {"filename", "file"},     {"job_id", "job"},        {"document_id", "document"},
-        {"status", "status"},     {"state", "state"},       {"progress", "progress %"},
-        {"attempt", "attempt"},   {"crashes", "crashes"},   {"lane", "lane"},
-        {"run_at", "not before"}, {"deadline", "deadline"}, {"error_reason", "error"},
-        {"error_message", ""},    {"error_hint", "hint"},   {"correlation_id", "correlation"},
-        {"evidence", "evidence"}, {"created_at", "made"},   {"updated_at", "changed"},
+        {"filename", "file"},
+        {"job_id", "job"},
+        {"document_id", "document"},
+        {"status", "status"},
+        {"state", "state"},
+        {"progress", "progress %"},
+        {"attempt", "attempt"},
+        {"crashes", "crashes"},
+        {"lane", "lane"},
+        {"run_at", "not before"},
+        {"deadline", "deadline"},
+        {"error_reason", "error"},
+        {"error_message", ""},
+        {"error_hint", "hint"},
+        {"correlation_id", "correlation"},
+        {"parsed_by", "parsed by"},
+        {"parsed_instead_of", "instead of"},
+        {"evidence", "evidence"},
+        {"created_at", "made"},
+        {"updated_at", "changed"},
     };
     const char *id = NULL;
     json_t *j = NULL;

@@ -32,16 +32,27 @@ static const struct verb verbs[] = {
      "  --collection NAME  collection to search (default: default)\n",
      "  docmillctl search how do I change the root password\n"
      "  docmillctl search -n 3 --json \"kernel modules\"\n"},
-    {"documents", "[-n|--limit N]", "api", do_documents,
+    {"documents", "[--parsed-by NAME] [--fallback] [-n|--limit N]", "api", do_documents,
      "List your documents, newest first.",
+     "  --parsed-by NAME  only those that this parser parsed: local, llamaparse\n"
+     "  --fallback     only those that were parsed by another parser than the first of parser.order, which was away\n"
      "  -n, --limit N  most documents to print (default 50)\n",
-     "  docmillctl documents -n 10\n"},
+     "  docmillctl documents -n 10\n"
+     "  docmillctl documents --fallback\n"},
     {"document", "ID", "api", do_document,
      "Show one document.", "",
      "  docmillctl document a698c713-e458-5325-b103-a62a7882830a\n"},
     {"delete", "ID", "api", do_delete,
      "Delete a document with its text, chunks and vectors.", "",
      "  docmillctl delete a698c713-e458-5325-b103-a62a7882830a\n"},
+    {"reparse", "[ID...] [--fallback] [--all]", "api", do_reparse,
+     "Parse complete documents again; searches find the former version until the new one is whole.",
+     "  ID             a document's id\n"
+     "  --fallback     those that were parsed by another parser than the first of parser.order, which was away\n"
+     "  --all          with --fallback: of all users; for root, the daemon's user and the members of control.group\n"
+     "Refused while the parser is out of service. They come after whatever else is to be done.\n",
+     "  docmillctl reparse a698c713-e458-5325-b103-a62a7882830a\n"
+     "  docmillctl reparse --fallback --all\n"},
     {"jobs", "[--state STATE] [-n|--limit N]", "api", do_jobs,
      "List your jobs, newest first.",
      "  --state STATE  queued, working, waiting, parked, retryable, done, deadletter, quarantined, cancelled\n"

@@ -272,6 +272,13 @@ void parse_result_free(struct parse_result *r)
     *r = (struct parse_result){0};
 }
 
+bool parser_is_first(const struct conf *c, const char *name)
+{
+    const char *first = c->parser_order + strspn(c->parser_order, ", ");
+
+    return strlen(name) == strcspn(first, ", ") && strncmp(first, name, strlen(name)) == 0;
+}
+
 bool parse_supported(const struct conf *c, enum sniff_type type)
 {
     struct command k;

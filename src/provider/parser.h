@@ -45,5 +45,6 @@ void parse_result_free(struct parse_result *r);
  * Also tries the sandbox once on /bin/true. 0 or an error that names what is wrong. */
 int parse_check(const struct conf *c, struct error *e) MUST_CHECK;
 bool parse_supported(const struct conf *c, enum sniff_type type);
+bool parser_is_first(const struct conf *c, const char *name); /* of parser.order */
 
 #endif

@@ -103,6 +103,7 @@ static void read_job(const void *ctx, const PGresult *r, int row, struct queue_j
     j->fair_key = pg_get_int(r, row, c++);
     j->collection = (int16_t)pg_get_int(r, row, c++);
     j->purpose = (int16_t)pg_get_int(r, row, c++);
+    j->visible = pg_get_bool(r, row, c++);
 }
 
 static int by_claim_order(const void *a, const void *b)

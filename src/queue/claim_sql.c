@@ -30,7 +30,8 @@ const char sql_claim[] =
     "  FROM c WHERE lane = 2 HAVING max(fair_key) IS NOT NULL)\n"
     "SELECT u.id, u.document_id, u.user_id, u.lease, u.generation, u.lane, u.status, u.attempt, u.crashes, u.chunker,\n"
     "  u.space, u.suspect, d.bytes, d.sha256, d.filename, d.content_type, d.parsed_sha256, d.parsed_bytes, d.parsed_plain,\n"
-    "  d.pages, array_to_string(d.page_starts, ','), u.fair_key, u.collection, u.purpose\n"
+    "  d.pages, array_to_string(d.page_starts, ','), u.fair_key, u.collection, u.purpose,\n"
+    "  d.live_generation IS NOT NULL\n"
     "FROM u JOIN documents d ON d.user_id = u.user_id AND d.document_id = u.document_id, (SELECT count(*) FROM k) done";
 
 /* $1 ids, $2 leases: claimed by us, not begun */

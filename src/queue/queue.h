@@ -52,6 +52,7 @@ struct queue_job {
     int64_t bytes;
     uint8_t sha256[SHA256_BYTES];
     const char *filename, *content_type;
+    bool visible;    /* a complete version of it is there for readers */
     bool has_parsed; /* the fields below are set: the parsed text is durable */
     bool parsed_plain;
     uint8_t parsed_sha256[SHA256_BYTES];
@@ -110,6 +111,8 @@ struct queue_work {
     bool parsed_plain;
     const uint8_t *parsed_sha256;
     int64_t parsed_bytes;
+    const char *parsed_by;         /* the parser's name */
+    const char *parsed_instead_of; /* that of the parser whose place it took, out of service; NULL: nobody's */
     int pages;
     const uint32_t *page_starts;
     int n_page_starts;

@@ -248,13 +248,23 @@ static const char *array_text(const void *ctx, const uint32_t *v, int n)
     return talloc_strdup_append_buffer(s, "}");
 }
 
+static void add_name(struct pg_array *a, const char *name)
+{
+    if (name != NULL)
+        pg_array_bytes(a, name, strlen(name));
+    else
+        pg_array_null(a);
+}
+
 static int set_parsed(struct store_try *a, const bool *duplicate)
 {
-    static const Oid types[8] = {PG_UUID, PG_UUID, PG_BYTEA, PG_INT8, PG_BOOL, PG_INT4, PG_TEXT, PG_UUID};
-    struct pg_array *col[8];
+    enum { COLUMNS = 10 };
+    static const Oid types[COLUMNS] = {PG_UUID, PG_UUID, PG_BYTEA, PG_INT8, PG_BOOL,
+                                       PG_INT4, PG_TEXT, PG_UUID,  PG_TEXT, PG_TEXT};
+    struct pg_array *col[COLUMNS];
     struct pg_params params;
 
-    for (int c = 0; c < 8; c++)
+    for (int c = 0; c < COLUMNS; c++)
         col[c] = pg_array_new(a->ctx, types[c]);
     for (int i = 0; i < a->n; i++) {
         const struct queue_work *w = &a->work[i];
@@ -273,11 +283,13 @@ static int set_parsed(struct store_try *a, const bool *duplicate)
             pg_array_uuid(col[7], &w->duplicate_of);
         else
             pg_array_null(col[7]);
+        add_name(col[8], w->parsed_by);
+        add_name(col[9], w->parsed_instead_of);
     }
     if (pg_array_count(col[0]) == 0)
         return 0;
     pg_params_init(&params, a->ctx);
-    for (int c = 0; c < 8; c++)
+    for (int c = 0; c < COLUMNS; c++)
         pg_add_array(&params, col[c]);
     return pg_run(a->p, sql_set_parsed, &params, 0, a->e);
 }
@@ -294,6 +306,12 @@ static const char *hops_json(const void *ctx, const struct queue_work *w, bool d
         s = talloc_asprintf_append_buffer(s, "%s[%d,%d]", i == 0 ? "" : ",", w->hops[i].status, w->hops[i].took_ms);
     }
     return talloc_strdup_append_buffer(s, "]");
+}
+
+/* What the event says of a text that a fallback made: "fallback_local". */
+static const char *event_reason(const void *ctx, const struct queue_work *w)
+{
+    return w->set_parsed && w->parsed_instead_of != NULL ? talloc_asprintf(ctx, "fallback_%s", w->parsed_by) : NULL;
 }
 
 static int end_state(int status)
@@ -324,7 +342,7 @@ static int advance(struct store_try *a, const bool *duplicate)
         pg_array_int2(col[3], (int16_t)to);
         pg_array_int2(col[4], (int16_t)end_state(to));
         pg_array_bytes(col[5], hops, strlen(hops));
-        pg_array_null(col[6]);
+        add_name(col[6], event_reason(a->ctx, w));
     }
     n = pg_array_count(col[0]);
     if (n == 0)

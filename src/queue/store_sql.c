@@ -61,13 +61,23 @@ const char sql_insert_vectors_at[] = "INSERT INTO vectors_@ (user_id, document_i
                                      "ON CONFLICT (user_id, document_id, generation, ord) DO NOTHING";
 
 /* $1 users, $2 documents, $3 parsed hashes, $4 parsed bytes, $5 plain, $6 pages, $7 page starts as array text,
- * $8 duplicate_of */
+ * $8 duplicate_of, $9 parsers, $10 whose place they took. What was visible of a document that is a duplicate now, after
+ * it was parsed again, is no longer. */
 const char sql_set_parsed[] =
+    "WITH t AS MATERIALIZED (\n"
+    "  SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)\n"
+    "    AS t(user_id, document_id, sha256, bytes, plain, pages, page_starts, duplicate_of, parsed_by, instead_of)),\n"
+    "s AS (\n"
+    "  INSERT INTO stale_generations (user_id, document_id, generation)\n"
+    "  SELECT d.user_id, d.document_id, d.live_generation\n"
+    "  FROM t JOIN documents d ON d.user_id = t.user_id AND d.document_id = t.document_id\n"
+    "  WHERE t.duplicate_of IS NOT NULL AND d.live_generation IS NOT NULL ON CONFLICT DO NOTHING)\n"
     "UPDATE documents d SET parsed_sha256 = t.sha256, parsed_bytes = t.bytes, parsed_plain = t.plain, pages = t.pages,\n"
-    "  page_starts = t.page_starts::int[], duplicate_of = t.duplicate_of, updated_at = now()\n"
-    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)\n"
-    "  AS t(user_id, document_id, sha256, bytes, plain, pages, page_starts, duplicate_of)\n"
-    "WHERE d.user_id = t.user_id AND d.document_id = t.document_id";
+    "  page_starts = t.page_starts::int[], duplicate_of = t.duplicate_of, parsed_by = t.parsed_by,\n"
+    "  parsed_instead_of = t.instead_of, updated_at = now(),\n"
+    "  live_generation = CASE WHEN t.duplicate_of IS NULL THEN d.live_generation END,\n"
+    "  chunks = CASE WHEN t.duplicate_of IS NULL THEN d.chunks END\n"
+    "FROM t WHERE d.user_id = t.user_id AND d.document_id = t.document_id";
 
 /* @ is the space; $1 users, $2 documents, $3 generations, $4 expected. Only documents whose rows are all there are
  * flipped; the generation that was visible before goes on the list of stale ones. -> documents */

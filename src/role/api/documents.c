@@ -18,13 +18,14 @@
 #define DOCUMENT_COLUMNS                                                                                               \
     "d.document_id, (extract(epoch FROM d.created_at) * 1000000)::int8, d.job_id, j.status, j.state, "                 \
     "d.filename, d.content_type, d.bytes, d.pages, d.chunks, d.duplicate_of, d.created_at, d.updated_at, j.lane, "     \
-    "(SELECT c.name FROM upload_pipeline.collections c WHERE c.id = d.collection)"
+    "(SELECT c.name FROM upload_pipeline.collections c WHERE c.id = d.collection), d.parsed_by, d.parsed_instead_of"
 
 /* The page first, by its index, then what belongs to it. The policy alone names the user: named here again, the planner
  * would take the two for independent, expect one row, and read and sort all of a user's rows for one page. */
 static const char list_sql[] =
     "SELECT " DOCUMENT_COLUMNS " FROM (SELECT * FROM upload_pipeline.documents p WHERE (p.created_at, p.document_id) < "
     "('epoch'::timestamptz + $1::int8 * interval '1 microsecond', $2::uuid) "
+    "AND ($4::text IS NULL OR p.parsed_by = $4::text) AND (NOT $5::bool OR p.parsed_instead_of IS NOT NULL) "
     "ORDER BY p.created_at DESC, p.document_id DESC LIMIT $3) d "
     "LEFT JOIN upload_pipeline.upload_jobs j ON j.id = d.job_id "
     "ORDER BY d.created_at DESC, d.document_id DESC";
@@ -42,10 +43,23 @@ static const char stats_sql[] =
     "SELECT status, state, count(*) FROM upload_pipeline.upload_jobs WHERE user_id = $1 GROUP BY status, state";
 
 static const struct answer_column columns[] = {
-    {"document_id", AS_UUID}, {"cursor", AS_NOTHING}, {"job_id", AS_UUID},       {"status", AS_STATUS},
-    {"state", AS_STATE},      {"filename", AS_TEXT},  {"content_type", AS_TEXT}, {"bytes", AS_INT},
-    {"pages", AS_INT},        {"chunks", AS_INT},     {"duplicate_of", AS_UUID}, {"created_at", AS_TIME},
-    {"updated_at", AS_TIME},  {"lane", AS_LANE},      {"collection", AS_TEXT},
+    {"document_id", AS_UUID},
+    {"cursor", AS_NOTHING},
+    {"job_id", AS_UUID},
+    {"status", AS_STATUS},
+    {"state", AS_STATE},
+    {"filename", AS_TEXT},
+    {"content_type", AS_TEXT},
+    {"bytes", AS_INT},
+    {"pages", AS_INT},
+    {"chunks", AS_INT},
+    {"duplicate_of", AS_UUID},
+    {"created_at", AS_TIME},
+    {"updated_at", AS_TIME},
+    {"lane", AS_LANE},
+    {"collection", AS_TEXT},
+    {"parsed_by", AS_TEXT},
+    {"parsed_instead_of", AS_TEXT},
 };
 static const struct answer_column more_columns[] = {
     {"sha256", AS_HEX},          {"parsed_bytes", AS_INT},   {"parsed_sha256", AS_HEX},
@@ -75,12 +89,17 @@ int documents_list(struct request *r, struct error *e)
 {
     struct pg_params *p;
     struct list_page page;
+    int64_t fallback = 0;
     int rc = list_page_of(r, &page, e);
 
+    if (rc == 0)
+        rc = query_get_int(&r->query, "fallback", 0, 0, 1, &fallback, e);
     if (rc != 0)
         return rc;
     p = request_sql(r, list_sql, true);
     list_add_page(p, &page);
+    pg_add_text(p, query_get(&r->query, "parsed_by"));
+    pg_add_bool(p, fallback == 1);
     return request_wait_db(r, list_rows, NULL, e);
 }
 

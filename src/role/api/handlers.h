@@ -11,6 +11,8 @@ int upload_end(struct request *r, struct error *e) MUST_CHECK;
 int documents_list(struct request *r, struct error *e) MUST_CHECK;
 int documents_get(struct request *r, struct error *e) MUST_CHECK;
 int documents_delete(struct request *r, struct error *e) MUST_CHECK;
+int documents_reparse(struct request *r, struct error *e) MUST_CHECK;
+int reparse_all(struct request *r, struct error *e) MUST_CHECK;
 int stats_get(struct request *r, struct error *e) MUST_CHECK;
 
 int jobs_list(struct request *r, struct error *e) MUST_CHECK;

@@ -31,7 +31,7 @@ static const char list_sql[] =
 
 static const char get_sql[] =
     "SELECT " JOB_COLUMNS ", d.filename, " DETAIL_COLUMNS ", t.correlation, t.evidence, "
-    "e.id, e.at, e.from_status, e.to_status, e.from_state, e.to_state, e.lease, e.attempt, e.actor, e.reason, e.hops "
+    "d.parsed_by, d.parsed_instead_of, e.id, e.at, e.from_status, e.to_status, e.from_state, e.to_state, e.lease, e.attempt, e.actor, e.reason, e.hops "
     "FROM upload_pipeline.upload_jobs j "
     "LEFT JOIN upload_pipeline.documents d ON d.user_id = j.user_id AND d.document_id = j.document_id "
     "LEFT JOIN upload_pipeline.upload_job_details t ON t.job_id = j.id "
@@ -49,7 +49,8 @@ static const struct answer_column columns[] = {
     {"created_at", AS_TIME},    {"updated_at", AS_TIME}, {"filename", AS_TEXT},    {"error_reason", AS_TEXT},
     {"error_message", AS_TEXT}, {"error_hint", AS_TEXT},
 };
-static const struct answer_column more_columns[] = {{"correlation_id", AS_UUID}, {"evidence", AS_JSON}};
+static const struct answer_column more_columns[] = {
+    {"correlation_id", AS_UUID}, {"evidence", AS_JSON}, {"parsed_by", AS_TEXT}, {"parsed_instead_of", AS_TEXT}};
 static const struct answer_column event_columns[] = {
     {"id", AS_INT},           {"at", AS_TIME},        {"from_status", AS_STATUS}, {"to_status", AS_STATUS},
     {"from_state", AS_STATE}, {"to_state", AS_STATE}, {"lease", AS_INT},          {"attempt", AS_INT},

@@ -34,6 +34,7 @@
     X(RELEASE, "release a dead child's jobs")                                                                          \
     X(DUE, "queue what waited for its retry time")                                                                     \
     X(GATES, "let out what waits for an outside service that can take more")                                           \
+    X(RECOVERED, "count what a fallback parsed while its parser was away")                                             \
     X(NOTIFY, "wake the other nodes")                                                                                  \
     X(HEARTBEAT, "write the heartbeat")                                                                                \
     X(LEADER, "try to lead")                                                                                           \
@@ -79,6 +80,7 @@ struct coordinator {
     int64_t notified_ms;
     int collection;       /* whose space is made sure of or wanted now */
     int64_t fills_failed; /* documents that hold up a flip, as last told */
+    bool fell_back;       /* LlamaParse was away for so long that others took its documents, and is not back yet */
     int backend_pid;
     int64_t lock_since_ms;          /* when the node's name was first found taken, 0: it was not */
     int64_t holder, holder_beat_us; /* incarnation and heartbeat of who holds it, as last seen; 0: not seen */
@@ -90,6 +92,10 @@ struct coordinator {
 bool gates_used(const struct coordinator *c); /* is there a service to wait for? */
 void gates_params(struct coordinator *c, struct pg_params *p);
 int64_t gates_wait_ms(const struct coordinator *c, int64_t most_ms); /* until there may be more to let out */
+bool gates_recovered(struct coordinator *c);
+extern const char gates_fallbacks_sql[];
+void gates_fallbacks_params(struct coordinator *c, struct pg_params *p);
+void gates_tell_fallbacks(struct coordinator *c, const PGresult *r);
 void gates_tidy_params(struct coordinator *c, struct pg_params *p);
 
 /* spaces.c */

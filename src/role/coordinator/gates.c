@@ -5,14 +5,20 @@
  * may be tried, one, whose request is the probe; when another parser takes its documents, all again. Each node judges by
  * its own breakers, and a job that is let out too early waits again, at no cost but the round trip.
  *
+ * Tells the operator, once LlamaParse is back, what others parsed in its place.
+ *
  * Depends on proc, queue.
  */
 #include "coordinator/coordinator.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "core/reason.h"
 #include "core/state.h"
 #include "provider/embedder.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MOST_AT_ONCE  500
@@ -24,6 +30,42 @@ static bool falls_back(const struct coordinator *c, int64_t now_ms)
 {
     return c->conf->parser_fallback_after > 0 && strstr(c->conf->parser_order, "local") != NULL &&
            services_down_ms(c->child.services, SERVICE_LLAMAPARSE, now_ms) >= c->conf->parser_fallback_after;
+}
+
+/* Whether it has just come back from such an absence. */
+bool gates_recovered(struct coordinator *c)
+{
+    int64_t now = clock_ms();
+    bool back = c->fell_back && services_down_ms(c->child.services, SERVICE_LLAMAPARSE, now) == 0;
+
+    c->fell_back = falls_back(c, now) || (c->fell_back && !back);
+    return back;
+}
+
+/* $1 the parser whose place others took */
+const char gates_fallbacks_sql[] =
+    "SELECT count(*), coalesce(string_agg(DISTINCT parsed_by, ', '), '') FROM documents\n"
+    "WHERE parsed_instead_of = $1 AND live_generation IS NOT NULL";
+
+void gates_fallbacks_params(struct coordinator *c, struct pg_params *p)
+{
+    (void)c;
+    pg_add_text(p, service_name(SERVICE_LLAMAPARSE));
+}
+
+void gates_tell_fallbacks(struct coordinator *c, const PGresult *r)
+{
+    const char *name = service_name(SERVICE_LLAMAPARSE);
+    int64_t n = pg_get_int(r, 0, 0);
+    char text[240];
+
+    if (n == 0)
+        return;
+    snprintf(text, sizeof text,
+             "%s is back; %" PRId64 " document%s parsed by %s meanwhile: docmillctl reparse --fallback", name, n,
+             n == 1 ? " was" : "s were", pg_get_text(r, 0, 1));
+    log_warn("coordinator", text, "service", name, "documents", LOG_I(n), NULL);
+    services_raise(c->child.services, "coordinator", reason_name(REASON_parsed_by_fallback), text, clock_ms());
 }
 
 static int32_t let_out(struct coordinator *c, enum service v)

@@ -378,6 +378,8 @@ static void got_gates(struct coordinator *c, const PGresult *r)
 
     if (more)
         wake_workers(c);
+    if (gates_recovered(c))
+        tasks_want(c, TASK_RECOVERED);
     if (more || gates_used(c))
         again_in(c, TASK_GATES, gates_wait_ms(c, TICK_MS));
 }
@@ -568,6 +570,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_SPACE] = {"space", sql_space, spaces_ensure_params, got_space},
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
     [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},
+    [TASK_RECOVERED] = {"fallbacks", gates_fallbacks_sql, gates_fallbacks_params, gates_tell_fallbacks},
     [TASK_GATES] = {"gates", submit_gates_sql, gates_params, got_gates},
     [TASK_NOTIFY] = {"notify", sql_notify, add_incarnation_text, got_notify},
     [TASK_HEARTBEAT] = {"heartbeat", sql_heartbeat, add_alive, got_heartbeat},

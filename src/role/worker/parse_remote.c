@@ -31,22 +31,28 @@ bool parse_remote_wanted(const struct conf *c)
     return strstr(c->parser_order, PARSER_NAME) != NULL;
 }
 
+/* It works, or has not been away for long, or may be tried again now. */
+static bool worth_waiting(struct worker *w)
+{
+    int64_t now = clock_ms();
+
+    return w->conf->parser_fallback_after == 0 ||
+           services_down_ms(w->child.services, SERVICE_LLAMAPARSE, now) < w->conf->parser_fallback_after ||
+           services_closed_for(w->child.services, SERVICE_LLAMAPARSE, now) == 0;
+}
+
 /* Markdown and plain text need no parser. The first of parser.order parses; the next one when that is out of service. */
-bool parse_remote_takes(struct worker *w, enum sniff_type type)
+enum parse_place parse_remote_place(struct worker *w, enum sniff_type type, bool visible)
 {
     const struct conf *c = w->conf;
-    bool first;
 
     if (w->outside == NULL || w->outside->parse == NULL || type == SNIFF_TEXT || type == SNIFF_MARKDOWN)
-        return false;
-    if (strstr(c->parser_order, "local") == NULL)
-        return true;
-    first = strncmp(c->parser_order + strspn(c->parser_order, ", "), PARSER_NAME, strlen(PARSER_NAME)) == 0;
-    if (!first)
-        return !parse_supported(c, type);
-    return !parse_supported(c, type) || c->parser_fallback_after == 0 ||
-           services_down_ms(w->child.services, SERVICE_LLAMAPARSE, clock_ms()) < c->parser_fallback_after ||
-           services_closed_for(w->child.services, SERVICE_LLAMAPARSE, clock_ms()) == 0; /* one may try it again */
+        return PARSE_HERE;
+    if (strstr(c->parser_order, "local") == NULL || !parse_supported(c, type))
+        return PARSE_THERE;
+    if (!parser_is_first(c, PARSER_NAME))
+        return PARSE_HERE;
+    return worth_waiting(w) ? PARSE_THERE : visible ? PARSE_LATER : PARSE_INSTEAD;
 }
 
 /* The service's own limit, which has a least; ours may be shorter. */

@@ -7,7 +7,14 @@
 #include "worker/outside.h"
 
 bool parse_remote_wanted(const struct conf *c); /* parser.order names it */
-bool parse_remote_takes(struct worker *w, enum sniff_type type);
+
+enum parse_place {
+    PARSE_HERE,
+    PARSE_THERE,
+    PARSE_INSTEAD, /* here, because the service that should has been away for long */
+    PARSE_LATER,   /* as PARSE_INSTEAD, but readers have a version of it: it waits for its parser */
+};
+enum parse_place parse_remote_place(struct worker *w, enum sniff_type type, bool visible);
 
 struct parse_remote *parse_remote_new(struct outside *o, struct error *e);
 void parse_remote_free(struct parse_remote **pr);

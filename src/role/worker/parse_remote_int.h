@@ -4,7 +4,7 @@
 
 #include "worker/parse_remote.h"
 
-#define PARSER_NAME "llamaparse"
+#define PARSER_NAME service_name(SERVICE_LLAMAPARSE)
 
 struct remote {
     struct remote *next;

@@ -38,7 +38,7 @@ static int new_token(struct remote *r, struct error *e)
     n = strlen(base);
     while (n > 0 && base[n - 1] == '/')
         n--;
-    if (snprintf(r->url, sizeof r->url, "%.*s/v1/webhooks/" PARSER_NAME "/%s", (int)n, base, r->token) >=
+    if (snprintf(r->url, sizeof r->url, "%.*s/v1/webhooks/%s/%s", (int)n, base, PARSER_NAME, r->token) >=
         (int)sizeof r->url)
         return reason_error(e, REASON_bad_config, ENAMETOOLONG, "llamaparse.webhook_url is too long");
     return 0;
@@ -276,6 +276,7 @@ int remote_result(struct remote *r, struct error *e)
     p->pages = pages;
     p->submission = r->submission;
     p->partial = r->answer.n_failed > 0;
+    p->parsed_by = PARSER_NAME;
     p->step = PASSAGE_TEXT;
     remote_let_go(r);
     return 1;

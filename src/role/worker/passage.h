@@ -36,6 +36,8 @@ struct passage {
     size_t outside_len;
     struct submission submission;  /* that it is the text of; ended when the text is durable */
     bool partial;                  /* pages of it failed */
+    const char *parsed_by;         /* the parser's name */
+    const char *parsed_instead_of; /* the one whose place it took; NULL: nobody's */
     const struct chunker *chunker; /* what the job is pinned to, once it is chunked */
     bool fresh;                    /* parsed in this attempt: set_parsed is due with the next store */
     struct queue_chunk *chunks;    /* NULL: they are in the database only */

@@ -171,6 +171,8 @@ static void put_parsed(struct passage *p, struct queue_work *work)
     work->parsed_plain = p->plain;
     work->parsed_sha256 = p->parsed_sha256;
     work->parsed_bytes = (int64_t)p->len;
+    work->parsed_by = p->parsed_by;
+    work->parsed_instead_of = p->parsed_instead_of;
     work->pages = p->pages;
     work->page_starts = p->normal.page_starts;
     work->n_page_starts = p->normal.n_pages;
@@ -463,26 +465,43 @@ static int take_text(struct passage *p, struct parse_result *result, bool costly
     return step(p, &work, e) == 1 ? 0 : e->code != 0 ? e->code : -EALREADY;
 }
 
-/* 0: p->text is there; WAITS: an outside service was asked for it. */
-static int get_text(struct passage *p, struct error *e)
+static int get_text_here(struct passage *p, enum sniff_type type, struct error *e)
 {
-    enum sniff_type type = sniff_by_mime(p->h->job->content_type);
     struct parse_result result = {0};
     bool costly;
     int rc;
 
-    if (p->h->job->has_parsed && p->h->status >= STATUS_PARSE_VALIDATED)
-        return reopen(p, e);
-    if (parse_remote_takes(p->w, type)) {
-        rc = parse_remote_add(p->w->outside->parse, p, e);
-        return rc == 1 ? WAITS : rc < 0 ? rc : -EALREADY;
-    }
+    p->parsed_by = "local";
     if ((rc = parse(p, &result, e)) != 0)
         return rc;
     costly = (type != SNIFF_TEXT && type != SNIFF_MARKDOWN) || result.took_ms > 20;
     rc = take_text(p, &result, costly, e);
     parse_result_free(&result);
     return rc;
+}
+
+/* 0: p->text is there; WAITS: an outside service was asked for it. */
+static int get_text(struct passage *p, struct error *e)
+{
+    enum sniff_type type = sniff_by_mime(p->h->job->content_type);
+    int rc;
+
+    if (p->h->job->has_parsed && p->h->status >= STATUS_PARSE_VALIDATED)
+        return reopen(p, e);
+    switch (parse_remote_place(p->w, type, p->h->job->visible)) {
+    case PARSE_THERE:
+        rc = parse_remote_add(p->w->outside->parse, p, e);
+        return rc == 1 ? WAITS : rc < 0 ? rc : -EALREADY;
+    case PARSE_LATER:
+        return reason_error(e, REASON_provider_away, EAGAIN,
+                            "The parser that this document is to be parsed again by is out of service.");
+    case PARSE_INSTEAD:
+        p->parsed_instead_of = service_name(SERVICE_LLAMAPARSE);
+        break;
+    case PARSE_HERE:
+        break;
+    }
+    return get_text_here(p, type, e);
 }
 
 /* From the text on. */

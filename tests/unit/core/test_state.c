@@ -100,7 +100,7 @@ static const struct expected expected[] = {
     {7, 8, "wr"},  {8, 9, "wr"},  {9, 10, "wr"}, {1, 11, "wr"}, {2, 11, "whr"}, {3, 11, "wr"}, {4, 12, "wr"},
     {5, 12, "wr"}, {6, 13, "wr"}, {7, 13, "wr"}, {8, 13, "wr"}, {9, 13, "wr"},  {1, 15, "o"},  {2, 15, "o"},
     {3, 15, "o"},  {4, 15, "o"},  {5, 15, "o"},  {6, 15, "o"},  {7, 15, "o"},   {8, 15, "o"},  {9, 15, "o"},
-    {11, 1, "o"},  {12, 1, "o"},  {13, 1, "o"},  {15, 1, "o"},  {14, 1, "or"},
+    {11, 1, "o"},  {12, 1, "o"},  {13, 1, "o"},  {15, 1, "o"},  {14, 1, "or"},  {10, 1, "o"},
 };
 
 static bool expected_edge(int from, int to, char actor)
@@ -155,7 +155,9 @@ Test(state, a_few_paths_by_hand)
     cr_expect(path_allowed(STATUS_UPLOADED, STATUS_COMPLETE, ACTOR_WORKER));
     cr_expect(path_allowed(STATUS_UPLOADED, STATUS_DUPLICATE, ACTOR_WORKER));
     cr_expect_not(path_allowed(STATUS_UPLOADED, STATUS_COMPLETE, ACTOR_WEBHOOK));
-    cr_expect_not(path_allowed(STATUS_COMPLETE, STATUS_UPLOADED, ALL_ACTORS));
+    cr_expect_not(path_allowed(STATUS_COMPLETE, STATUS_UPLOADED, ALL_ACTORS & ~(unsigned)ACTOR_OPERATOR));
+    cr_expect(path_allowed(STATUS_COMPLETE, STATUS_UPLOADED, ACTOR_OPERATOR));
+    cr_expect_not(path_allowed(STATUS_COMPLETE, STATUS_PARSED, ALL_ACTORS));
     cr_expect_not(path_allowed(STATUS_PARSED, STATUS_UPLOADED, ALL_ACTORS));
     cr_expect_not(path_allowed(STATUS_FAILED_PARSE, STATUS_PARSED, ALL_ACTORS));
     cr_expect_not(path_allowed(STATUS_CHUNKING, STATUS_DUPLICATE, ALL_ACTORS));
@@ -211,6 +213,19 @@ Test(state, the_migration_holds_the_table_word_for_word)
 
     cr_expect(strstr(file, sql) != NULL, "sql/0001_initial.up.sql lacks what --print-state-sql prints:\n%s", sql);
     free(sql);
+    talloc_free(file);
+}
+
+Test(state, a_later_migration_holds_each_later_edge)
+{
+    char row[120], *file = checked_in("sql/0005_parsed_by.up.sql");
+
+#define X_EDGE(FROM, TO, actors, migration)                                                                            \
+    snprintf(row, sizeof row, "INSERT INTO job_edges (from_status, to_status, actors) VALUES\n    (%d, %d, %d);\n",    \
+             STATUS_##FROM, STATUS_##TO, actors);                                                                      \
+    cr_expect(migration == 5 && strstr(file, row) != NULL, "%s", row);
+    LATER_EDGES(X_EDGE)
+#undef X_EDGE
     talloc_free(file);
 }
 

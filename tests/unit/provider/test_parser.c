@@ -284,3 +284,21 @@ Test(parser, a_lying_bomb_meets_the_memory_limit_quickly)
     cr_assert_eq(getrusage(RUSAGE_CHILDREN, &children), 0); /* not the clock: the machine may be busy */
     cr_assert_lt(children.ru_utime.tv_sec + children.ru_stime.tv_sec, 10);
 }
+
+Test(parser, the_first_of_the_order_is_told_by_its_whole_name)
+{
+    static const struct {
+        const char *order;
+        bool llamaparse, local;
+    } t[] = {{"local", false, true},
+             {"llamaparse", true, false},
+             {" llamaparse , local", true, false},
+             {"local,llamaparse", false, true},
+             {"locally", false, false}};
+
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct conf c = {.parser_order = t[i].order};
+        cr_expect_eq(parser_is_first(&c, "llamaparse"), t[i].llamaparse, "%s", t[i].order);
+        cr_expect_eq(parser_is_first(&c, "local"), t[i].local, "%s", t[i].order);
+    }
+}
