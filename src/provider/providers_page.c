@@ -48,17 +48,19 @@ void providers_print_markdown(FILE *f)
             "Limits are the most of one request; `-` is not known. `known from` says whether docmill was run against\n"
             "that server, or its documents and sources were read.\n\n");
     openai_print_markdown(f);
-    fprintf(f, "\nThe first row that fits wins. Any other answer is malformed: docmill backs off and sends it again.\n"
-               "A parameter that is refused by name (`model`, `dimensions`, `encoding_format`) is the configuration's\n"
-               "fault; without base64 numbers are asked for.\n\n"
-               "### A change of the model\n\n"
-               "While a collection's new embedding space is filled, its old one serves: documents are embedded for both, and\n"
-               "the texts of searches for the old one. All models are asked of the one service of `openai.*`, each request\n"
-               "naming the model and dimension of its space. A service that no longer has the old model refuses them\n"
-               "(`provider_config`); searches then fail with that reason until the new space is filled. From `builtin` to a\n"
-               "service and back nothing fails, as long as `openai.*` stays configured until the change is done. There is no\n"
-               "fallback from one model to another.\n\n"
-               "## LlamaParse\n\n");
+    fprintf(
+        f,
+        "\nThe first row that fits wins. Any other answer is malformed: docmill backs off and sends it again.\n"
+        "A parameter that is refused by name (`model`, `dimensions`, `encoding_format`) is the configuration's\n"
+        "fault; without base64 numbers are asked for.\n\n"
+        "### A change of the model\n\n"
+        "While a collection's new embedding space is filled, its old one serves: documents are embedded for both, and\n"
+        "the texts of searches for the old one. All models are asked of the one service of `openai.*`, each request\n"
+        "naming the model and dimension of its space. A service that no longer has the old model refuses them\n"
+        "(`provider_config`); searches then fail with that reason until the new space is filled. From `builtin` to a\n"
+        "service and back nothing fails, as long as `openai.*` stays configured until the change is done. There is no\n"
+        "fallback from one model to another.\n\n"
+        "## LlamaParse\n\n");
     llamaparse_print_markdown(f);
     fprintf(
         f,
