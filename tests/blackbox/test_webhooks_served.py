@@ -109,6 +109,15 @@ def test_a_callback_about_another_job_is_refused_and_polling_does_the_work(polle
     assert verdicts(one, job) == ["foreign"]
 
 
+def test_a_callback_about_another_job_that_is_faster_than_the_answer_misleads_nobody(polled):
+    one, mock = polled
+    mock.faults(webhook_unknown_job=True, webhook_early=True, delay_more={"ms": 300, "path": "/api/v1/parsing/upload"})
+    job, _ = parse(one, mock, "another's, early")
+    assert verdicts(one, job) == ["early"]
+    ((named,),) = one.sql("SELECT external_id FROM upload_pipeline.parser_submissions WHERE job_id = %s", (job,))
+    assert named in [e["path"].rsplit("/", 1)[1] for e in mock.journal("/api/v1/parsing/job/") if e["status"] == 200]
+
+
 def test_a_callback_that_comes_after_polling_did_the_work_is_late(polled):
     one, mock = polled
     mock.faults(webhook_late={"ms": 60000})

@@ -212,6 +212,23 @@ Test(submit, a_callback_faster_than_the_answer_is_not_lost)
     qt_close(q);
 }
 
+Test(submit, a_callback_about_another_job_that_is_faster_than_the_answer_names_nothing)
+{
+    struct qt *q = qt_open("submit_early_wrong");
+    struct asked a, b;
+
+    qt_submit(q, 1, 1, 1, 1000);
+    a = begin(q, MANY);
+    cr_assert_str_eq(hear(q, a.token, "e1", "ext-2", true), "early", "nobody knows better yet");
+    cr_assert_eq(answered(q, &a, "ext-1"), SUBMIT_WAITING, "it was not about this job");
+    cr_assert_str_eq(hear(q, a.token, "e2", "ext-2", true), "foreign");
+    cr_assert_str_eq(hear(q, a.token, "e3", "ext-1", true), "taken");
+    b = begin(q, MANY);
+    cr_assert_eq(b.verdict, SUBMIT_KNOWN);
+    cr_assert_str_eq(b.s.external_id, "ext-1");
+    qt_close(q);
+}
+
 Test(submit, a_callback_while_the_service_is_being_asked_is_not_lost)
 {
     struct qt *q = qt_open("submit_poll");
