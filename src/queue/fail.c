@@ -17,6 +17,7 @@
 #include <talloc.h>
 
 #define RECOVERABLE_TRIES  3                /* as if it had been tried so often already */
+#define CONFIG_TRIES       6                /* a person must act first */
 #define NEXT_DAY_SPREAD_MS (10 * 60 * 1000) /* after midnight, so that not all come at once */
 
 struct queue_verdict queue_judge(const struct error *why, int status, int stage, int attempt,
@@ -40,7 +41,8 @@ struct queue_verdict queue_judge(const struct error *why, int status, int stage,
     if (why->cls == ERR_RECOVERABLE) {
         /* The attempt is given back, so the count says nothing of how long it has lasted: a longer wait at once, or all
          * documents of a node that lacks a parser would be claimed, and an event written, every few seconds. */
-        v.wait_ms = backoff_ms(policy->retry_first_ms, policy->retry_cap_ms, RECOVERABLE_TRIES);
+        tries = strcmp(why->reason, reason_name(REASON_provider_config)) == 0 ? CONFIG_TRIES : RECOVERABLE_TRIES;
+        v.wait_ms = backoff_ms(policy->retry_first_ms, policy->retry_cap_ms, tries);
         v.refund = true;
         return v;
     }

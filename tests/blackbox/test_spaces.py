@@ -316,3 +316,34 @@ def test_only_operators_see_and_decide(daemon, service):
     assert d.http("GET", "/v1/spaces", unix=True).status == 200
     assert d.http("POST", "/v1/spaces/flip", unix=True).status == 404, "nothing is being filled"
     assert d.http("POST", "/v1/spaces/retry?collection=nowhere", unix=True).status == 404
+
+
+def test_a_model_that_the_service_does_not_have_stops_nothing_but_its_own_fill(daemon, service):
+    d = daemon(keys=outside(service), pools=pools())
+    ids = set(put_many(d, 3, "lantern", 1))
+    restart(d, openai__model="text-embedding-9-none")
+    wait_for(lambda: any("text-embedding-9-none" in e["message"] for e in d.ctl("errors")), 20, "the error", dump=d.log)
+    new = d.put(b"# Quay\n\nA heron stands on the quay.\n", "quay.md")
+    assert new["status"] == "complete", "the old model serves"
+    assert {r["document_id"] for r in d.search("heron lantern", limit=50)} == ids | {new["document_id"]}
+    assert all(b["state"] == "closed" for b in d.ctl("breakers")["services"] if b["service"] == "embedder")
+    assert live(d) == (1, SMALL, 64)
+    restart(d, openai__model=LARGE)
+    space = wait_live(d, LARGE, 64)
+    assert rows_of(d, space) == visible_chunks(d)
+
+
+
+def test_searches_for_a_model_that_is_gone_fail_and_do_not_stop_the_fill_of_the_next(daemon, mock):
+    old, new = mock("openai", "--key", KEY, "--model", "older:1024"), mock("openai", "--key", KEY)
+    d = daemon(keys=outside(old, openai__model="older", embedder__dimension=1024), pools=pools())
+    ids = set(put_many(d, 12, "lantern", 1))
+    slow(new, 150)
+    restart(d, openai__base_url=new.url + "/v1", openai__model=SMALL, embedder__dimension=64,
+            embedder__batch_items=2, openai__in_flight=1)
+    answers = []
+    while live(d)[1] != SMALL and len(answers) < 300:
+        answers.append(d.http("GET", f"/v1/search?q=harbour+{len(answers)}&limit=50"))
+    assert answers[0].status == 503 and answers[0].reason == "provider_config", answers[0]
+    wait_live(d, SMALL, 64)
+    assert {r["document_id"] for r in d.search("lantern", limit=50)} == ids

@@ -238,8 +238,11 @@ static void report(struct query_text *q, const struct http_response *r, const st
     struct api *api = q->m->api;
     struct service_result result =
         outside_result(&got->verdict, r, head, got->total_tokens >= 0 ? got->total_tokens : q->tokens);
-    enum breaker_change change = services_done(api->child.services, &q->permit, &result, clock_ms());
+    enum breaker_change change;
 
+    if (got->verdict.act == PROVIDER_CONFIG) /* a search for a model that is gone must not stop the fill of the next */
+        result.outcome = OUTCOME_ABANDONED;
+    change = services_done(api->child.services, &q->permit, &result, clock_ms());
     memset(&q->permit, 0, sizeof q->permit);
     if (change == BREAKER_OPENED)
         log_warn("embed", "an outside service is out of service", "service", service_name(SERVICE_EMBEDDER), "reason",

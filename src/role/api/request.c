@@ -238,15 +238,16 @@ static void handle_vector(void *arg, const float *v, const struct error *error, 
     } else {
         e = *error;
         r->retry_after_s = retry_after_s;
-        rc = e.code != 0 ? e.code : -EIO;
+        rc = r->unvectored(r, &e);
     }
     process_outcome(r, rc, &e);
 }
 
 int request_wait_vector(struct request *r, const char *model, int dimension, const char *text, request_vector done,
-                        struct error *e)
+                        request_next failed, struct error *e)
 {
     r->vectored = done;
+    r->unvectored = failed;
     r->phase = REQUEST_WAITING;
     r->embedding = embed_ask(r->api->embed, model, dimension, text, r->claims, handle_vector, r, e);
     return r->embedding != NULL ? 0 : e->code;

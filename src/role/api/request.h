@@ -101,6 +101,7 @@ struct request {
     request_next next; /* of collections_ask() */
     struct embed_wait *embedding;
     request_vector vectored;
+    request_next unvectored;
     int retry_after_s; /* told with an error; 0: what its reason says */
 };
 
@@ -121,9 +122,10 @@ void request_answer_error(struct request *r, const struct error *e);
 struct pg_params *request_sql(struct request *r, const char *sql, bool repeatable);
 int request_wait_db(struct request *r, request_rows rows, request_sqlstate states, struct error *e) MUST_CHECK;
 int request_wait_db_or(struct request *r, request_rows rows, request_refused refused, struct error *e) MUST_CHECK;
-/* The vector of a text by a model of the embeddings service; only where there is one. */
+/* The vector of a text by a model of the embeddings service; only where there is one. failed, with *e filled, may go
+ * another way as request_refused may. */
 int request_wait_vector(struct request *r, const char *model, int dimension, const char *text, request_vector done,
-                        struct error *e) MUST_CHECK;
+                        request_next failed, struct error *e) MUST_CHECK;
 /* This request's statements say from now on that an operator asks; forbidden if none does. */
 int request_claim_operator(struct request *r, const char *what, struct error *e) MUST_CHECK;
 /* Runs work(arg) on a helper thread, then done in the loop. arg is a talloc object with nothing shared: it belongs to

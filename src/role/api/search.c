@@ -31,7 +31,8 @@ static const char search_sql[] =
 /* What the text is embedded for. */
 struct search {
     struct collection_space space;
-    bool again; /* the space had changed: asked for once more */
+    bool again; /* the space may have changed: asked for once more */
+    struct error why;
 };
 
 static const struct answer_column columns[] = {
@@ -67,6 +68,7 @@ static int check_text(const char *q, struct error *e)
 }
 
 static int asked(struct request *r, struct error *e);
+static int embed(struct request *r, const struct collection_space *space, struct error *e);
 
 static int refused(struct request *r, const char *sqlstate, struct error *e)
 {
@@ -79,6 +81,33 @@ static int refused(struct request *r, const char *sqlstate, struct error *e)
         return reason_error(e, REASON_not_ready, EAGAIN, "The collection changes its embedding space just now.");
     s->again = true;
     return collections_ask(r, asked, e);
+}
+
+/* The old space's model may be gone because there is a new one. */
+static int asked_again(struct request *r, struct error *e)
+{
+    const struct search *s = r->work;
+    const struct collection_space *space = collections_get(r, collections_named(r), e);
+
+    if (space == NULL)
+        return e->code;
+    if (strcmp(space->model, s->space.model) != 0 || space->dimension != s->space.dimension) {
+        r->retry_after_s = 0;
+        return embed(r, space, e);
+    }
+    *e = s->why;
+    return e->code != 0 ? e->code : -EIO;
+}
+
+static int not_embedded(struct request *r, struct error *e)
+{
+    struct search *s = r->work;
+
+    if (s->again)
+        return e->code != 0 ? e->code : -EIO;
+    s->again = true;
+    s->why = *e;
+    return collections_ask(r, asked_again, e);
 }
 
 static int find_passages(struct request *r, const float *v, struct error *e)
@@ -131,8 +160,9 @@ static int embed(struct request *r, const struct collection_space *space, struct
             e, REASON_provider_away, ENOTSUP,
             "The collection's vectors are of an outside model, and no embeddings service is configured.");
     known = embed_known(r->api->embed, space->model, space->dimension, q);
-    return known != NULL ? find_passages(r, known, e)
-                         : request_wait_vector(r, s->space.model, s->space.dimension, q, find_passages, e);
+    return known != NULL
+               ? find_passages(r, known, e)
+               : request_wait_vector(r, s->space.model, s->space.dimension, q, find_passages, not_embedded, e);
 }
 
 static int asked(struct request *r, struct error *e)

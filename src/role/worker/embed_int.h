@@ -52,8 +52,10 @@ struct embed_target {
     struct queue_space space;
     struct openai_endpoint endpoint;
     struct packer *packer;
-    int window;    /* most chunks of a document whose vectors are held */
-    int64_t price; /* picodollars a token */
+    int window;               /* most chunks of a document whose vectors are held */
+    int64_t price;            /* picodollars a token */
+    int64_t refused_until_ms; /* the service does not take this model; others go on */
+    struct error refused;
 };
 
 /* A micro-batch on its way: waiting for its turn, or under way. */
@@ -95,6 +97,9 @@ void embed_order_remove(struct embed_remote *r, struct order *o);
 const struct queue_chunk *embed_chunk_of(const struct order *o, int ord);
 /* Texts of a document that an earlier attempt chunked, as far as the window goes. */
 int embed_load_texts(struct embed_remote *r, struct order *o, struct error *e) MUST_CHECK;
+
+/* The service does not take the model, which is no matter of the other targets: false if there is no other. */
+bool embed_refuse_target(struct embed_target *t, const struct error *why);
 
 /* embed_micro.c */
 extern pack_ended embed_text_ended;

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <talloc.h>
 
+static const struct pack_result again = {.act = PROVIDER_RETRY, .item = -1}; /* packed anew */
+
 #define SERVICE_TRIES 6 /* a micro-batch that fails so often while the service answers others is looked into */
 
 static const struct queue_chunk *text_of(const struct embed_remote *r, const struct pack_item *item)
@@ -138,6 +140,7 @@ static void handle_answer(void *arg, const struct http_response *response)
     struct rate_head head;
     float *vectors;
     uint8_t *bad;
+    bool refused;
     void *ctx;
 
     if (r == NULL) {
@@ -150,6 +153,9 @@ static void handle_answer(void *arg, const struct http_response *response)
     bad = talloc_zero_array(ctx, uint8_t, (unsigned)m->batch->n);
     ratehead_of(response, &head);
     openai_judge(&m->target->endpoint, response, &head, m->batch->n, vectors, bad, &got);
+    refused = got.verdict.act == PROVIDER_CONFIG && embed_refuse_target(m->target, &got.verdict.error);
+    if (refused) /* the service is well */
+        got.verdict.act = PROVIDER_OK;
     outside_answered(r->o, &m->call, response, &got.verdict, &head,
                      got.total_tokens >= 0 ? got.total_tokens : m->tokens);
     micro_unlink(&r->under_way, m);
@@ -160,7 +166,10 @@ static void handle_answer(void *arg, const struct http_response *response)
         embed_charge(r, m->batch, got.total_tokens);
     else if (response->status / 100 == 2) /* charged all the same, whatever it answered */
         embed_charge(r, m->batch, m->tokens);
-    act(r, m, vectors, bad, &got);
+    if (refused)
+        micro_end(r, m, &again, NULL); /* dropped with their documents */
+    else
+        act(r, m, vectors, bad, &got);
     talloc_free(ctx);
 }
 
@@ -225,6 +234,8 @@ static enum outside_turn send_one(struct embed_remote *r, struct micro *m)
 /* Of the target whose documents are the most urgent: what fills a new space waits for what somebody uploaded. */
 static const struct pack_batch *next_batch(struct embed_remote *r, struct embed_target **target)
 {
+    int64_t now = clock_ms();
+
     for (int after = 0, lane; after < INT_MAX; after = lane) {
         const struct pack_batch *b;
         lane = INT_MAX;
@@ -233,7 +244,8 @@ static const struct pack_batch *next_batch(struct embed_remote *r, struct embed_
             lane = of > after && of < lane ? of : lane;
         }
         for (*target = r->targets; *target != NULL; *target = (*target)->next)
-            if (embed_lane(*target) == lane && (b = packer_next((*target)->packer, true)) != NULL)
+            if ((*target)->refused_until_ms <= now && embed_lane(*target) == lane &&
+                (b = packer_next((*target)->packer, true)) != NULL)
                 return b;
     }
     return NULL;
@@ -267,8 +279,6 @@ static struct micro *next_micro(struct embed_remote *r)
 
 void embed_remote_send(struct embed_remote *r)
 {
-    static const struct pack_result again = {.act = PROVIDER_RETRY, .item = -1};
-
     feed(r);
     while (r->n_under_way < r->most_under_way && !r->closed) {
         struct micro *m = next_micro(r);

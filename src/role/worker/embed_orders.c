@@ -5,6 +5,7 @@
  */
 #include "worker/embed_int.h"
 
+#include "base/clock.h"
 #include "core/reason.h"
 #include "provider/embedder.h"
 
@@ -81,6 +82,40 @@ int embed_lane(const struct embed_target *t)
         if (o->target == t && o->p->h->job->lane < lane)
             lane = o->p->h->job->lane;
     return lane;
+}
+
+/* How many models the configuration asks the service for. */
+static int models_wanted(const struct conf *c)
+{
+    int n = 0;
+
+    for (int i = 0; i <= c->n_collections; i++) {
+        bool seen = embedder_is_builtin(embedder_identity(c, i).model);
+        for (int k = 0; k < i && !seen; k++)
+            seen = strcmp(embedder_identity(c, k).model, embedder_identity(c, i).model) == 0;
+        n += !seen;
+    }
+    return n;
+}
+
+bool embed_refuse_target(struct embed_target *t, const struct error *why)
+{
+    struct worker *w = t->r->o->w;
+    int64_t now = clock_ms();
+
+    if (embed_lane(t) < QUEUE_LANE_FILL && models_wanted(w->conf) < 2)
+        return false;
+    if (t->refused_until_ms <= now)
+        services_raise(w->child.services, "embedder", reason_name(REASON_provider_config), why->message, now);
+    t->refused_until_ms = now + w->conf->breaker_account_open;
+    t->refused = *why;
+    for (struct order *o = t->r->orders; o != NULL; o = o->next) {
+        if (o->target != t || o->failed)
+            continue;
+        o->failed = true;
+        o->why = *why;
+    }
+    return true;
 }
 
 /* ---- the list ---- */

@@ -105,6 +105,10 @@ int embed_remote_add(struct embed_remote *r, struct passage *p, const struct que
 
     if (t == NULL)
         return e->code;
+    if (t->refused_until_ms > clock_ms()) {
+        *e = t->refused;
+        return e->code != 0 ? e->code : -ENOTSUP;
+    }
     o = talloc_zero(p->ctx, struct order);
     o->p = p;
     o->target = t;

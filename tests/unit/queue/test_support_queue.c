@@ -100,7 +100,7 @@ struct uuid qt_submit(struct qt *q, int user, int seed, int lane, int64_t bytes)
 struct queue_job *qt_claim(struct qt *q, struct pg *p, int64_t child, int want, int *n)
 {
     struct queue_owner o = {7, child};
-    struct queue_filter f = {.lane_min = 1, .lane_max = 2};
+    struct queue_filter f = {.lane_min = 0, .lane_max = 32767};
     struct queue_job *jobs;
     struct error e;
 
