@@ -206,6 +206,33 @@ Test(spaces, a_job_in_hand_at_the_flip_is_lost_and_begun_again_in_the_new_space)
     qt_close(q);
 }
 
+#define NO_TRIGGER(q) qt_run(q, "ALTER TABLE upload_pipeline.documents DISABLE TRIGGER documents_drop_former_fills")
+
+Test(spaces, the_later_generation_wins_where_the_walk_saw_the_former)
+{
+    struct qt *q = qt_open("qt_spaces_generations");
+
+    documents(q, 0, 1);
+    cr_assert_str_eq(want(q, "other"), "begun");
+    cr_assert_eq(walk(q, 10, 10), 1);
+    struct queue_job *j = qt_claim_one(q);
+    NO_TRIGGER(q); /* as if the job had been made a moment later */
+    qt_run(q, "UPDATE upload_pipeline.documents SET live_generation = 2");
+    cr_assert_eq(db_test_int(q->worker, "SELECT make_fills(1::smallint, 2::smallint, array_agg(user_id),"
+                                        " array_agg(document_id)) FROM documents"),
+                 1);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM " FILLS " AND generation = 2 AND state = 1"), 1);
+    struct queue_work w = fill_work(q, j);
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    cr_assert_eq(w.outcome, QUEUE_LOST);
+    qt_run(q, "UPDATE upload_pipeline.documents SET live_generation = 1");
+    cr_assert_eq(db_test_int(q->worker, "SELECT make_fills(1::smallint, 2::smallint, array_agg(user_id),"
+                                        " array_agg(document_id)) FROM documents"),
+                 0, "the walk comes after");
+    cr_assert_eq(qt_int(q, "SELECT generation FROM " FILLS), 2);
+    qt_close(q);
+}
+
 Test(spaces, a_fill_that_lacks_a_vector_or_whose_document_changed_is_not_done)
 {
     struct qt *q = qt_open("qt_spaces_count");
@@ -220,6 +247,7 @@ Test(spaces, a_fill_that_lacks_a_vector_or_whose_document_changed_is_not_done)
     cr_assert_eq(w.outcome, QUEUE_MISCOUNT);
     j = qt_claim_one(q);
     w = fill_work(q, j);
+    NO_TRIGGER(q);
     qt_run(q, "UPDATE upload_pipeline.documents SET live_generation = 2 WHERE document_id = %s",
            qt_id(q, &j->document_id));
     cr_assert_eq(qt_store(q, &w, 1), 0);
