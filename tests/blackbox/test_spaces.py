@@ -153,11 +153,11 @@ def test_uploads_during_the_fill_are_found_before_and_after_the_flip(daemon, ser
 
 
 def test_a_job_in_hand_at_the_flip_is_done_again_in_the_new_space(daemon, service):
-    d = daemon(keys=outside(service), pools=pools())
+    d = daemon(keys=outside(service, openai__timeout="5s", supervise__drain_timeout="1s"), pools=pools())
     service.faults(hang={"probability": 1, "ms": 30000})
     document_id = d.upload(documents.markdown("Held", sections=3), "held.md").json["document_id"]
     wait_for(lambda: d.sql(f"SELECT count(*) FROM {JOBS} WHERE status = 7")[0][0] == 1, 20, "the chunk rows", dump=d.log)
-    restart(d, embedder__dimension=32, supervise__drain_timeout="1s")
+    restart(d, embedder__dimension=32)
     wait_live(d, SMALL, 32)
     service.faults()
     document = d.wait_end(document_id, 60)
