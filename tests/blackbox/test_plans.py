@@ -109,6 +109,13 @@ def test_no_statement_scans_or_sorts_at_a_million_jobs(daemon, cluster):
     assert d.http("GET", "/v1/jobs?limit=20").status == 200
     assert d.http("GET", "/v1/search?q=walrus+quarry").json["results"]
     d.stop()
+    d.keys["embedder.dimension"] = 64  # the leader walks over all documents, a few at a time
+    d.start()
+    walked = "SELECT walk_user FROM upload_pipeline.collections WHERE next_space IS NOT NULL"
+    wait_for(lambda: (d.sql(walked) or [[uuid.UUID(int=0)]])[0][0].int > 0, 60, "the walk to begin")
+    fills = "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE purpose = 2"
+    wait_for(lambda: d.sql(fills)[0][0] > 500, 60, "fill jobs")
+    d.stop()
     with open(cluster.directory + "/postgres.log", "rb") as f:
         f.seek(mark)
         log = f.read().decode(errors="replace")
@@ -124,3 +131,8 @@ def test_no_statement_scans_or_sorts_at_a_million_jobs(daemon, cluster):
     assert_no_sort(lists, "list")
     assert_no_growing_scan(matching(ours, "nearest AS MATERIALIZED"), "search")
     assert_no_growing_scan(matching(ours, "submit_document"), "upload")
+    walk = matching(ours, "c.walk_user")
+    assert_no_growing_scan(walk, "walk")
+    assert_no_sort(walk, "walk")
+    leader = matching(ours, "f.purpose = 2") + matching(ours, "u.purpose = 2") + matching(ours, "j.space <> c.live_space")
+    assert_no_growing_scan(leader, "filling")

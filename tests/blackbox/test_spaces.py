@@ -136,15 +136,13 @@ def test_builtin_gives_way_to_a_service_and_comes_back(daemon, service):
 
 def test_uploads_during_the_fill_are_found_before_and_after_the_flip(daemon, service):
     d = daemon(keys=outside(service, embedder__batch_items=2, openai__in_flight=1), pools=pools())
-    put_many(d, 12, "old", 1)
+    put_many(d, 40, "old", 1)
     restart(d, openai__model=LARGE)
     slow(service, 200)
     wait_for(lambda: d.sql(f"SELECT count(*) FROM {JOBS} WHERE purpose = 2 AND state < 6")[0][0] > 0, 20, "the fill")
-    began = time.monotonic()
     new = d.put(b"# Quay\n\nA heron stands on the quay.\n", "quay.md")["document_id"]
-    took = time.monotonic() - began
-    assert live(d)[1] == SMALL, "uploaded and complete before the flip"
-    assert took < 5, "a fresh upload waited for the fill"
+    others = f"SELECT count(*) FROM {JOBS} WHERE purpose = 2 AND state < 6 AND document_id <> '{new}'"
+    assert d.sql(others)[0][0] > 0 and live(d)[1] == SMALL, "what somebody uploads goes before the fill"
     assert new in [r["document_id"] for r in d.search("heron quay", limit=50)]
     service.faults()
     space = wait_live(d, LARGE, 64)

@@ -113,6 +113,25 @@ Test(spaces, who_stores_is_waited_for_a_while_and_no_longer)
     qt_close(q);
 }
 
+Test(spaces, nobody_stores_while_a_collection_changes_its_spaces)
+{
+    struct qt *q = qt_open("qt_spaces_fence");
+    struct error e;
+
+    qt_submit(q, 1, 1, 1, 100);
+    struct queue_job *j = qt_claim_one(q);
+    struct queue_work w = qt_work(q, j, 3);
+    db_test_run(q->other, "BEGIN");
+    db_test_run(q->other, "SELECT pg_advisory_xact_lock(1684865029, 1)");
+    db_test_run(q->worker, "SET lock_timeout = '300ms'");
+    cr_assert_lt(queue_store(q->worker, &w, 1, QT_DIM, 60000, 0, &e), 0);
+    cr_assert_eq(w.outcome, QUEUE_PENDING);
+    db_test_run(q->other, "COMMIT");
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    cr_assert_eq(w.outcome, QUEUE_STORED);
+    qt_close(q);
+}
+
 Test(spaces, the_walk_makes_a_job_for_each_visible_document_a_few_at_a_time)
 {
     struct qt *q = qt_open("qt_spaces_walk");
