@@ -47,6 +47,7 @@ int do_document(struct ctl *c)
     static const struct show_field fields[] = {
         {"filename", "file"},
         {"document_id", "document"},
+        {"collection", "collection"},
         {"job_id", "job"},
         {"status", "status"},
         {"state", "state"},

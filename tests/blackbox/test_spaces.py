@@ -165,6 +165,18 @@ def test_a_job_in_hand_at_the_flip_is_done_again_in_the_new_space(daemon, servic
     assert [r["document_id"] for r in d.search("Held", limit=1)] == [document_id]
 
 
+def test_a_model_that_comes_back_is_not_asked_again(daemon, service):
+    d = daemon(keys=outside(service, retention__generations="10m"), pools=pools())
+    ids = set(put_many(d, 6, "lantern", 1))
+    restart(d, embedder__dimension=32)
+    wait_live(d, SMALL, 32)
+    asked = len([e for e in service.journal() if e["path"].endswith("/embeddings")])
+    restart(d, embedder__dimension=64)
+    assert wait_live(d, SMALL, 64) == 1
+    assert len([e for e in service.journal() if e["path"].endswith("/embeddings")]) == asked
+    assert {r["document_id"] for r in d.search("lantern", limit=50)} == ids
+
+
 def test_a_configuration_that_goes_back_gives_the_new_space_up(daemon, service):
     d = daemon(keys=outside(service, embedder__batch_items=2, openai__in_flight=1), pools=pools())
     ids = set(put_many(d, 10, "lantern", 1))

