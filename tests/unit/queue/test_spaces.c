@@ -132,6 +132,27 @@ Test(spaces, nobody_stores_while_a_collection_changes_its_spaces)
     qt_close(q);
 }
 
+Test(spaces, a_fill_whose_count_cannot_be_asked_for_is_not_done)
+{
+    struct qt *q = qt_open("qt_spaces_denied");
+    struct error e;
+
+    documents(q, 0, 1);
+    cr_assert_str_eq(want(q, "other"), "begun");
+    cr_assert_eq(walk(q, 10, 10), 1);
+    struct queue_job *j = qt_claim_one(q);
+    struct queue_work w = fill_work(q, j);
+    qt_run(q, "REVOKE SELECT ON upload_pipeline.documents FROM docmill_worker");
+    cr_assert_lt(queue_store(q->worker, &w, 1, QT_DIM, 60000, INT64_MAX, &e), 0);
+    cr_assert_str_eq(e.reason, "db_error");
+    cr_assert_eq(w.outcome, QUEUE_PENDING);
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.vectors_2"), 0);
+    qt_run(q, "GRANT SELECT ON upload_pipeline.documents TO docmill_worker");
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    cr_assert_eq(w.outcome, QUEUE_STORED);
+    qt_close(q);
+}
+
 Test(spaces, the_walk_makes_a_job_for_each_visible_document_a_few_at_a_time)
 {
     struct qt *q = qt_open("qt_spaces_walk");

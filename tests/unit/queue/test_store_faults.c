@@ -52,6 +52,7 @@ Test(faults, a_statement_that_fails_takes_the_whole_transaction_with_it)
 {
     static const char *const denials[] = {
         "UPDATE ON upload_pipeline.upload_jobs",       /* fence */
+        "SELECT ON upload_pipeline.collections",       /* which spaces there are */
         "INSERT ON upload_pipeline.document_contents", /* take contents */
         "SELECT ON upload_pipeline.document_contents", /* who owns them */
         "DELETE ON upload_pipeline.document_chunks",   /* clear */

@@ -145,6 +145,7 @@ struct queue_work qt_work(struct qt *q, const struct queue_job *j, int n_chunks)
                                .set_parsed = true,
                                .parsed_sha256 = hash,
                                .parsed_bytes = n_chunks * 10,
+                               .parsed_by = "local",
                                .pages = 1,
                                .page_starts = start,
                                .n_page_starts = 1,
