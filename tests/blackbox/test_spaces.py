@@ -319,6 +319,29 @@ def test_a_document_deleted_during_the_fill_is_forgotten_by_it(daemon, service):
     assert {r["document_id"] for r in d.search("lantern", limit=50)} == set(ids[1::2])
 
 
+def test_documents_parsed_again_during_the_fill_are_found_as_they_are_then(daemon, service):
+    d = daemon(keys=outside(service, embedder__batch_items=1, openai__in_flight=1), pools=pools(2))
+    ids = put_many(d, 12, "lantern", 1)
+    restart(d, embedder__dimension=32)
+    slow(service, 150)
+    wait_for(lambda: d.sql(f"SELECT count(*) FROM {JOBS} WHERE purpose = 2 AND state = 6")[0][0] > 2, 20, "some to be done")
+    for one in ids[::2]:
+        assert d.http("POST", f"/v1/documents/{one}/reparse").status == 200
+    with Searching(d, set(ids)):
+        wait_for(lambda: d.sql("SELECT count(*) FROM upload_pipeline.documents WHERE live_generation = 2")[0][0] > 2, 40,
+                 "some to be parsed again", dump=d.log)
+        service.faults()
+        space = wait_live(d, SMALL, 32)
+    for one in ids:
+        assert d.wait_end(one)["status"] == "complete"
+    missing = f"""SELECT count(*) FROM upload_pipeline.document_chunks c JOIN upload_pipeline.documents d
+                  ON (d.user_id, d.document_id, d.live_generation) = (c.user_id, c.document_id, c.generation)
+                  WHERE NOT EXISTS (SELECT FROM upload_pipeline.vectors_{space} v WHERE
+                    (v.user_id, v.document_id, v.generation, v.ord) = (c.user_id, c.document_id, c.generation, c.ord))"""
+    assert d.sql(missing)[0][0] == 0
+    assert d.sql("SELECT count(*) FROM upload_pipeline.documents WHERE live_generation = 2")[0][0] == 6
+
+
 def test_only_operators_see_and_decide(daemon, service):
     d = daemon(keys=outside(service), pools=pools())
     for method, path in (("GET", "/v1/spaces"), ("POST", "/v1/spaces/retry"), ("POST", "/v1/spaces/flip")):

@@ -330,6 +330,7 @@ Test(spaces, a_fill_that_fails_for_good_leaves_its_document_alone_and_holds_the_
     db_test_run(q->worker, "SELECT tidy_fills(10)");
     cr_assert_eq(db_test_int(q->api, "SELECT failed FROM spaces_report() WHERE state = 'live'"), 1, "it is still said");
     cr_assert_eq(db_test_int(q->api, "SELECT retry_fills('default')"), 1);
+    cr_assert_eq(db_test_int(q->api, "SELECT covered FROM spaces_report() WHERE state = 'live'"), 0, "not yet");
     fill_one(q);
     db_test_run(q->worker, "SELECT tidy_fills(10)");
     cr_assert_eq(db_test_int(q->api, "SELECT failed + covered - documents FROM spaces_report() WHERE state = 'live'"),
