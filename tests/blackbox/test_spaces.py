@@ -106,8 +106,8 @@ def slow(service, ms=150):
 def test_a_new_dimension_is_filled_while_the_old_one_serves_and_then_flipped(daemon, service):
     d = daemon(keys=outside(service, embedder__batch_items=8, openai__in_flight=1), pools=pools())
     ids = set(put_many(d, 20, "lantern", 1))
-    restart(d, embedder__dimension=32)
     slow(service, 50)
+    restart(d, embedder__dimension=32)
     with Searching(d, ids):
         assert live(d) == (1, SMALL, 64), "the old one serves"
         space = wait_live(d, SMALL, 32)
@@ -137,8 +137,8 @@ def test_builtin_gives_way_to_a_service_and_comes_back(daemon, service):
 def test_uploads_during_the_fill_are_found_before_and_after_the_flip(daemon, service):
     d = daemon(keys=outside(service, embedder__batch_items=2, openai__in_flight=1), pools=pools())
     put_many(d, 40, "old", 1)
-    restart(d, openai__model=LARGE)
     slow(service, 200)
+    restart(d, openai__model=LARGE)
     wait_for(lambda: d.sql(f"SELECT count(*) FROM {JOBS} WHERE purpose = 2 AND state < 6")[0][0] > 0, 20, "the fill")
     new = d.put(b"# Quay\n\nA heron stands on the quay.\n", "quay.md")["document_id"]
     others = f"SELECT count(*) FROM {JOBS} WHERE purpose = 2 AND state < 6 AND document_id <> '{new}'"
@@ -180,8 +180,8 @@ def test_a_model_that_comes_back_is_not_asked_again(daemon, service):
 def test_a_configuration_that_goes_back_gives_the_new_space_up(daemon, service):
     d = daemon(keys=outside(service, embedder__batch_items=2, openai__in_flight=1), pools=pools())
     ids = set(put_many(d, 10, "lantern", 1))
-    restart(d, embedder__dimension=32)
     slow(service, 300)
+    restart(d, embedder__dimension=32)
     wait_for(lambda: d.sql(f"SELECT count(*) FROM {JOBS} WHERE purpose = 2 AND state = 6")[0][0] > 0, 20, "some to be done")
     restart(d, embedder__dimension=64)
     service.faults()
@@ -196,10 +196,10 @@ def test_a_configuration_that_goes_back_gives_the_new_space_up(daemon, service):
 def test_kills_during_the_fill_change_nothing_of_its_end(daemon, service, role):
     d = daemon(keys=outside(service, embedder__batch_items=4, openai__in_flight=1), pools=pools(2))
     ids = set(put_many(d, 30, "lantern", 2))
+    slow(service, 300)
     restart(d, embedder__dimension=32)
-    slow(service, 60)
     kills = 0
-    while live(d)[2] != 32 and kills < 8:
+    while live(d)[2] != 32 and kills < 5:
         for child in d.children(role):
             account.kill(child["pid"], signal.SIGKILL)
         kills += 1
@@ -308,8 +308,8 @@ def test_a_retry_ends_what_held_up_the_flip(daemon, service):
 def test_a_document_deleted_during_the_fill_is_forgotten_by_it(daemon, service):
     d = daemon(keys=outside(service, embedder__batch_items=1, openai__in_flight=1), pools=pools())
     ids = put_many(d, 10, "lantern", 1)
-    restart(d, embedder__dimension=32)
     slow(service, 200)
+    restart(d, embedder__dimension=32)
     wait_for(lambda: d.sql(f"SELECT count(*) FROM {JOBS} WHERE purpose = 2")[0][0] == 10, 20, "the fill jobs")
     for one in ids[::2]:
         assert d.http("DELETE", f"/v1/documents/{one}").status == 200
@@ -322,8 +322,8 @@ def test_a_document_deleted_during_the_fill_is_forgotten_by_it(daemon, service):
 def test_documents_parsed_again_during_the_fill_are_found_as_they_are_then(daemon, service):
     d = daemon(keys=outside(service, embedder__batch_items=1, openai__in_flight=1), pools=pools(2))
     ids = put_many(d, 12, "lantern", 1)
-    restart(d, embedder__dimension=32)
     slow(service, 150)
+    restart(d, embedder__dimension=32)
     wait_for(lambda: d.sql(f"SELECT count(*) FROM {JOBS} WHERE purpose = 2 AND state = 6")[0][0] > 2, 20, "some to be done")
     for one in ids[::2]:
         assert d.http("POST", f"/v1/documents/{one}/reparse").status == 200
