@@ -150,6 +150,17 @@ def test_uploads_during_the_fill_are_found_before_and_after_the_flip(daemon, ser
     assert rows_of(d, space) == visible_chunks(d)
 
 
+def test_a_worker_whose_hands_are_full_of_filling_takes_what_is_uploaded(daemon, service):
+    d = daemon(keys=outside(service, openai__in_flight=1, supervise__drain_timeout="1s"), pools=pools())
+    put_many(d, 70, "old", 1)
+    service.faults(hang={"probability": 1, "ms": 30000})
+    restart(d, embedder__dimension=32)
+    wait_for(lambda: d.sql(f"SELECT count(*) FROM {JOBS} WHERE purpose = 2 AND state = 2")[0][0] >= 64, 20,
+             "the worker to be full of them", dump=d.log)
+    new = d.upload(b"# Quay\n\nA heron stands on the quay.\n", "quay.md").json["document_id"]
+    wait_for(lambda: d.document(new)["status"] == "embedding_queued", 10, "it to be chunked all the same", dump=d.log)
+
+
 def test_a_job_in_hand_at_the_flip_is_done_again_in_the_new_space(daemon, service):
     d = daemon(keys=outside(service, openai__timeout="5s", supervise__drain_timeout="1s"), pools=pools())
     service.faults(hang={"probability": 1, "ms": 30000})

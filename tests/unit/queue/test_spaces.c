@@ -466,6 +466,39 @@ Test(spaces, collections_are_strangers_to_each_other)
     qt_close(q);
 }
 
+/* Of a document in a collection, with a text of its own only as far as `text` is. */
+static struct queue_work text_in(struct qt *q, int seed, int collection, const uint8_t *text)
+{
+    qt_submit(q, 1, seed, 1, 100);
+    qt_run(q, "UPDATE upload_pipeline.upload_jobs SET collection = %d WHERE state = 1", collection);
+    qt_run(q, "UPDATE upload_pipeline.documents SET collection = %d WHERE filename = 'f%d.md'", collection, seed);
+    struct queue_work w = qt_work(q, qt_claim_one(q), 3);
+
+    w.parsed_sha256 = text;
+    cr_assert_eq(qt_store(q, &w, 1), 0);
+    return w;
+}
+
+Test(spaces, the_same_text_is_a_duplicate_within_its_collection_only)
+{
+    struct qt *q = qt_open("qt_spaces_duplicates");
+    uint8_t text[SHA256_BYTES] = {7};
+    struct queue_work first, other, again;
+
+    db_test_run(q->worker, "SELECT ensure_collection('notes', 'builtin', 1, 8, 'cosine', 'none')");
+    first = text_in(q, 1, 1, text);
+    other = text_in(q, 2, 2, text);
+    cr_assert_eq(first.outcome, QUEUE_STORED);
+    cr_assert_eq(other.outcome, QUEUE_STORED);
+    again = text_in(q, 3, 2, text);
+    cr_assert_eq(again.outcome, QUEUE_DUPLICATE);
+    cr_assert(uuid_equal(&again.duplicate_of, &other.job->document_id));
+    again = text_in(q, 4, 1, text);
+    cr_assert_eq(again.outcome, QUEUE_DUPLICATE);
+    cr_assert(uuid_equal(&again.duplicate_of, &first.job->document_id));
+    qt_close(q);
+}
+
 Test(spaces, work_of_a_collection_that_is_not_there_is_lost)
 {
     struct qt *q = qt_open("qt_spaces_gone");
