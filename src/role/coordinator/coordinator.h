@@ -6,6 +6,7 @@
  *
  *   main.c     start, event sources, drain
  *   tasks.c    the table of tasks: when due, what to send, what to do with the answer
+ *   node.c     this node in the database: session, name, row, heartbeat
  *   spaces.c   the collections' embedding spaces: wanted, filled, flipped
  *   gates.c    which jobs behind the gates of outside services may go on
  *   deaths.c   the queue of dead children whose jobs are to be released
@@ -88,6 +89,23 @@ struct coordinator {
     struct error fatal_error;
 };
 
+/* node.c: statements, their parameters, and what follows from the answers */
+extern const char node_session_sql[], node_holder_sql[], node_schema_sql[], node_register_sql[], node_listen_sql[],
+    node_heartbeat_sql[], node_goodbye_sql[];
+void node_add_name(struct coordinator *c, struct pg_params *p);
+void node_add_me(struct coordinator *c, struct pg_params *p);
+void node_add_alive(struct coordinator *c, struct pg_params *p);
+void node_add_register(struct coordinator *c, struct pg_params *p);
+void node_add_former(struct coordinator *c, struct pg_params *p);
+void node_got_session(struct coordinator *c, const PGresult *r);
+void node_got_holder(struct coordinator *c, const PGresult *r);
+void node_got_schema(struct coordinator *c, const PGresult *r);
+void node_got_register(struct coordinator *c, const PGresult *r);
+void node_got_former(struct coordinator *c, const PGresult *r);
+void node_got_listen(struct coordinator *c, const PGresult *r);
+void node_got_heartbeat(struct coordinator *c, const PGresult *r);
+void node_got_goodbye(struct coordinator *c, const PGresult *r);
+
 /* gates.c */
 bool gates_used(const struct coordinator *c); /* is there a service to wait for? */
 void gates_params(struct coordinator *c, struct pg_params *p);
@@ -110,6 +128,7 @@ void tasks_session_lost(struct coordinator *c);
 void tasks_step(struct coordinator *c); /* starts the next due task if none runs */
 int64_t tasks_next_ms(const struct coordinator *c);
 void tasks_want(struct coordinator *c, enum coord_task t); /* as soon as may be */
+void tasks_again_in(struct coordinator *c, enum coord_task t, int64_t ms);
 
 /* deaths.c */
 void deaths_add(struct coordinator *c, const struct msg_death *d);

@@ -5,8 +5,7 @@
  * every event; it starts the most important task that is due. A failed task is due again after a backoff; a lost
  * session starts over with TASK_SESSION, since its locks are gone.
  *
- * Fatal: another master holds this node's name; the connection is a transaction pooler; the schema is missing or not
- * for this version. Warns: failing statements, once an outage. Depends on base, core, db, queue, provider, proc.
+ * Fatal: a session that cannot be begun at the start. Warns: failing statements, once an outage. Depends on base, core, db, queue, provider, proc.
  */
 #include "coordinator/coordinator.h"
 
@@ -14,12 +13,10 @@
 #include "base/log.h"
 #include "core/reason.h"
 #include "db/locks.h"
-#include "db/migrate.h"
 #include "queue/cost.h"
 #include "queue/rescue.h"
 #include "queue/submit.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -32,93 +29,24 @@
 #define SWEEP_MS        2000
 #define TIDY_MS         (30 * 1000)
 #define PARTITIONS_MS   (60 * 60 * 1000)
-#define NODES_SETTLE_MS 500 /* longer than a heartbeat takes to be written */
 #define NOTIFY_GAP_MS   100
 #define SWEEP_AT_ONCE   20
 #define COST_MS         2000
 #define COST_AT_ONCE    500
 #define BUDGET_MS       15000
 #define BUDGET_AT_ONCE  1000
-#define LOCK_WAIT_MS    5000
-#define LOCK_WAIT_MAX   15000
-#define LOCK_EVERY_MS   100
 
 /* ---- statements of this file ---- */
 
-/* $1 node name. The same backend must answer twice, and the lock must stand in its own list of locks. */
-static const char sql_session[] =
-    "SELECT pg_try_advisory_lock(1684865027, hashtext($1)), pg_backend_pid(),\n"
-    "  EXISTS (SELECT FROM pg_settings WHERE name = 'server_version_num' AND setting::int >= 150000)";
-/* $1 node name -> incarnation, heartbeat in us, its age in ms, whether it said goodbye, session and host of the lock's
- * holder */
-static const char sql_holder[] =
-    "SELECT n.incarnation, (extract(epoch FROM n.heartbeat_at) * 1000000)::bigint,\n"
-    "  (extract(epoch FROM now() - n.heartbeat_at) * 1000)::bigint, n.said_goodbye, coalesce(l.pid, 0),\n"
-    "  coalesce(host(a.client_addr), '')\n"
-    "FROM upload_pipeline.nodes n\n"
-    "LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = 1684865027 AND l.objid = hashtext(n.name)::oid\n"
-    "  AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())\n"
-    "LEFT JOIN pg_stat_activity a ON a.pid = l.pid\n"
-    "WHERE n.name = $1";
-static const char sql_schema[] =
-    "SELECT pg_backend_pid(), (SELECT max(version) FROM upload_pipeline.schema_migrations),\n"
-    "  EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()\n"
-    "          AND classid = 1684865027 AND granted)";
-/* Of $1, the node's name: how many others live, $3 being the grace in ms. They share the outside services with it. */
-#define OTHERS_LIVE                                                                                                    \
-    "(SELECT count(*) FROM nodes o WHERE o.name <> $1 AND NOT o.said_goodbye\n"                                        \
-    "  AND o.heartbeat_at > now() - $3 * interval '1 millisecond')"
-/* $1 name, $2 incarnation, $3 grace in ms, $4 version -> the incarnation before, whether it said goodbye, others */
-static const char sql_register[] =
-    "WITH old AS (SELECT incarnation, said_goodbye FROM nodes WHERE name = $1),\n"
-    "n AS (INSERT INTO nodes (name, incarnation, version) VALUES ($1, $2, $4)\n"
-    "  ON CONFLICT (name) DO UPDATE SET incarnation = $2, version = $4, started_at = now(), heartbeat_at = now(),\n"
-    "    said_goodbye = false)\n"
-    "SELECT coalesce((SELECT incarnation FROM old), 0), coalesce((SELECT said_goodbye FROM old), false),\n" OTHERS_LIVE;
-static const char sql_listen[] = "LISTEN docmill_wake";
 static const char sql_space[] = "SELECT ensure_collection($1, $2, $3, $4, $5, $6)";
 static const char sql_want[] = "SELECT want_space($1, $2, $3, $4, $5, $6)";
 static const char sql_spaces[] = "SELECT collection, verdict, moved, space, failed FROM step_spaces($1, $2, $3, $4)";
 static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
-static const char sql_heartbeat[] = "UPDATE nodes SET heartbeat_at = now() WHERE name = $1 AND incarnation = $2\n"
-                                    "RETURNING " OTHERS_LIVE;
 static const char sql_leader[] = "SELECT pg_try_advisory_lock(1684865026, 0)";
-static const char sql_goodbye[] =
-    "UPDATE nodes SET said_goodbye = true, heartbeat_at = now() WHERE name = $1 AND incarnation = $2";
 
-_Static_assert(LOCK_CLASS_LEADER == 1684865026 && LOCK_CLASS_NODE == 1684865027, "keyspace of locks.h");
+_Static_assert(LOCK_CLASS_LEADER == 1684865026, "keyspace of locks.h");
 
 /* ---- parameters ---- */
-
-static void add_name(struct coordinator *c, struct pg_params *p)
-{
-    pg_add_text(p, c->conf->node_name);
-}
-
-static void add_me(struct coordinator *c, struct pg_params *p)
-{
-    pg_add_text(p, c->conf->node_name);
-    pg_add_int8(p, c->child.incarnation);
-}
-
-static void add_alive(struct coordinator *c, struct pg_params *p)
-{
-    add_me(c, p);
-    pg_add_int8(p, c->conf->node_grace);
-}
-
-static void add_register(struct coordinator *c, struct pg_params *p)
-{
-    add_alive(c, p);
-    pg_add_text(p, DOCMILL_VERSION);
-}
-
-static void add_former(struct coordinator *c, struct pg_params *p)
-{
-    struct rescue_limits l = coord_limits(c);
-
-    rescue_former_params(p, c->running_ctx, c->conf->node_name, c->former, !c->former_polite, &l);
-}
 
 static void add_release(struct coordinator *c, struct pg_params *p)
 {
@@ -196,132 +124,9 @@ static void wake_workers(struct coordinator *c)
     (void)channel_send(c->child.channel, &m);
 }
 
-static void again_in(struct coordinator *c, enum coord_task t, int64_t ms)
+void tasks_again_in(struct coordinator *c, enum coord_task t, int64_t ms)
 {
     c->due_ms[t] = clock_ms() + ms;
-}
-
-static void set_fatal(struct coordinator *c, enum reason r, int code, const char *text, const char *hint)
-{
-    reason_error(&c->fatal_error, r, code, "%s", text);
-    error_hint(&c->fatal_error, "%s", hint);
-    c->fatal = c->fatal_error.message;
-}
-
-static void got_session(struct coordinator *c, const PGresult *r)
-{
-    c->backend_pid = (int)pg_get_int(r, 0, 1);
-    if (!pg_get_bool(r, 0, 0)) {
-        if (c->lock_since_ms == 0)
-            c->lock_since_ms = clock_ms();
-        tasks_want(c, TASK_HOLDER);
-        return;
-    }
-    c->lock_since_ms = c->holder = 0;
-    tasks_want(c, TASK_SCHEMA);
-}
-
-/* A heartbeat that moves is a living master's. One that stands still may be that of a session which has just ended, or
- * whose end the server has not noticed yet: its name is free before long. */
-static bool holder_lives(struct coordinator *c, const PGresult *r)
-{
-    int64_t incarnation, beat_us;
-    bool moved;
-
-    if (PQntuples(r) == 0 || pg_get_bool(r, 0, 3))
-        return false;
-    incarnation = pg_get_int(r, 0, 0);
-    beat_us = pg_get_int(r, 0, 1);
-    moved = c->holder == incarnation && beat_us > c->holder_beat_us && incarnation != c->child.incarnation;
-    c->holder = incarnation;
-    c->holder_beat_us = beat_us;
-    return moved;
-}
-
-/* How long to look on before the master hears of it: the heartbeat of a living holder moves meanwhile. */
-static int64_t lock_wait_ms(const struct coordinator *c)
-{
-    int64_t two = 2 * c->conf->node_heartbeat + 1000;
-
-    return two < LOCK_WAIT_MS ? LOCK_WAIT_MS : two > LOCK_WAIT_MAX ? LOCK_WAIT_MAX : two;
-}
-
-static void got_holder(struct coordinator *c, const PGresult *r)
-{
-    static const char hint[] = "give each master its own node.name, or stop the other one";
-    char text[240];
-
-    if (holder_lives(c, r)) {
-        const char *host = pg_get_text(r, 0, 5);
-        snprintf(text, sizeof text, "another master with this node name lives: \"%s\" is held by session %lld%s%s",
-                 c->conf->node_name, (long long)pg_get_int(r, 0, 4), *host != '\0' ? " from " : "", host);
-        set_fatal(c, REASON_node_taken, EEXIST, text, hint);
-        return;
-    }
-    if (clock_ms() - c->lock_since_ms < lock_wait_ms(c)) {
-        again_in(c, TASK_SESSION, LOCK_EVERY_MS);
-        return;
-    }
-    snprintf(text, sizeof text, "another master with this node name, \"%s\", is connected to the database",
-             c->conf->node_name);
-    set_fatal(c, REASON_conflict, EEXIST, text, hint);
-}
-
-static void got_schema(struct coordinator *c, const PGresult *r)
-{
-    struct score_data *s;
-    int version = (int)pg_get_int(r, 0, 1);
-
-    if (pg_pooled(c->pg) || (int)pg_get_int(r, 0, 0) != c->backend_pid || !pg_get_bool(r, 0, 2)) {
-        set_fatal(c, REASON_conflict, EPROTO, "the database connection changes its session: it is a transaction pooler",
-                  "set database.direct_url to the server itself");
-        return;
-    }
-    if (version != migrate_max()) {
-        char text[160];
-        snprintf(text, sizeof text, "the schema has version %d, this program needs %d", version, migrate_max());
-        set_fatal(c, REASON_db_error, EPROTO, text, "run `docmilld migrate up`");
-        return;
-    }
-    s = score_begin(c->child.score);
-    s->schema_version = version;
-    score_end(c->child.score);
-    tasks_want(c, TASK_REGISTER);
-}
-
-/* The outside services are shared between the live nodes. One that joins holds still until the others have noticed. */
-static void count_nodes(struct coordinator *c, int64_t others)
-{
-    services_set_nodes(c->child.services, (int)others + 1, c->conf->node_heartbeat + NODES_SETTLE_MS, clock_ms());
-}
-
-static void got_register(struct coordinator *c, const PGresult *r)
-{
-    int64_t before = pg_get_int(r, 0, 0);
-
-    count_nodes(c, pg_get_int(r, 0, 2));
-    if (before != c->child.incarnation) { /* if it is ours, the session was lost: what was still to be taken still is */
-        c->former = before;
-        c->former_polite = pg_get_bool(r, 0, 1);
-    }
-    tasks_want(c, c->former != 0 ? TASK_FORMER : TASK_LISTEN);
-}
-
-static void got_former(struct coordinator *c, const PGresult *r)
-{
-    int64_t n = pg_get_int(r, 0, 0);
-
-    if (n > 0)
-        log_info("coordinator", "jobs of this node's former life are queued again", "jobs", LOG_I(n), NULL);
-    c->former = 0;
-    tasks_want(c, TASK_LISTEN);
-}
-
-static void got_listen(struct coordinator *c, const PGresult *r)
-{
-    (void)r;
-    c->collection = 0;
-    tasks_want(c, TASK_SPACE);
 }
 
 static void got_space(struct coordinator *c, const PGresult *r)
@@ -369,7 +174,7 @@ static void got_due(struct coordinator *c, const PGresult *r)
 {
     if (pg_get_int(r, 0, 0) > 0)
         wake_workers(c);
-    again_in(c, TASK_DUE, TICK_MS);
+    tasks_again_in(c, TASK_DUE, TICK_MS);
 }
 
 static void got_gates(struct coordinator *c, const PGresult *r)
@@ -381,31 +186,19 @@ static void got_gates(struct coordinator *c, const PGresult *r)
     if (gates_recovered(c))
         tasks_want(c, TASK_RECOVERED);
     if (more || gates_used(c))
-        again_in(c, TASK_GATES, gates_wait_ms(c, TICK_MS));
+        tasks_again_in(c, TASK_GATES, gates_wait_ms(c, TICK_MS));
 }
 
 static void got_tidy(struct coordinator *c, const PGresult *r)
 {
     (void)r;
-    again_in(c, TASK_TIDY, TIDY_MS);
+    tasks_again_in(c, TASK_TIDY, TIDY_MS);
 }
 
 static void got_notify(struct coordinator *c, const PGresult *r)
 {
     (void)r;
     c->notified_ms = clock_ms();
-}
-
-/* A row that is gone was taken by a leader that thought us dead: without one nobody would notice our true death. */
-static void got_heartbeat(struct coordinator *c, const PGresult *r)
-{
-    if (PQntuples(r) == 0) {
-        log_warn("coordinator", "this node was taken for dead; it registers again", NULL);
-        tasks_want(c, TASK_REGISTER);
-        return;
-    }
-    count_nodes(c, pg_get_int(r, 0, 0));
-    again_in(c, TASK_HEARTBEAT, c->conf->node_heartbeat);
 }
 
 static void got_leader(struct coordinator *c, const PGresult *r)
@@ -417,7 +210,7 @@ static void got_leader(struct coordinator *c, const PGresult *r)
     s->is_leader = c->leader;
     score_end(c->child.score);
     if (!c->leader) {
-        again_in(c, TASK_LEADER, LEADER_EVERY_MS);
+        tasks_again_in(c, TASK_LEADER, LEADER_EVERY_MS);
         return;
     }
     log_info("coordinator", "leading", NULL);
@@ -438,7 +231,7 @@ static void got_expired(struct coordinator *c, const PGresult *r)
 
     if (n > 0)
         log_warn("coordinator", "jobs past their deadline taken back", "jobs", LOG_I(n), NULL);
-    again_in(c, TASK_EXPIRED, TICK_MS * 2);
+    tasks_again_in(c, TASK_EXPIRED, TICK_MS * 2);
 }
 
 static void got_counts(struct coordinator *c, const PGresult *r)
@@ -459,13 +252,13 @@ static void got_counts(struct coordinator *c, const PGresult *r)
     }
     s->queue_counted_ms = clock_ms();
     score_end(c->child.score);
-    again_in(c, TASK_COUNTS, COUNTS_MS);
+    tasks_again_in(c, TASK_COUNTS, COUNTS_MS);
 }
 
 static void got_dead_nodes(struct coordinator *c, const PGresult *r)
 {
     if (PQntuples(r) == 0) {
-        again_in(c, TASK_DEAD_NODES, NODES_MS);
+        tasks_again_in(c, TASK_DEAD_NODES, NODES_MS);
         return;
     }
     snprintf(c->dead_name, sizeof c->dead_name, "%s", pg_get_text(r, 0, 0));
@@ -479,7 +272,7 @@ static void got_dead_jobs(struct coordinator *c, const PGresult *r)
     int64_t n = pg_get_int(r, 0, 0);
 
     if (!pg_get_bool(r, 0, 1)) { /* another leads */
-        again_in(c, TASK_DEAD_NODES, NODES_MS);
+        tasks_again_in(c, TASK_DEAD_NODES, NODES_MS);
         return;
     }
     log_warn("coordinator", "node is dead, its jobs are queued again", "node", c->dead_name, "jobs", LOG_I(n), NULL);
@@ -496,7 +289,7 @@ static void got_forget(struct coordinator *c, const PGresult *r)
 
 static void got_sweep(struct coordinator *c, const PGresult *r)
 {
-    again_in(c, TASK_SWEEP, pg_get_int(r, 0, 0) > 0 ? 50 : SWEEP_MS);
+    tasks_again_in(c, TASK_SWEEP, pg_get_int(r, 0, 0) > 0 ? 50 : SWEEP_MS);
 }
 
 static void got_want(struct coordinator *c, const PGresult *r)
@@ -504,7 +297,7 @@ static void got_want(struct coordinator *c, const PGresult *r)
     int64_t wait = spaces_wanted(c, r);
 
     if (wait >= 0)
-        again_in(c, TASK_WANT, wait);
+        tasks_again_in(c, TASK_WANT, wait);
     tasks_want(c, TASK_SPACES);
 }
 
@@ -515,7 +308,7 @@ static void got_spaces(struct coordinator *c, const PGresult *r)
 
     if (wake)
         wake_workers(c);
-    again_in(c, TASK_SPACES, wait);
+    tasks_again_in(c, TASK_SPACES, wait);
 }
 
 /* No row: another leads. */
@@ -525,7 +318,7 @@ static void got_cost(struct coordinator *c, const PGresult *r)
 
     if (n > 0)
         log_warn("coordinator", "requests whose cost nobody knows: their workers died", "ledger_rows", LOG_I(n), NULL);
-    again_in(c, TASK_COST, n > 0 ? 50 : COST_MS);
+    tasks_again_in(c, TASK_COST, n > 0 ? 50 : COST_MS);
 }
 
 static void got_budget(struct coordinator *c, const PGresult *r)
@@ -536,19 +329,13 @@ static void got_budget(struct coordinator *c, const PGresult *r)
         log_info("coordinator", "the budget has room again, documents go on", "jobs", LOG_I(n), NULL);
         tasks_want(c, TASK_DUE);
     }
-    again_in(c, TASK_BUDGET, n >= BUDGET_AT_ONCE ? 50 : BUDGET_MS);
+    tasks_again_in(c, TASK_BUDGET, n >= BUDGET_AT_ONCE ? 50 : BUDGET_MS);
 }
 
 static void got_partitions(struct coordinator *c, const PGresult *r)
 {
     (void)r;
-    again_in(c, TASK_PARTITIONS, PARTITIONS_MS);
-}
-
-static void got_goodbye(struct coordinator *c, const PGresult *r)
-{
-    (void)r;
-    c->gone = true;
+    tasks_again_in(c, TASK_PARTITIONS, PARTITIONS_MS);
 }
 
 /* ---- the table ---- */
@@ -561,19 +348,19 @@ struct task_row {
 };
 
 static const struct task_row rows[TASK_COUNT_] = {
-    [TASK_SESSION] = {"session", sql_session, add_name, got_session},
-    [TASK_HOLDER] = {"holder", sql_holder, add_name, got_holder},
-    [TASK_SCHEMA] = {"schema", sql_schema, NULL, got_schema},
-    [TASK_REGISTER] = {"register", sql_register, add_register, got_register},
-    [TASK_FORMER] = {"former", rescue_node_sql, add_former, got_former},
-    [TASK_LISTEN] = {"listen", sql_listen, NULL, got_listen},
+    [TASK_SESSION] = {"session", node_session_sql, node_add_name, node_got_session},
+    [TASK_HOLDER] = {"holder", node_holder_sql, node_add_name, node_got_holder},
+    [TASK_SCHEMA] = {"schema", node_schema_sql, NULL, node_got_schema},
+    [TASK_REGISTER] = {"register", node_register_sql, node_add_register, node_got_register},
+    [TASK_FORMER] = {"former", rescue_node_sql, node_add_former, node_got_former},
+    [TASK_LISTEN] = {"listen", node_listen_sql, NULL, node_got_listen},
     [TASK_SPACE] = {"space", sql_space, spaces_ensure_params, got_space},
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
     [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},
     [TASK_RECOVERED] = {"fallbacks", gates_fallbacks_sql, gates_fallbacks_params, gates_tell_fallbacks},
     [TASK_GATES] = {"gates", submit_gates_sql, gates_params, got_gates},
     [TASK_NOTIFY] = {"notify", sql_notify, add_incarnation_text, got_notify},
-    [TASK_HEARTBEAT] = {"heartbeat", sql_heartbeat, add_alive, got_heartbeat},
+    [TASK_HEARTBEAT] = {"heartbeat", node_heartbeat_sql, node_add_alive, node_got_heartbeat},
     [TASK_LEADER] = {"leader", sql_leader, NULL, got_leader},
     [TASK_EXPIRED] = {"expired", rescue_expired_sql, add_expired, got_expired},
     [TASK_COUNTS] = {"counts", rescue_counts_sql, NULL, got_counts},
@@ -587,7 +374,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_BUDGET] = {"budget", cost_release_sql, add_budget, got_budget},
     [TASK_TIDY] = {"tidy", submit_tidy_sql, gates_tidy_params, got_tidy},
     [TASK_PARTITIONS] = {"partitions", rescue_partitions_sql, add_partitions, got_partitions},
-    [TASK_GOODBYE] = {"goodbye", sql_goodbye, add_me, got_goodbye},
+    [TASK_GOODBYE] = {"goodbye", node_goodbye_sql, node_add_me, node_got_goodbye},
 };
 
 void tasks_want(struct coordinator *c, enum coord_task t)
