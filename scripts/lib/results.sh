@@ -64,8 +64,9 @@ results_criterion() {
     log=$(mktemp)
     # reports of its own, since others run beside it
     reports=$RESULTS_SANITIZERS/$name
-    # the quick unwinder stops inside libtalloc, and then nobody knows whose memory it was
-    ASAN_OPTIONS=log_path=$reports:detect_leaks=1:fast_unwind_on_malloc=0 LSAN_OPTIONS=log_path=$reports \
+    # whose memory it was that leaked through libtalloc, ASAN_OPTIONS=fast_unwind_on_malloc=0 tells, slowly
+    ASAN_OPTIONS=log_path=$reports:detect_leaks=1 \
+        LSAN_OPTIONS=log_path=$reports:print_suppressions=0:suppressions=$DOCMILL_SOURCE/tests/support/lsan.supp \
         UBSAN_OPTIONS=log_path=$reports:print_stacktrace=1 \
         timeout 240 "$program" --xml="$RESULTS_DIR/$name.xml" "$@" >"$log" 2>&1 </dev/null || status=$?
     reports=$(find "$RESULTS_SANITIZERS" -name "$name.*" | wc -l)

@@ -116,13 +116,15 @@ char *db_test_database(const void *talloc_ctx, const char *name)
 
 static void fill_template(const char *name)
 {
-    struct pg *p = db_test_pg_timeouts(db_test_url_with(NULL, "dbname", name, NULL), 20000, 60000);
+    char *url = db_test_url_with(NULL, "dbname", name, NULL);
+    struct pg *p = db_test_pg_timeouts(url, 20000, 60000);
     FILE *null = fopen("/dev/null", "w");
     struct error e;
 
     cr_assert_eq(migrate_up(p, null, &e), 0, "%s", e.message);
     fclose(null);
     pg_free(&p);
+    talloc_free(url);
 }
 
 /* Named by what the migrations say, since a server may outlive them. It gets its name when it is whole. */
