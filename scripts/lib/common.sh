@@ -8,7 +8,7 @@
 #   die    one sentence on standard error, exit status 1 (2 for a wrong command line)
 
 set -euo pipefail
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 LANG=C.UTF-8 # pandoc writes the language of LANG into its e-books
 
 DOCMILL_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 DOCMILL_CACHE=${DOCMILL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/docmill}
