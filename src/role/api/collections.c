@@ -83,20 +83,27 @@ static void not_there_yet(struct error *e)
     error_hint(e, "The coordinator makes it when it starts: look at `docmillctl health`.");
 }
 
-const struct collection_space *collections_get(const struct request *r, const char *name, struct error *e)
+static void no_such(const struct collections *c, const char *name, struct error *e)
 {
-    const struct collections *c = r->api->collections;
-    const struct collection_space *one = find(c, name);
     char *names = talloc_strdup(NULL, "");
 
     for (int i = 0; i < c->n; i++)
         names = talloc_asprintf_append(names, "%s%s", i > 0 ? ", " : "", c->list[i].collection);
-    if (one == NULL)
-        reason_error(e, REASON_not_found, ENOENT, "There is no collection \"%.40s\". There are: %s.", name, names);
-    else if (one->dimension == 0)
-        not_there_yet(e);
+    reason_error(e, REASON_not_found, ENOENT, "There is no collection \"%.40s\". There are: %s.", name, names);
     talloc_free(names);
-    return one != NULL && one->dimension > 0 ? one : NULL;
+}
+
+const struct collection_space *collections_get(const struct request *r, const char *name, struct error *e)
+{
+    const struct collection_space *one = find(r->api->collections, name);
+
+    if (one != NULL && one->dimension > 0)
+        return one;
+    if (one == NULL)
+        no_such(r->api->collections, name, e);
+    else
+        not_there_yet(e);
+    return NULL;
 }
 
 const char *collections_named(const struct request *r)
