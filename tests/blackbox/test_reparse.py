@@ -187,6 +187,15 @@ def test_half_of_what_a_user_may_have_unfinished_is_kept_for_uploads(daemon, par
     assert reparse(d, waits).reason == "too_many_active"
 
 
+def test_what_one_call_begins_counts_for_the_room_that_is_left(daemon, parser):
+    d = start(daemon, parser, limits__user_active=4)
+    for i in range(3):
+        put_by_fallback(d, f"page of {i}", f"{i}.pdf")
+    d.ctl("breakers", "close", "llamaparse")
+    parser.faults(job_stuck={"probability": 1})
+    assert d.http("POST", "/v1/reparse").json == {"begun": 2, "remaining": 1}
+
+
 def test_only_an_operator_parses_everybodys_again(daemon, parser):
     d = start(daemon, parser)
     document = put_by_fallback(d)

@@ -1,0 +1,43 @@
+-- 0009_reparse_room: how many documents of a user may be parsed again is counted once a user, not once a document.
+--
+-- And the documents that are begun in the same call count.
+
+SET LOCAL search_path = upload_pipeline, public;
+
+-- Up to p_limit complete documents that were parsed instead of p_parser, of the caller or, for an operator, of all.
+-- Returns how many, and how many there still are (users without room keep theirs for later).
+CREATE OR REPLACE FUNCTION reparse_fallbacks(p_parser text, p_all boolean, p_limit int, p_max_active bigint)
+    RETURNS TABLE (begun bigint, remaining bigint)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = upload_pipeline, pg_temp
+AS $$
+DECLARE
+    v_user uuid := current_user_id();
+    o upload_jobs;
+BEGIN
+    IF v_user IS NULL OR (p_all AND NOT current_is_operator()) THEN
+        RAISE EXCEPTION 'the claims do not allow this' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    begun := 0;
+    FOR o IN
+        WITH users AS MATERIALIZED (
+            SELECT u.user_id, greatest(p_max_active / 2, 1) - (
+                SELECT count(*) FROM upload_jobs j WHERE j.user_id = u.user_id AND j.state < 6 AND j.purpose = 1) AS room
+            FROM (SELECT DISTINCT d.user_id FROM documents d
+                  WHERE d.parsed_instead_of = p_parser AND (p_all OR d.user_id = v_user)) u),
+        chosen AS MATERIALIZED (
+            SELECT b.id FROM users CROSS JOIN LATERAL (
+                SELECT j.id FROM documents d JOIN upload_jobs j ON j.id = d.job_id
+                WHERE d.user_id = users.user_id AND d.parsed_instead_of = p_parser AND j.status = 10
+                ORDER BY d.created_at, d.document_id LIMIT greatest(users.room, 0)) b
+            LIMIT p_limit)
+        SELECT j.* FROM chosen JOIN upload_jobs j ON j.id = chosen.id
+        WHERE j.status = 10 FOR NO KEY UPDATE OF j SKIP LOCKED
+    LOOP
+        PERFORM begin_reparse(o);
+        begun := begun + 1;
+    END LOOP;
+    SELECT count(*) INTO remaining FROM documents d JOIN upload_jobs j ON j.id = d.job_id
+    WHERE d.parsed_instead_of = p_parser AND (p_all OR d.user_id = v_user) AND j.status = 10;
+    RETURN NEXT;
+END
+$$;
