@@ -6,6 +6,7 @@ complete when the knob is turned off. Then all of them at once, outages, and wha
 quick suite; those marked long (scripts/test-faults) with 200.
 """
 
+import tempfile
 import time
 from collections import namedtuple
 
@@ -109,7 +110,10 @@ class Services:
     """Both stand-ins, and daemons that use them."""
 
     def __init__(self):
-        self.mocks = {"llamaparse": Mock("llamaparse", "--key", PARSER_KEY, "--job-ms", "20", "--upload-limit", "0"),
+        # what ends and begins again is the same service: it gives no job the name of an earlier one
+        self.memory = tempfile.TemporaryDirectory(prefix="dm-services-")
+        self.mocks = {"llamaparse": Mock("llamaparse", "--key", PARSER_KEY, "--job-ms", "20", "--upload-limit", "0",
+                                         state=self.memory.name + "/llamaparse"),
                       "openai": Mock("openai", "--key", EMBEDDER_KEY)}
 
     def __getitem__(self, service):
@@ -134,6 +138,7 @@ class Services:
     def close(self):
         for mock in self.mocks.values():
             mock.stop()
+        self.memory.cleanup()
 
 
 @pytest.fixture(name="services", scope="module")
