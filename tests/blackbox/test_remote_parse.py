@@ -66,6 +66,17 @@ def test_a_waiting_document_holds_no_worker_and_costs_no_attempt(daemon, parser)
     assert d.sql("SELECT max(attempt) FROM upload_pipeline.upload_jobs WHERE status < 10")[0][0] <= 1
 
 
+def test_two_documents_may_have_one_job_at_the_service(daemon, parser):
+    """A service that forgets names, or knows the bytes already, gives a name twice; it is asked once for each."""
+    d = start(daemon, parser)
+    assert d.put(documents.pdf(1, "first mill"), "a.pdf")["status"] == "complete"
+    parser.restart()
+    assert d.put(documents.pdf(1, "second mill"), "b.pdf")["status"] == "complete"
+    assert len(submissions(parser)) == 1, "since the restart"
+    names = [external for _, external, _, _ in rows(d)]
+    assert len(names) == 2 and names[0] == names[1]
+
+
 @pytest.mark.parametrize("fault, reason", [
     ({"job_error": {"probability": 1, "code": "PDF_IS_PROTECTED"}}, "parse_encrypted"),
     ({"job_error": {"probability": 1, "code": "UNSUPPORTED_FILE_TYPE"}}, "unsupported_type"),

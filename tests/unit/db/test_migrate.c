@@ -237,3 +237,24 @@ Test(migrate, the_embedded_set_goes_up_down_and_up)
     cr_assert_eq(migrate_up(p, stderr, &e), 0, "%s", e.message);
     pg_free(&p);
 }
+
+Test(migrate, going_down_leaves_a_shared_name_to_the_last_submission)
+{
+    struct pg *p = fresh("dm_migrate_names");
+    struct error e = {0};
+
+    cr_assert_eq(migrate_up(p, stderr, &e), 0, "%s", e.message);
+    db_test_run(
+        p,
+        "INSERT INTO upload_pipeline.parser_submissions"
+        " (job_id, user_id, generation, serial, provider, external_id, token_hash)"
+        " SELECT gen_random_uuid(), gen_random_uuid(), 1, 1, 'llamaparse', name, sha256(name::bytea || i::text::bytea)"
+        " FROM (VALUES (1, 'one'), (2, 'two'), (3, 'one')) v (i, name)");
+    cr_assert_eq(migrate_down(p, 9, true, stderr, &e), 0, "%s", e.message);
+    cr_assert_eq(db_test_int(p, "SELECT count(*) FROM upload_pipeline.parser_submissions WHERE external_id IS NOT NULL"
+                                " AND id IN (2, 3)"),
+                 2);
+    cr_assert_eq(db_test_int(p, "SELECT count(external_id) FROM upload_pipeline.parser_submissions"), 2);
+    cr_assert_eq(migrate_up(p, stderr, &e), 0, "%s", e.message);
+    pg_free(&p);
+}
