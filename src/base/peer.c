@@ -1,12 +1,14 @@
 /* peer.c - see peer.h */
 #include "base/peer.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PEER_GROUPS_MAX 256
+#define PEER_GROUPS 64 /* that are asked for without allocating */
 
 bool peer_credentials(int fd, uid_t *uid, gid_t *gid, pid_t *pid)
 {
@@ -28,19 +30,22 @@ bool peer_credentials(int fd, uid_t *uid, gid_t *gid, pid_t *pid)
     return true;
 }
 
-static bool in_group(int fd, gid_t own, gid_t group)
+static bool has(const gid_t *groups, socklen_t bytes, gid_t group)
 {
-    gid_t groups[PEER_GROUPS_MAX];
-    socklen_t n = sizeof groups;
-
-    if (own == group)
-        return true;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) != 0)
-        return false;
-    for (size_t i = 0; i < n / sizeof groups[0]; i++)
+    for (size_t i = 0; i < bytes / sizeof groups[0]; i++)
         if (groups[i] == group)
             return true;
     return false;
+}
+
+/* Of a user with more groups than usual: the kernel has said in n how much room they take. */
+static bool in_many_groups(int fd, socklen_t n, gid_t group)
+{
+    gid_t *groups = malloc(n);
+    bool found = groups != NULL && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) == 0 && has(groups, n, group);
+
+    free(groups);
+    return found;
 }
 
 gid_t peer_group(const char *name)
@@ -50,14 +55,23 @@ gid_t peer_group(const char *name)
     return g != NULL ? g->gr_gid : (gid_t)-1;
 }
 
-bool peer_is_operator(int fd, gid_t group)
+bool peer_is_owner(int fd)
 {
     uid_t uid;
-    gid_t gid;
 
-    if (!peer_credentials(fd, &uid, &gid, NULL))
+    return peer_credentials(fd, &uid, NULL, NULL) && (uid == 0 || uid == geteuid());
+}
+
+bool peer_in_group(int fd, gid_t group)
+{
+    gid_t own, groups[PEER_GROUPS];
+    socklen_t n = sizeof groups;
+
+    if (group == (gid_t)-1 || !peer_credentials(fd, NULL, &own, NULL))
         return false;
-    if (uid == 0 || uid == geteuid())
+    if (own == group)
         return true;
-    return group != (gid_t)-1 && in_group(fd, gid, group);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) == 0)
+        return has(groups, n, group);
+    return errno == ERANGE && in_many_groups(fd, n, group);
 }

@@ -1,8 +1,8 @@
 /*
  * peer.h - who is at the other end of a Unix socket, as the kernel says it
  *
- * An operator of a daemon is root, the daemon's own user, or a member of a group that the administrator names. Everybody
- * else, and whoever comes over anything but a Unix socket, is none.
+ * The kernel keeps who connected, with the groups of that moment, so no directory is asked and nothing waits. Who comes
+ * over anything but a Unix socket is nobody. What the answers allow is said in proc/rights.h.
  *
  * Diagnostics: none; what cannot be found out is a no. Depends on libc.
  */
@@ -17,7 +17,9 @@ bool peer_credentials(int fd, uid_t *uid, gid_t *gid, pid_t *pid);
 /* The number of a group, to be found once: it asks the system's directory, which may take its time. (gid_t)-1: name is
  * NULL or there is no such group. */
 gid_t peer_group(const char *name);
-/* group (gid_t)-1: no group. */
-bool peer_is_operator(int fd, gid_t group);
+/* Root, or the user that this process runs as. */
+bool peer_is_owner(int fd);
+/* By its primary or a further group; group (gid_t)-1: no group. */
+bool peer_in_group(int fd, gid_t group);
 
 #endif

@@ -31,7 +31,11 @@
     X(run_dir, "run_dir", PATH, "/run/docmill", 1, 90, CF_NODE, CR_ALL,                                                      \
       "Directory of control.sock and api.sock. Made with mode 0755 if absent.")                                              \
     X(control_group, "control.group", STR, NULL, 1, 64, CF_NODE, CR_MASTER | CR_API,                                        \
-      "Unix group whose members may operate the daemon over control.sock, beside root and the daemon's own user.")           \
+      "Unix group whose members have the right operate: what those with read have, and to change how the daemon works.")     \
+    X(control_read_group, "control.read_group", STR, NULL, 1, 64, CF_NODE, CR_MASTER | CR_API,                               \
+      "Unix group whose members have the right read: they may ask over control.sock what the daemon does and how it is.")    \
+    X(control_admin_group, "control.admin_group", STR, NULL, 1, 64, CF_NODE, CR_MASTER | CR_API,                             \
+      "Unix group whose members have the right admin: operate, and ending the daemon. Root and the daemon's own user always have it.") \
     X(log_level, "log.level", ENUM, "info", 0, 0, CF_NODE | CF_RELOAD, CR_ALL,                                               \
       "Least severe level that is written.")                                                                                 \
                                                                                                                              \

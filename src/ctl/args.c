@@ -13,18 +13,20 @@
 #include <string.h>
 #include <talloc.h>
 
+#define ELEMENT_BYTES 80
+
 /* One element of a grammar: an option or a positional word. */
 struct element {
     bool option;
-    char short_name; /* 0: none */
-    char name[32];   /* long name, or the word in capitals */
+    char short_name;          /* 0: none */
+    char name[ELEMENT_BYTES]; /* long name, or the words */
     bool takes_value, optional, many;
 };
 
-static size_t copy_name(char out[32], const char *from, const char *stop_at)
+static size_t copy_name(char out[ELEMENT_BYTES], const char *from, const char *stop_at)
 {
     size_t n = strcspn(from, stop_at);
-    size_t fits = n < 31 ? n : 31;
+    size_t fits = n < ELEMENT_BYTES - 1 ? n : ELEMENT_BYTES - 1;
 
     memcpy(out, from, fits);
     out[fits] = '\0';
@@ -113,7 +115,22 @@ static int read_option(const void *ctx, const char *grammar, const char *global_
     return rc != 0 ? rc : 2;
 }
 
-/* Whether as many words came as the grammar allows. */
+/* Whether word is one of the small words of the element; one with a word in capitals takes any. */
+static bool stands_for(const struct element *el, const char *word)
+{
+    const char *at = el->name;
+
+    while (*at != '\0') {
+        size_t n = strcspn(at, "|");
+
+        if (isupper((unsigned char)*at) || (strlen(word) == n && memcmp(at, word, n) == 0))
+            return true;
+        at += n + (at[n] == '|');
+    }
+    return false;
+}
+
+/* Whether as many words came as the grammar allows, and those that it names. */
 static int check_words(const char *grammar, const struct args *a, struct error *e)
 {
     struct element el;
@@ -125,6 +142,10 @@ static int check_words(const char *grammar, const struct args *a, struct error *
             continue;
         if (!el.optional && least++ >= a->n_words)
             return reason_error(e, REASON_bad_request, EINVAL, "%s is missing", el.name);
+        for (int i = most; i < a->n_words && (el.many || i == most); i++)
+            if (!stands_for(&el, a->words[i]))
+                return reason_error(e, REASON_bad_request, EINVAL, "\"%.60s\" stands where %s is wanted", a->words[i],
+                                    el.name);
         most = el.many ? INT32_MAX : most + 1;
     }
     if (a->n_words > most)

@@ -2,7 +2,9 @@
  * args.h - the command line, read by grammar strings
  *
  * A grammar is the usage line itself: "FILE... [--lane LANE] [--jobs N]". Words in capitals are arguments (NAME... is
- * one or more, [NAME...] any number, [NAME] at most one), "[-n|--limit N]" an option with a value, "[--fast]" a flag.
+ * one or more, [NAME...] any number, [NAME] at most one), words in small letters stand for themselves ("level LEVEL",
+ * "[ready|idle]"; "[cancel|POOL]" is the word cancel or a POOL), "[-n|--limit N]" is an option with a value, "[--fast]"
+ * a flag.
  * What is printed as usage is what is accepted. Options stand anywhere; "--" ends them; "--opt=value" works.
  *
  * Pure. Depends on base.

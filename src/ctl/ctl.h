@@ -40,9 +40,13 @@ struct ctl {
     void *curl; /* client.c's */
 };
 
+/* One verb of the command line. Who adds one adds its row in verbs.c, and every word in capitals that its grammar
+ * uses has its row in words.c. */
 struct verb {
-    const char *name, *grammar;
-    const char *socket; /* "api", "control", or "" */
+    const char *name, *grammar; /* args.h says how a grammar is written */
+    const char *socket;         /* "api" or "control": who answers */
+    const char *right; /* "any", or one of CONTROL_RIGHTS; a form that wants more stands behind it: "read, with ORDER
+                          operate" */
     int (*run)(struct ctl *c);
     const char *summary;
     const char *options; /* help, a line each */

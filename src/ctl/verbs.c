@@ -1,9 +1,10 @@
 /*
- * verbs.c - every verb of docmillctl, once: grammar, socket, help, example
+ * verbs.c - every verb of docmillctl, once: grammar, socket, right, help, example
  *
- * Dispatch, usage lines, --help and the manual page come from this table.
+ * Dispatch, usage lines and --help come from this table.
  */
 #include "ctl/ctl.h"
+#include "proc/control.h"
 #include "proc/services.h"
 
 #include <string.h>
@@ -12,89 +13,88 @@ const char ctl_global_grammar[] = "[-c|--config FILE] [--run-dir DIR] [--json] [
 
 /* clang-format off */
 static const struct verb verbs[] = {
-    {"upload", "FILE... [--lane LANE] [--collection NAME] [--jobs N]", "api", do_upload,
+    {"upload", "FILE... [--lane LANE] [--collection NAME] [--jobs N]", "api", "any", do_upload,
      "Upload files and print the id of each document.",
      "  --lane LANE    interactive (default) or bulk, which is served after interactive\n"
      "  --collection NAME  collection to upload to (default: default)\n"
      "  --jobs N       files in flight at once, 1 to 32 (default 4)\n",
      "  docmillctl upload manual.pdf notes.md\n"
      "  docmillctl upload --lane bulk --jobs 8 /srv/archive/*.pdf && docmillctl wait\n"},
-    {"wait", "[ID...] [--timeout TIME]", "api", do_wait,
+    {"wait", "[ID...] [--timeout TIME]", "api", "any", do_wait,
      "Wait until documents are finished: those named, or all of yours.",
      "  ID             a document's or a job's id; without one: every document of yours\n"
      "  --timeout TIME give up after this (90, 90s, 5m, 1h); exit code 6\n"
      "Exit code 1: a document that was waited for has failed or, if it was named, was cancelled.\n",
      "  docmillctl wait --timeout 10m\n"
      "  docmillctl wait a698c713-e458-5325-b103-a62a7882830a\n"},
-    {"search", "TEXT... [-n|--limit N] [--collection NAME]", "api", do_search,
+    {"search", "TEXT... [-n|--limit N] [--collection NAME]", "api", "any", do_search,
      "Find the passages nearest to a text.",
      "  -n, --limit N  most passages to print (default 5)\n"
      "  --collection NAME  collection to search (default: default)\n",
      "  docmillctl search how do I change the root password\n"
      "  docmillctl search -n 3 --json \"kernel modules\"\n"},
-    {"documents", "[--parsed-by NAME] [--fallback] [-n|--limit N]", "api", do_documents,
+    {"documents", "[--parsed-by NAME] [--fallback] [-n|--limit N]", "api", "any", do_documents,
      "List your documents, newest first.",
      "  --parsed-by NAME  only those that this parser parsed: local, llamaparse\n"
      "  --fallback     only those that were parsed by another parser than the first of parser.order, which was away\n"
      "  -n, --limit N  most documents to print (default 50)\n",
      "  docmillctl documents -n 10\n"
      "  docmillctl documents --fallback\n"},
-    {"document", "ID", "api", do_document,
+    {"document", "ID", "api", "any", do_document,
      "Show one document.", "",
      "  docmillctl document a698c713-e458-5325-b103-a62a7882830a\n"},
-    {"delete", "ID", "api", do_delete,
+    {"delete", "ID", "api", "any", do_delete,
      "Delete a document with its text, chunks and vectors.", "",
      "  docmillctl delete a698c713-e458-5325-b103-a62a7882830a\n"},
-    {"reparse", "[ID...] [--fallback] [--all]", "api", do_reparse,
+    {"reparse", "[ID...] [--fallback] [--all]", "api", "any, with --all operate", do_reparse,
      "Parse complete documents again; searches find the former version until the new one is whole.",
      "  ID             a document's id\n"
      "  --fallback     those that were parsed by another parser than the first of parser.order, which was away\n"
-     "  --all          with --fallback: of all users; for root, the daemon's user and the members of control.group\n"
+     "  --all          with --fallback: of all users\n"
      "Refused while the parser is out of service. They come after whatever else is to be done.\n",
      "  docmillctl reparse a698c713-e458-5325-b103-a62a7882830a\n"
      "  docmillctl reparse --fallback --all\n"},
-    {"jobs", "[--state STATE] [-n|--limit N]", "api", do_jobs,
+    {"jobs", "[--state STATE] [-n|--limit N]", "api", "any", do_jobs,
      "List your jobs, newest first.",
      "  --state STATE  queued, working, waiting, parked, retryable, done, deadletter, quarantined, cancelled\n"
      "  -n, --limit N  most jobs to print (default 50)\n",
      "  docmillctl jobs --state deadletter\n"},
-    {"job", "ID", "api", do_job,
+    {"job", "ID", "api", "any", do_job,
      "Show one job and what happened to it.",
      "  ID             a job's or a document's id\n",
      "  docmillctl job 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
-    {"retry", "ID", "api", do_retry,
+    {"retry", "ID", "api", "any", do_retry,
      "Start a failed, quarantined or cancelled job again.",
      "  ID             a job's or a document's id\n",
      "  docmillctl retry 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
-    {"cancel", "ID", "api", do_cancel,
+    {"cancel", "ID", "api", "any", do_cancel,
      "Cancel a job that has not ended.",
      "  ID             a job's or a document's id\n",
      "  docmillctl cancel 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
-    {"cost", "[--by KEY] [--from DAY] [--to DAY] [--all] [-n|--limit N]", "api", do_cost,
+    {"cost", "[--by KEY] [--from DAY] [--to DAY] [--all] [-n|--limit N]", "api", "any, with --all operate", do_cost,
      "Show what outside services cost.",
      "  --by KEY       day (default), user, document or provider\n"
      "  --from DAY     first day, in UTC, as 2026-01-31 (default: 29 days before today)\n"
      "  --to DAY       last day (default: today)\n"
-     "  --all          of all users; for root, the daemon's user and the members of control.group\n"
+     "  --all          of all users\n"
      "  -n, --limit N  most lines to print (default 1000); the total is of all\n",
      "  docmillctl cost --by document -n 20\n"
      "  docmillctl cost --all --by provider --from 2026-01-01 --to 2026-01-31\n"},
-    {"spaces", "[ORDER] [--collection NAME] [--without-failed]", "api", do_spaces,
+    {"spaces", "[ORDER] [--collection NAME] [--without-failed]", "api", "operate", do_spaces,
      "Show the collections' embedding spaces and how far a new one is filled, or decide about failed documents.",
      "  ORDER          retry: try the documents again that could not be embedded\n"
      "                 flip: change over without them; searches then do not find them; needs --without-failed\n"
-     "  --collection NAME  whose space it is about (default: default)\n"
-     "For root, the daemon's user and the members of control.group.\n",
+     "  --collection NAME  whose space it is about (default: default)\n",
      "  docmillctl spaces\n"
      "  docmillctl spaces retry --collection notes\n"
      "  docmillctl spaces flip --without-failed\n"},
-    {"status", "", "control", do_status,
+    {"status", "", "control", "read", do_status,
      "Show the daemon's processes and its queue.", "",
      "  docmillctl status\n"},
-    {"health", "", "control", do_health,
+    {"health", "", "control", "read", do_health,
      "Is it alive, does it get on, can it serve? Exit code 1 if not.", "",
      "  docmillctl health && echo well\n"},
-    {"breakers", "[ORDER] [SERVICE]", "control", do_breakers,
+    {"breakers", "[ORDER] [SERVICE]", "control", "read, with ORDER operate", do_breakers,
      "Show the outside services, or open, close or try one's circuit breaker.",
      "  SERVICE        one of"
 #define X_SERVICE(NAME, name, ...) " " name
@@ -106,16 +106,16 @@ static const struct verb verbs[] = {
 #undef X_ORDER
      "  docmillctl breakers\n"
      "  docmillctl breakers probe embedder\n"},
-    {"errors", "[-n|--limit N]", "control", do_errors,
+    {"errors", "[-n|--limit N]", "control", "read", do_errors,
      "List the last errors that want a person's attention, newest first.",
      "  -n, --limit N  most errors to print (default 50)\n",
      "  docmillctl errors -n 5\n"},
-    {"stop", "[--fast] [--now]", "control", do_stop,
+    {"stop", "[--fast] [--now]", "control", "admin", do_stop,
      "Stop the daemon; work in hand is finished first.",
      "  --fast         do not wait for work in hand; it is handed back to the queue\n"
      "  --now          kill at once; the next start picks the work up\n",
      "  docmillctl stop\n"},
-    {"version", "", "control", do_version,
+    {"version", "", "control", "read", do_version,
      "Print the versions of docmillctl and of the daemon, if it runs.", "",
      "  docmillctl version\n"},
 };
@@ -147,6 +147,16 @@ static void help_common(FILE *out)
           out);
 }
 
+static void help_rights(FILE *out)
+{
+    fputs("\nRights, each with those before it; root and the daemon's user have all:\n"
+          "  any      every user of this machine, about documents of one's own\n",
+          out);
+#define X_PRINT(NAME, name, key, what) fprintf(out, "  %-8s %s: members of %s\n", name, what, key);
+    CONTROL_RIGHTS(X_PRINT)
+#undef X_PRINT
+}
+
 void ctl_help(FILE *out)
 {
     fputs("usage: docmillctl COMMAND [ARGUMENTS]\n\n"
@@ -156,6 +166,7 @@ void ctl_help(FILE *out)
     for (int i = 0; i < N_VERBS; i++)
         fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
     help_common(out);
+    help_rights(out);
     fputs("\nExit codes:\n", out);
 #define X_PRINT(name, n, meaning) fprintf(out, "  %d  %s\n", n, meaning);
     CTL_EXITS(X_PRINT)
@@ -173,6 +184,7 @@ void verb_help(const struct verb *v, FILE *out)
     fprintf(out, "usage: docmillctl %s%s%s\n\n%s\n", v->name, v->grammar[0] != '\0' ? " " : "", v->grammar, v->summary);
     if (v->options[0] != '\0')
         fprintf(out, "\n%s", v->options);
+    fprintf(out, "\nRight: %s\n", v->right);
     help_common(out);
     fprintf(out, "\nExample%s:\n%s", strchr(v->example, '\n')[1] != '\0' ? "s" : "", v->example);
 }

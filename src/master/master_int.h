@@ -21,6 +21,7 @@
 #include "master/pool_policy.h"
 #include "master/stop_policy.h"
 #include "proc/channel.h"
+#include "proc/rights.h"
 #include "proc/scoreboard.h"
 #include "proc/services.h"
 
@@ -114,14 +115,14 @@ struct master {
     int listen_unix; /* api.sock, shared by the api slots; -1: none */
     char listen_address[128];
     struct server *server;
-    gid_t control_group;   /* whose members may use the control socket; (gid_t)-1: none */
+    struct rights rights;  /* who may do what over the control socket */
     char status_text[200]; /* as last told to systemd */
 };
 
 /* rundir.c */
 int rundir_take(struct master *m, struct error *e) MUST_CHECK;
-/* Descriptor; group: the number of control.group, (gid_t)-1 without one. */
-int rundir_listen_control(const struct conf *c, gid_t *group, struct error *e) MUST_CHECK;
+/* Descriptor; looks the groups of control.* up. */
+int rundir_listen_control(const struct conf *c, struct rights *r, struct error *e) MUST_CHECK;
 int rundir_listen_api(struct master *m, struct error *e) MUST_CHECK; /* fills listen_unix and each listen_tcp */
 void rundir_close_api(struct master *m);
 void rundir_leave(struct master *m);

@@ -182,7 +182,7 @@ static int master_start(struct master *m, struct error *e)
         r = rundir_listen_api(m, e);
     if (r != 0)
         return r;
-    fd = rundir_listen_control(m->conf, &m->control_group, e);
+    fd = rundir_listen_control(m->conf, &m->rights, e);
     if (fd < 0)
         return fd;
     r = server_start(m, fd, e);

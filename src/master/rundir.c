@@ -4,8 +4,8 @@
  * run_dir/docmilld.lock is locked (flock) as long as the master lives; the kernel frees it with the process, so there
  * is no stale lock. Who holds it owns the sockets beside it and may replace what a dead master left.
  *
- * control.sock is 0660, group control.group: the kernel refuses others at connect, and the server asks again for the
- * peer's uid. api.sock is 0666: there the caller's uid is the identity, and every user of the machine may have one.
+ * control.sock is for root, our own user and the groups of control.*: the kernel refuses others at connect, and the
+ * server asks again who the peer is. api.sock is 0666: there the caller's uid is the identity, and every user of the machine may have one.
  *
  * Each api slot has a TCP socket of its own by SO_REUSEPORT, which outlives its children. Since any process of our uid
  * could then share the port unseen, a bind without SO_REUSEPORT shows first that the port is free.
@@ -14,6 +14,7 @@
  */
 #include "master/master_int.h"
 
+#include "base/acl.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
@@ -21,7 +22,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -116,37 +116,41 @@ static int listen_unix(const struct conf *c, const char *name, mode_t mode, stru
     return fd;
 }
 
-/* The one look-up of the group: the name service may ask the network, and a master that runs waits for nobody. */
-static int give_to_group(const struct conf *c, const char *name, gid_t *group, struct error *e)
+/* One group is the socket's own. Several, or one that we are no member of, want an access control list; without those
+ * every user may connect, and the server, which asks the kernel for the peer's groups, refuses. */
+static int give_to_groups(const struct conf *c, const struct rights *r, struct error *e)
 {
     char path[160];
-    const struct group *g;
+    gid_t groups[CONTROL_RIGHT_MAX_];
+    int n = rights_groups(r, groups);
+    int bad;
 
-    *group = (gid_t)-1;
-    if (c->control_group == NULL)
+    snprintf(path, sizeof path, "%s/%s", c->run_dir, CONTROL_SOCKET);
+    if (n == 0 || (n == 1 && chown(path, (uid_t)-1, groups[0]) == 0))
         return 0;
-    g = getgrnam(c->control_group);
-    if (g == NULL)
-        return reason_error(e, REASON_start_failed, EINVAL, "control.group: there is no group \"%s\".",
-                            c->control_group);
-    *group = g->gr_gid;
-    snprintf(path, sizeof path, "%s/%s", c->run_dir, name);
-    if (chown(path, (uid_t)-1, *group) != 0)
-        return reason_error(e, REASON_start_failed, errno, "control.group: %s cannot be given to \"%s\": %s", path,
-                            c->control_group, strerror(errno));
+    bad = acl_allow_groups(path, groups, n);
+    if (bad == 0)
+        return 0;
+    log_warn("rundir", "no access control lists here: every user may open the control socket, and is refused there",
+             "path", path, "error", strerror(-bad), NULL);
+    if (chmod(path, 0666) != 0)
+        return reason_error(e, REASON_start_failed, errno, "%s: %s", path, strerror(errno));
     return 0;
 }
 
-int rundir_listen_control(const struct conf *c, gid_t *group, struct error *e)
+int rundir_listen_control(const struct conf *c, struct rights *r, struct error *e)
 {
-    int fd = listen_unix(c, CONTROL_SOCKET, 0660, e);
-    int r = fd < 0 ? fd : give_to_group(c, CONTROL_SOCKET, group, e);
+    /* The one look-up of the groups: the name service may ask the network, and a master that runs waits for nobody. */
+    int bad = rights_look_up(c, r, e);
+    int fd = bad != 0 ? bad : listen_unix(c, CONTROL_SOCKET, 0660, e);
 
-    if (r == 0)
+    if (fd < 0)
         return fd;
-    if (fd >= 0)
-        close(fd);
-    return r;
+    bad = give_to_groups(c, r, e);
+    if (bad == 0)
+        return fd;
+    close(fd);
+    return bad;
 }
 
 /* ---- TCP ---- */

@@ -6,11 +6,11 @@
  * REQUEST_MS from a request's first byte to its answer's last. At most CONNECTIONS_MAX in all and PER_UID of one uid;
  * over the cap the oldest of that uid makes room (it answers no one: every complete request has been answered already).
  *
- * Who may: root, the daemon's own uid, members of control.group. The socket's mode keeps others out; SO_PEERCRED is
- * asked again here, so that a wrong chmod opens nothing.
+ * Who may: see proc/rights.h. The socket's mode keeps out who has no right at all; the peer is asked for again here, so
+ * that a wrong chmod opens nothing. What a peer may is found when it connects: the kernel keeps its groups of then.
  *
  * Diagnostics
- *   warns   an operating verb, with the caller's uid; a refused caller
+ *   warns   an operating verb, with the caller's uid, allowed or not; a refused caller
  *
  * Depends on base, core, proc.
  */
@@ -41,6 +41,7 @@ struct connection {
     int fd;
     sd_event_source *source, *timer;
     uid_t uid;
+    int right; /* the highest it has */
     uint8_t head[CONTROL_HEAD_BYTES];
     size_t have;    /* bytes of head and body read so far */
     size_t body_n;  /* known once the head is complete */
@@ -125,12 +126,19 @@ static bool write_reply(struct connection *c)
     return true;
 }
 
-static void log_verb(const struct connection *c, const struct control_request *r)
+/* What is no verb at all passes: the answer says so. */
+static bool may(const struct connection *c, const struct control_request *r, struct error *e)
 {
     int v = control_verb_parse(r->verb);
+    enum control_right wanted = v < 0 ? CONTROL_READ : control_verb_right((enum control_verb)v);
+    bool allowed = c->right >= (int)wanted;
 
-    if (v >= 0 && control_verb_right((enum control_verb)v) != CONTROL_READ)
-        log_warn("control", "operator's verb", "verb", r->verb, "uid", LOG_I(c->uid), NULL);
+    if (!allowed)
+        (void)rights_refuse(&c->server->master->rights, r->verb, c->right, wanted, e);
+    if (wanted != CONTROL_READ)
+        log_warn("control", allowed ? "operator's verb" : "operator's verb refused", "verb", r->verb, "uid",
+                 LOG_I(c->uid), NULL);
+    return allowed;
 }
 
 static bool answer(struct connection *c)
@@ -144,8 +152,9 @@ static bool answer(struct connection *c)
     if (control_decode_request(c->body, c->body_n, &r, &e) != 0) {
         c->close_after = true; /* whoever frames one request wrongly is not believed about the next */
         n = control_reply_error(&p, c->reply_ctx, r.id, &e);
+    } else if (!may(c, &r, &e)) {
+        n = control_reply_error(&p, c->reply_ctx, r.id, &e);
     } else {
-        log_verb(c, &r);
         n = verb_answer(c->server->master, &r, &p, c->reply_ctx);
     }
     if (n < 0) {
@@ -256,14 +265,14 @@ static void make_room(struct server *s, uid_t uid)
         talloc_free(old);
 }
 
-static bool connection_new(struct server *s, int fd, uid_t uid)
+static bool connection_new(struct server *s, int fd, uid_t uid, int right)
 {
     struct connection *c = talloc_zero(s, struct connection);
     sd_event *ev = s->master->event;
 
     if (c == NULL)
         return false;
-    *c = (struct connection){.server = s, .fd = fd, .uid = uid, .next = s->connections};
+    *c = (struct connection){.server = s, .fd = fd, .uid = uid, .right = right, .next = s->connections};
     s->connections = c;
     s->n++;
     talloc_set_destructor(c, connection_destroy);
@@ -276,23 +285,41 @@ static bool connection_new(struct server *s, int fd, uid_t uid)
     return true;
 }
 
+/* Says why and hangs up: one attempt, which the empty socket takes whole. */
+static void refuse_caller(struct server *s, int fd, uid_t uid)
+{
+    struct error e = {0};
+    struct pack p;
+    void *ctx = talloc_new(s);
+    int n;
+
+    log_warn("control", "caller refused", "uid", LOG_I(uid == (uid_t)-1 ? -1 : (int64_t)uid), NULL);
+    (void)rights_refuse(&s->master->rights, CONTROL_SOCKET, RIGHTS_NONE, CONTROL_READ, &e);
+    n = control_reply_error(&p, ctx, 0, &e);
+    if (n > 0)
+        (void)!send(fd, p.buf, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    talloc_free(ctx);
+    close(fd);
+}
+
 static int handle_accept(sd_event_source *src, int listen_fd, uint32_t events, void *arg)
 {
     struct server *s = arg;
     uid_t uid = (uid_t)-1;
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int right;
 
     (void)src;
     (void)events;
     if (fd < 0)
         return 0;
-    if (!peer_credentials(fd, &uid, NULL, NULL) || !peer_is_operator(fd, s->master->control_group)) {
-        log_warn("control", "caller refused", "uid", LOG_I(uid == (uid_t)-1 ? -1 : (int64_t)uid), NULL);
-        close(fd);
+    right = rights_of_peer(&s->master->rights, fd);
+    if (!peer_credentials(fd, &uid, NULL, NULL) || right == RIGHTS_NONE) {
+        refuse_caller(s, fd, uid);
         return 0;
     }
     make_room(s, uid);
-    if (!connection_new(s, fd, uid))
+    if (!connection_new(s, fd, uid, right))
         close(fd);
     return 0;
 }

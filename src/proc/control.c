@@ -2,7 +2,7 @@
  * control.c - the control socket's frames: verbs, requests, replies
  *
  * Pure: no socket here. The server (master) and the client (control_client.c) share it, so that writer and reader of
- * each frame stand side by side. Fuzzed: a request comes from any member of control.group.
+ * each frame stand side by side. Fuzzed: a request comes from any member of control.read_group.
  *
  * Depends on base, core, proc/pack.
  */
@@ -16,15 +16,47 @@
 struct verb_row {
     const char *name;
     enum control_right right;
+    const char *args;
 };
 
-#define X_ROW(NAME, text, r, a, h) [CONTROL_VERB_##NAME] = {text, r},
+#define X_ROW(NAME, text, r, a, h) [CONTROL_VERB_##NAME] = {text, r, a},
 static const struct verb_row verbs[CONTROL_VERB_MAX_] = {CONTROL_VERBS(X_ROW)};
 #undef X_ROW
+
+static const struct {
+    const char *name, *key;
+} rights[CONTROL_RIGHT_MAX_] = {
+#define X_RIGHT_ROW(NAME, name, key, ...) [CONTROL_##NAME] = {name, key},
+    CONTROL_RIGHTS(X_RIGHT_ROW)
+#undef X_RIGHT_ROW
+};
+
+const char *control_right_name(enum control_right r)
+{
+    return rights[r].name;
+}
+
+const char *control_right_key(enum control_right r)
+{
+    return rights[r].key;
+}
+
+int control_right_parse(const char *name)
+{
+    for (int i = 0; i < CONTROL_RIGHT_MAX_; i++)
+        if (strcmp(rights[i].name, name) == 0)
+            return i;
+    return -EINVAL;
+}
 
 enum control_right control_verb_right(enum control_verb v)
 {
     return verbs[v].right;
+}
+
+const char *control_verb_args(enum control_verb v)
+{
+    return verbs[v].args;
 }
 
 int control_verb_parse(const char *name)
@@ -156,6 +188,7 @@ int control_decode_reply(const uint8_t *buf, size_t n, uint64_t id, json_t **rep
     uint32_t members;
     int64_t version;
     json_t *body;
+    uint64_t answered;
     bool ok;
     int r;
 
@@ -165,11 +198,12 @@ int control_decode_reply(const uint8_t *buf, size_t n, uint64_t id, json_t **rep
     if (u.fault == NULL && version != CONTROL_VERSION)
         return reason_error(e, REASON_bad_frame, EPROTO, "The daemon answered in version %lld; this program speaks %d.",
                             (long long)version, CONTROL_VERSION);
-    if (unpack_uint(&u) != id)
-        unpack_fail(&u, "the answer belongs to another request");
+    answered = unpack_uint(&u);
     if (members != 4)
         unpack_fail(&u, "a reply has four members");
     ok = unpack_bool(&u);
+    if (answered != id && (ok || answered != 0))
+        unpack_fail(&u, "the answer belongs to another request");
     if (unpack_peek(&u) != UNPACK_MAP)
         unpack_fail(&u, "the body is no map");
     body = control_json_read(&u);

@@ -1,13 +1,14 @@
 /*
  * control.h - the supervisor's control socket: run_dir/control.sock, both ends
  *
- * A Unix stream socket, mode 0660, owned by the daemon's user and the group control.group. One frame each way:
+ * A Unix stream socket that root, the daemon's user and the groups of control.* may open. One frame each way:
  *     4 bytes length, big-endian, of what follows; then msgpack
  *     request  [CONTROL_VERSION, id, verb, {args}]       at most CONTROL_MAX_REQUEST bytes
  *     reply    [CONTROL_VERSION, id, ok, {body}]         at most CONTROL_MAX_REPLY bytes; id is the request's
- * If ok is false, the body is {reason, message, hint}. Requests may follow each other on one connection; each is
- * answered before the next is read. The peer's uid (SO_PEERCRED) must be root, the daemon's own, or a member of
- * control.group. Every verb answers from memory; none waits.
+ * If ok is false, the body is {reason, message, hint}; a refusal that answers no request has the id 0. Requests may
+ * follow each other on one connection; each is answered before the next is read. Each verb has a right that the peer
+ * must have (rights.h: root and the daemon's user have all, others by their groups). Every verb answers from memory;
+ * none waits.
  *
  * Verbs
  *   version  {version, pid, node, started_ms_ago}
@@ -52,9 +53,23 @@
 #define CONTROL_MAX_REQUEST 65536
 #define CONTROL_MAX_REPLY   4194304
 
-enum control_right { CONTROL_READ, CONTROL_OPERATE };
+/* Who has one has those before it. X(NAME, "name", "key of the group that has it", what it is for) */
+#define CONTROL_RIGHTS(X)                                                                                              \
+    X(READ, "read", "control.read_group", "see what the daemon does and how it is")                                    \
+    X(OPERATE, "operate", "control.group", "change how it works, and see what users' documents cost")                  \
+    X(ADMIN, "admin", "control.admin_group", "end it")
 
-/* X(NAME, "verb", right, "arguments", "help") */
+#define X_RIGHT(NAME, ...) CONTROL_##NAME,
+enum control_right { CONTROL_RIGHTS(X_RIGHT) CONTROL_RIGHT_MAX_ };
+#undef X_RIGHT
+
+const char *control_right_name(enum control_right r);
+const char *control_right_key(enum control_right r);
+int control_right_parse(const char *name); /* number, or -EINVAL */
+
+/* X(NAME, "verb", right, "arguments", "help")
+ * arguments: each as key=VALUE or key=one|two, separated by spaces; what is not named here is not written to the audit
+ * log. */
 #define CONTROL_VERBS(X)                                                                                               \
     X(STATUS, "status", CONTROL_READ, "", "what every process is doing, the queue's counts, totals")                   \
     X(HEALTH, "health", CONTROL_READ, "", "liveness, progress and readiness, each with its reasons")                   \
@@ -62,13 +77,14 @@ enum control_right { CONTROL_READ, CONTROL_OPERATE };
     X(BREAKER, "breaker", CONTROL_OPERATE, "service=NAME order=open|close|probe", "change a circuit breaker")          \
     X(ERRORS, "errors", CONTROL_READ, "", "the last errors that want a person's attention")                            \
     X(VERSION, "version", CONTROL_READ, "", "version of the running daemon")                                           \
-    X(STOP, "stop", CONTROL_OPERATE, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")
+    X(STOP, "stop", CONTROL_ADMIN, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")
 
 #define X_VERB(NAME, text, right, args, help) CONTROL_VERB_##NAME,
 enum control_verb { CONTROL_VERBS(X_VERB) CONTROL_VERB_MAX_ };
 #undef X_VERB
 
 enum control_right control_verb_right(enum control_verb v);
+const char *control_verb_args(enum control_verb v);
 int control_verb_parse(const char *name); /* number, or -EINVAL */
 
 /* ---- client (docmillctl) ---- */

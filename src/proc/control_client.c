@@ -57,7 +57,9 @@ static int connect_failed(const struct call *c, int err, struct error *e)
 {
     if (err == EACCES || err == EPERM) {
         (void)reason_error(e, REASON_forbidden, err, "You may not open %s.", c->path);
-        error_hint(e, "Be root, the daemon's user, or a member of the group named by control.group.");
+        error_hint(e,
+                   "Be root, the daemon's user, or a member of a group named by control.read_group, control.group or "
+                   "control.admin_group.");
         return -err;
     }
     (void)reason_error(e, REASON_not_running, err, "No docmilld answers on %s: %s.", c->path, strerror(err));
@@ -183,7 +185,7 @@ int control_call(const char *path, const char *verb, const json_t *args, int64_t
         r = call_connect(&c, e);
     if (r == 0)
         r = call_send(&c, p.buf, (size_t)n, e);
-    if (r == 0)
+    if (r == 0 || r == -ECONNRESET) /* who was refused is told why before the connection ends */
         r = read_reply(&c, ctx, id, reply, e);
     if (c.fd >= 0)
         close(c.fd);

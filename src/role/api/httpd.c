@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/peer.h"
 #include "core/reason.h"
+#include "proc/rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,7 @@ struct httpd_conn {
 struct httpd {
     struct api *api;
     struct lingerers *linger;
-    gid_t control_group;
+    struct rights rights;
     struct httpd_conns conns;
     int n_requests;
     int n_listeners;
@@ -134,7 +135,7 @@ static void find_peer(struct httpd_conn *c)
     if (!peer_credentials(c->fd, &c->peer.uid, NULL, NULL))
         c->peer.is_unix = false; /* nobody: like a stranger over TCP */
     else
-        c->peer.is_operator = peer_is_operator(c->fd, c->listener->http->control_group);
+        c->peer.is_operator = rights_of_peer(&c->listener->http->rights, c->fd) >= CONTROL_OPERATE;
 }
 
 static void handle_connection(void *arg, struct MHD_Connection *mhd, void **context,
@@ -441,7 +442,10 @@ struct httpd *httpd_new(struct api *api, struct error *e)
     if (h == NULL)
         log_panic("http", "out of memory");
     h->api = api;
-    h->control_group = peer_group(api->conf->control_group);
+    if (rights_look_up(api->conf, &h->rights, e) != 0) {
+        httpd_free(&h);
+        return NULL;
+    }
     h->linger = linger_new(h, api->event);
     TAILQ_INIT(&h->conns);
     for (int i = 0; rc == 0 && i < api->child.n_listen; i++)

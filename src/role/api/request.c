@@ -218,8 +218,10 @@ int request_claim_operator(struct request *r, const char *what, struct error *e)
     size_t n = strlen(r->claims);
 
     if (!r->peer.is_operator) {
-        reason_error(e, REASON_forbidden, EPERM, "%s for operators.", what);
-        error_hint(e, "Ask over api.sock as root, as the daemon's user, or as a member of control.group.");
+        reason_error(e, REASON_forbidden, EPERM, "%s for those with the right operate.", what);
+        error_hint(
+            e,
+            "Ask over api.sock as root, as the daemon's user, or as a member of control.group or control.admin_group.");
         return -EPERM;
     }
     snprintf(r->claims + n - 1, sizeof r->claims - n + 1, ",\"operator\":true}");

@@ -37,7 +37,7 @@ enum request_phase { REQUEST_NEW, REQUEST_BODY, REQUEST_WAITING, REQUEST_ANSWERE
 struct peer {
     bool is_unix;
     uid_t uid;        /* of a Unix socket's peer */
-    bool is_operator; /* root, the daemon's own user, or of control.group; over a Unix socket only */
+    bool is_operator; /* has the right operate; over a Unix socket only */
 };
 
 /* What httpd.c read from the headers; strings live as long as the request. */

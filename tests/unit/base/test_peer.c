@@ -1,4 +1,4 @@
-/* test_peer.c - who is an operator */
+/* test_peer.c - who is at the other end */
 #include "base/peer.h"
 #include "fork_test.h"
 
@@ -13,9 +13,10 @@
 
 #define STRANGER       54321
 #define STRANGER_GROUP 54321
+#define MANY_GROUPS    1000
 
-/* The server's end of a connection whose other end was made by uid, with group as its primary or a further one. */
-static int connect_as(uid_t uid, gid_t primary, gid_t further)
+/* The server's end of a connection whose other end was made by uid, with these groups. */
+static int connect_with(uid_t uid, gid_t primary, const gid_t *further, size_t n_further)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -30,7 +31,8 @@ static int connect_as(uid_t uid, gid_t primary, gid_t further)
     pid = fork_mortal();
     if (pid == 0) {
         int s = socket(AF_UNIX, SOCK_STREAM, 0);
-        if (setgroups(1, &further) != 0 || setresgid(primary, primary, primary) != 0 || setresuid(uid, uid, uid) != 0)
+        if (setgroups(n_further, further) != 0 || setresgid(primary, primary, primary) != 0 ||
+            setresuid(uid, uid, uid) != 0)
             _exit(1);
         _exit(connect(s, (struct sockaddr *)&a, n) != 0);
     }
@@ -41,28 +43,44 @@ static int connect_as(uid_t uid, gid_t primary, gid_t further)
     return fd;
 }
 
-Test(peer, root_and_the_own_user_operate_and_a_stranger_does_not)
+static int connect_as(uid_t uid, gid_t primary, gid_t further)
 {
-    int pair[2], fd;
-
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    cr_assert(peer_is_operator(pair[0], (gid_t)-1));
-    if (geteuid() != 0)
-        return;
-    fd = connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP);
-    cr_assert_not(peer_is_operator(fd, (gid_t)-1));
-    cr_assert_not(peer_is_operator(fd, 0));
+    return connect_with(uid, primary, &further, 1);
 }
 
-Test(peer, members_of_the_group_operate_by_primary_or_further_group)
+Test(peer, root_and_the_own_user_own_and_a_stranger_does_not)
 {
-    const struct group *g = getgrgid(1);
+    int pair[2];
 
-    if (geteuid() != 0 || g == NULL)
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    cr_assert(peer_is_owner(pair[0]));
+    if (geteuid() != 0)
         return;
-    cr_assert(peer_is_operator(connect_as(STRANGER, 1, STRANGER_GROUP), peer_group(g->gr_name)));
-    cr_assert(peer_is_operator(connect_as(STRANGER, STRANGER_GROUP, 1), peer_group(g->gr_name)));
-    cr_assert_not(peer_is_operator(connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP), peer_group(g->gr_name)));
+    cr_assert_not(peer_is_owner(connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP)));
+}
+
+Test(peer, groups_are_the_primary_and_the_further_ones)
+{
+    if (geteuid() != 0)
+        return;
+    cr_assert(peer_in_group(connect_as(STRANGER, 1, STRANGER_GROUP), 1));
+    cr_assert(peer_in_group(connect_as(STRANGER, STRANGER_GROUP, 1), 1));
+    cr_assert_not(peer_in_group(connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP), 1));
+    cr_assert_not(peer_in_group(connect_as(STRANGER, STRANGER_GROUP, STRANGER_GROUP), (gid_t)-1));
+}
+
+Test(peer, groups_are_found_among_very_many)
+{
+    gid_t many[MANY_GROUPS];
+    int fd;
+
+    if (geteuid() != 0)
+        return;
+    for (int i = 0; i < MANY_GROUPS; i++)
+        many[i] = (gid_t)(1000 + i);
+    fd = connect_with(STRANGER, STRANGER_GROUP, many, MANY_GROUPS);
+    cr_assert(peer_in_group(fd, 1000 + MANY_GROUPS - 1));
+    cr_assert_not(peer_in_group(fd, 1000 + MANY_GROUPS));
 }
 
 Test(peer, a_group_that_is_not_there_has_no_number)
@@ -72,15 +90,16 @@ Test(peer, a_group_that_is_not_there_has_no_number)
     cr_assert_eq(peer_group("root"), 0);
 }
 
-Test(peer, nobody_operates_over_anything_but_a_unix_socket)
+Test(peer, nobody_is_anybody_over_anything_but_a_unix_socket)
 {
     int tcp = socket(AF_INET, SOCK_STREAM, 0);
     int pipes[2];
     uid_t uid = 77;
 
-    cr_assert_not(peer_is_operator(tcp, 0));
+    cr_assert_not(peer_is_owner(tcp));
     cr_assert_not(peer_credentials(tcp, &uid, NULL, NULL));
     cr_assert_eq(uid, 77);
     cr_assert_eq(pipe(pipes), 0);
-    cr_assert_not(peer_is_operator(pipes[0], (gid_t)-1));
+    cr_assert_not(peer_is_owner(pipes[0]));
+    cr_assert_not(peer_in_group(pipes[0], 0));
 }

@@ -1,8 +1,10 @@
 /* test_args.c - the usage line is the grammar */
 #include "ctl/args.h"
 #include "ctl/ctl.h"
+#include "proc/control.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -146,4 +148,38 @@ Test(args, durations_have_units)
     cr_assert_neq(ctl_parse_duration("5x", &ms), 0);
     cr_assert_neq(ctl_parse_duration("-5s", &ms), 0);
     cr_assert_neq(ctl_parse_duration("9223372036854775807d", &ms), 0);
+}
+
+Test(args, small_words_stand_for_themselves)
+{
+    cr_assert_eq(parse("level MODULE LEVEL", "level db debug"), 0);
+    cr_assert_neq(parse("level MODULE LEVEL", "lvl db debug"), 0);
+    cr_assert_str_eq(e.message, "\"lvl\" stands where level is wanted");
+    cr_assert_neq(parse("level MODULE LEVEL", "level db"), 0);
+    cr_assert_str_eq(e.message, "LEVEL is missing");
+    cr_assert_eq(parse("ready|drained|idle [--timeout TIME]", "--timeout 5 idle"), 0);
+    cr_assert_neq(parse("ready|drained|idle", "idl"), 0);
+    cr_assert_neq(parse("ready|drained|idle", "idle|"), 0);
+    cr_assert_neq(parse("ready|drained|idle", "idle ready"), 0);
+    cr_assert_eq(parse("[cancel|POOL]", "workers"), 0);
+    cr_assert_eq(parse("[cancel|POOL]", ""), 0);
+}
+
+/* The first word of a verb's right, and what the supervisor wants for the verb of that name. */
+Test(verbs, say_the_right_that_the_daemon_wants)
+{
+    int n;
+    const struct verb *v = verb_table(&n);
+
+    for (int i = 0; i < n; i++) {
+        char first[16];
+        int wanted = control_verb_parse(v[i].name);
+
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(v[i].right, ","), v[i].right);
+        cr_assert(strcmp(first, "any") == 0 || control_right_parse(first) >= 0, "%s: %s", v[i].name, first);
+        cr_assert(strcmp(v[i].socket, "api") == 0 || strcmp(v[i].socket, "control") == 0, "%s", v[i].name);
+        if (strcmp(v[i].socket, "control") == 0 && wanted >= 0)
+            cr_assert_eq(control_right_parse(first), (int)control_verb_right((enum control_verb)wanted), "%s",
+                         v[i].name);
+    }
 }
