@@ -1,38 +1,39 @@
 /*
- * log.c - see log.h
+ * log.c - see log.h: levels, and the way of an event
  *
- * Owns one static line buffer a call (on the stack) and the process-wide level and name. Safe after fork. Wall-clock
- * time is used for the reader's benefit only; nothing decides by it.
+ * Owns the process-wide name and levels. Safe after fork and from several threads. Wall-clock time is used for the
+ * reader's benefit only; nothing decides by it.
  *
- * Depends on base/utf8 and libc.
+ * Depends on base/clock and libc.
  */
-#include "base/log.h"
-#include "base/utf8.h"
+#include "base/log_int.h"
+
+#include "base/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
 
-static enum log_level min_level = LOG_LVL_INFO;
+#define TICK_MS 1000
+
+static struct log_levels own_levels = {.level = LOG_LVL_INFO};
+static struct log_levels *levels = &own_levels;
 static char process_name[32] = "docmill";
-static uint64_t dropped_lines;
-static uint64_t dropped_reported;
+static _Atomic uint64_t dropped, dropped_told;
+static _Atomic int64_t ticked_ms;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+/* ---- levels ---- */
 
 void log_init(const char *process, enum log_level min)
 {
     snprintf(process_name, sizeof process_name, "%s", process);
-    min_level = min;
+    own_levels.level = (int32_t)min;
+    own_levels.n = 0;
 }
 
 int log_level_parse(const char *name, enum log_level *out)
@@ -46,190 +47,218 @@ int log_level_parse(const char *name, enum log_level *out)
     return -EINVAL;
 }
 
-const char *log_i(int64_t v)
+const char *log_level_name(enum log_level level)
 {
-    static _Thread_local char bufs[16][24];
-    static _Thread_local unsigned next;
-    char *b = bufs[next++ % 16];
-
-    snprintf(b, sizeof bufs[0], "%" PRId64, v);
-    return b;
+    return level >= LOG_LVL_DEBUG && level <= LOG_LVL_ERROR ? level_names[level] : "unknown";
 }
 
-#define LINE_BYTES 4096 /* not above PIPE_BUF: a pipe takes all of it or nothing */
-#define LINE_ROOM  (LINE_BYTES - 4)
-
-/* LINE_ROOM leaves space for a closing quote and the line's end. Once something did not fit, nothing but those follows:
- * a cut line is still well-formed. */
-struct line {
-    char text[LINE_BYTES];
-    size_t len;
-    int cut;
-};
-
-static void line_put(struct line *l, const char *s, size_t n)
+void log_use_levels(struct log_levels *l)
 {
-    if (l->cut || l->len + n > LINE_ROOM) {
-        l->cut = 1;
-        return;
+    levels = l != NULL ? l : &own_levels;
+}
+
+void log_share_levels(struct log_levels *l)
+{
+    l->level = levels->level;
+    for (uint32_t i = 0; i < levels->n && i < LOG_MODULES_MAX; i++) {
+        memcpy(l->own[i].module, levels->own[i].module, sizeof l->own[i].module);
+        l->own[i].level = levels->own[i].level;
     }
-    memcpy(l->text + l->len, s, n);
-    l->len += n;
+    l->n = levels->n;
+    log_use_levels(l);
 }
 
-static void line_puts(struct line *l, const char *s)
+static struct log_own_level *find_own(const char *module)
 {
-    line_put(l, s, strlen(s));
+    uint32_t n = atomic_load_explicit(&levels->n, memory_order_acquire);
+
+    for (uint32_t i = 0; i < n && i < LOG_MODULES_MAX; i++)
+        if (strncmp(levels->own[i].module, module, LOG_MODULE_MAX + 1) == 0)
+            return &levels->own[i];
+    return NULL;
 }
 
-/* Bytes at s that may be shown as they are: none for control characters (also C1, which terminals obey), for what must
- * be escaped in quotes, and for bytes that are not UTF-8. */
-static size_t plain_bytes(const char *s)
+/* The name is there before the number that makes it seen, so that a reader finds it whole. */
+int log_set_level(const char *module, enum log_level level)
 {
-    unsigned char c = (unsigned char)*s;
-    size_t n;
+    struct log_own_level *o;
+    uint32_t n = levels->n;
 
-    if (c < ' ' || c == '"' || c == '\\' || c == 0x7f)
+    if (module == NULL) {
+        for (uint32_t i = 0; i < n; i++)
+            levels->own[i].level = -1;
+        levels->level = (int32_t)level;
         return 0;
-    n = utf8_sequence(s, strnlen(s, 4));
-    return n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0 ? 0 : n;
-}
-
-static int needs_quotes(const char *s)
-{
-    size_t n;
-
-    if (*s == '\0')
-        return 1;
-    for (; *s != '\0'; s += n) {
-        n = plain_bytes(s);
-        if (n == 0 || *s == ' ' || *s == '=')
-            return 1;
     }
+    if (*module == '\0' || strlen(module) > LOG_MODULE_MAX)
+        return -EINVAL;
+    o = find_own(module);
+    if (o == NULL) {
+        if (n >= LOG_MODULES_MAX)
+            return -ENOSPC;
+        o = &levels->own[n];
+        snprintf(o->module, sizeof o->module, "%s", module);
+        o->level = (int32_t)level;
+        atomic_store_explicit(&levels->n, n + 1, memory_order_release);
+    }
+    o->level = (int32_t)level;
     return 0;
 }
 
-static void line_escaped(struct line *l, char c)
+void log_unset_level(const char *module)
 {
-    char esc[8];
+    struct log_own_level *o = find_own(module);
 
-    if (c == '"' || c == '\\')
-        snprintf(esc, sizeof esc, "\\%c", c);
-    else if (c == '\n')
-        snprintf(esc, sizeof esc, "\\n");
-    else
-        snprintf(esc, sizeof esc, "\\x%02x", (unsigned char)c);
-    line_puts(l, esc);
+    if (o != NULL)
+        o->level = -1;
 }
 
-static void line_value(struct line *l, const char *s)
+enum log_level log_level_of(const char *module)
 {
-    int quoted = needs_quotes(s);
+    struct log_own_level *o = levels->n > 0 ? find_own(module) : NULL;
+    int32_t v = o != NULL ? o->level : -1;
 
-    if (quoted)
-        line_put(l, "\"", 1);
-    while (*s != '\0' && !l->cut) {
-        size_t n = plain_bytes(s);
-        if (n > 0)
-            line_put(l, s, n);
-        else
-            line_escaped(l, *s);
-        s += n > 0 ? n : 1;
-    }
-    if (quoted)
-        l->text[l->len++] = '"';
+    return (enum log_level)(v >= 0 ? v : levels->level);
 }
 
-/* All of the key or nothing, so that a cut falls into a value. */
-static void line_pair(struct line *l, const char *key, const char *value)
+/* ---- numbers ---- */
+
+#define NUMBERS 32
+
+static _Thread_local char numbers[NUMBERS][24];
+
+const char *log_i(int64_t v)
 {
-    if (l->cut || l->len + strlen(key) + 3 > LINE_ROOM) {
-        l->cut = 1;
+    static _Thread_local unsigned next;
+    char *b = numbers[next++ % NUMBERS];
+
+    snprintf(b, sizeof numbers[0], "%" PRId64, v);
+    return b;
+}
+
+bool log_value_is_number(const char *value)
+{
+    return (uintptr_t)value >= (uintptr_t)numbers && (uintptr_t)value < (uintptr_t)numbers + sizeof numbers;
+}
+
+/* ---- events ---- */
+
+static void add_pair(struct log_record *r, const char *key, const char *value)
+{
+    if (r->n == LOG_PAIRS_MAX)
         return;
-    }
-    line_put(l, " ", 1);
-    line_puts(l, key);
-    line_put(l, "=", 1);
-    line_value(l, value != NULL ? value : "-");
+    r->keys[r->n] = key;
+    r->values[r->n++] = value;
 }
 
-/* A plain write after poll is not enough for a pipe: another process may fill it in between, and then the write waits.
- */
-static ssize_t write_now(const char *text, size_t n)
+static void add_pairs(struct log_record *r, va_list ap)
 {
-    struct iovec v = {.iov_base = (char *)(uintptr_t)text, .iov_len = n};
-    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-    struct stat st;
-    ssize_t r;
+    const char *key;
 
-    if (fstat(STDERR_FILENO, &st) != 0)
-        return -1;
-    if (S_ISSOCK(st.st_mode))
-        return send(STDERR_FILENO, text, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (S_ISFIFO(st.st_mode)) {
-        r = pwritev2(STDERR_FILENO, &v, 1, -1, RWF_NOWAIT);
-        if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
-            return r;
-    }
-    if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0)
-        return -1;
-    return write(STDERR_FILENO, text, n);
+    while ((key = va_arg(ap, const char *)) != NULL)
+        add_pair(r, key, va_arg(ap, const char *));
 }
 
-static int line_write(struct line *l)
+/* What was lost so far goes with the next line that is not. */
+static bool write_record(struct log_record *r)
 {
+    uint64_t lost = dropped, missing = lost - dropped_told;
+    char text[24];
     int saved = errno;
-    int written;
+    bool written;
 
-    l->text[l->len++] = '\n';
-    written = write_now(l->text, l->len) == (ssize_t)l->len;
+    if (missing > 0) {
+        snprintf(text, sizeof text, "%" PRIu64, missing);
+        memmove(r->keys + 1, r->keys, sizeof r->keys - sizeof r->keys[0]);
+        memmove(r->values + 1, r->values, sizeof r->values - sizeof r->values[0]);
+        r->n += r->n < LOG_PAIRS_MAX;
+        r->keys[0] = "dropped";
+        r->values[0] = text;
+    }
+    written = log_sink_write(r);
+    if (written && missing > 0)
+        dropped_told = lost;
     errno = saved;
     return written;
 }
 
-static void line_begin(struct line *l, enum log_level lvl, const char *module, const char *msg)
+static void write_summary(const struct log_summary *s)
 {
-    struct timespec now;
-    struct tm tm;
-    char stamp[40], ms[32];
+    struct log_record r = {.level = s->level, .process = process_name, .module = s->module, .msg = s->msg};
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    strftime(stamp, sizeof stamp, "ts=%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(ms, sizeof ms, ".%03ldZ", now.tv_nsec / 1000000);
-    line_puts(l, stamp);
-    line_puts(l, ms);
-    line_pair(l, "level", level_names[lvl]);
-    line_pair(l, "proc", process_name);
-    line_pair(l, "pid", log_i(getpid()));
-    line_pair(l, "module", module);
-    line_pair(l, "msg", msg);
+    add_pair(&r, "repeated", log_i(s->repeated));
+    add_pair(&r, "within_ms", log_i(s->within_ms));
+    if (!write_record(&r))
+        dropped++;
 }
 
 void log_event(enum log_level lvl, const char *module, const char *msg, ...)
 {
-    struct line l = {.len = 0};
-    uint64_t dropped = dropped_lines - dropped_reported;
+    struct log_record r = {.level = lvl, .process = process_name, .module = module, .msg = msg};
+    struct log_summary ended;
+    bool tell = false, admitted;
     va_list ap;
-    const char *key;
 
-    if (lvl < min_level)
+    if (lvl < log_level_of(module))
         return;
-    line_begin(&l, lvl, module, msg);
-    if (dropped > 0)
-        line_pair(&l, "dropped", log_i((int64_t)dropped));
+    admitted = log_repeat_admit(&r, clock_ms(), &ended, &tell);
+    if (tell)
+        write_summary(&ended);
+    if (!admitted)
+        return;
     va_start(ap, msg);
-    while ((key = va_arg(ap, const char *)) != NULL)
-        line_pair(&l, key, va_arg(ap, const char *));
+    add_pairs(&r, ap);
     va_end(ap);
-    if (line_write(&l))
-        dropped_reported += dropped;
-    else
-        dropped_lines++;
+    if (!write_record(&r))
+        dropped++;
 }
 
 _Noreturn void log_panic(const char *module, const char *msg)
 {
-    log_event(LOG_LVL_ERROR, module, msg, "panic", "yes", NULL);
+    struct log_record r = {.level = LOG_LVL_ERROR, .process = process_name, .module = module, .msg = msg};
+
+    add_pair(&r, "panic", "yes");
+    (void)write_record(&r);
     abort();
+}
+
+/* ---- what was not said ---- */
+
+static void tell_missing(void)
+{
+    struct log_record r = {
+        .level = LOG_LVL_WARN, .process = process_name, .module = "log", .msg = "lines could not be written"};
+
+    if (dropped != dropped_told)
+        (void)write_record(&r); /* itself no loss */
+}
+
+static void tell_all(int64_t now, bool all)
+{
+    struct log_summary s;
+
+    while (log_repeat_next(now, all, &s))
+        write_summary(&s);
+}
+
+void log_tick(void)
+{
+    int64_t now = clock_ms();
+
+    if (now - ticked_ms < TICK_MS)
+        return;
+    ticked_ms = now;
+    tell_all(now, false);
+    tell_missing();
+}
+
+void log_flush(void)
+{
+    tell_all(clock_ms(), true);
+    tell_missing();
+}
+
+uint64_t log_dropped(void)
+{
+    return dropped;
 }

@@ -174,6 +174,8 @@ static int master_start(struct master *m, struct error *e)
         r = watch_signals(m, e);
     if (r == 0 && (m->board = scoreboard_create(e)) == NULL)
         return -EINVAL;
+    if (r == 0)
+        log_share_levels(scoreboard_log_levels(m->board));
     if (r == 0 && (m->services = services_create(m->conf, e)) == NULL)
         return -EINVAL;
     if (r == 0)
@@ -200,6 +202,7 @@ static void master_end(struct master *m)
             m->slots[i].pid_source = sd_event_source_disable_unref(m->slots[i].pid_source);
             m->slots[i].channel_source = sd_event_source_disable_unref(m->slots[i].channel_source);
         }
+    log_use_levels(NULL);
     if (m->board != NULL)
         scoreboard_free(&m->board);
     services_free(&m->services);

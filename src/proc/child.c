@@ -134,6 +134,7 @@ static int take_slot(struct child *c, struct error *e)
     c->score = scoreboard_attach(CHILD_FD_SCORE, c->slot, e);
     if (c->score == NULL)
         return e != NULL && e->code != 0 ? e->code : -EINVAL;
+    log_use_levels(scoreboard_log_levels(c->score));
     d = score_begin(c->score);
     d->pid = (int32_t)getpid();
     d->phase = SCORE_STARTING;
@@ -183,6 +184,8 @@ int child_begin(struct child *c, const char *role, struct error *e)
 
 void child_end(struct child *c)
 {
+    log_flush();
+    log_use_levels(NULL);
     services_free(&c->services);
     scoreboard_free(&c->score);
     talloc_free(c->conf);

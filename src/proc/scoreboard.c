@@ -38,7 +38,10 @@ struct board_head {
     uint32_t magic;
     uint32_t slot_bytes;
     uint32_t slots;
+    struct log_levels levels;
 };
+
+_Static_assert(sizeof(struct board_head) <= PAGE_BYTES, "the head is one page");
 
 struct board_slot {
     _Atomic uint32_t seq;
@@ -84,7 +87,9 @@ struct scoreboard *scoreboard_create(struct error *e)
         return board_fail(b, e, "map");
     }
     head = (struct board_head *)(void *)b->map;
-    *head = (struct board_head){.magic = BOARD_MAGIC, .slot_bytes = SLOT_BYTES, .slots = SCORE_SLOTS};
+    head->magic = BOARD_MAGIC;
+    head->slot_bytes = SLOT_BYTES;
+    head->slots = SCORE_SLOTS;
     return b;
 }
 
@@ -124,6 +129,11 @@ struct scoreboard *scoreboard_attach(int fd, int slot, struct error *e)
         return board_fail(b, e, "map slot");
     b->own = own;
     return b;
+}
+
+struct log_levels *scoreboard_log_levels(const struct scoreboard *b)
+{
+    return &((struct board_head *)(void *)b->map)->levels;
 }
 
 int scoreboard_fd(const struct scoreboard *b)

@@ -13,6 +13,7 @@
 #define PROC_SCOREBOARD_H
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/uuid.h"
 #include "core/state.h"
 
@@ -71,6 +72,8 @@ struct scoreboard;
 /* Master: makes the memfd (descriptor close-on-exec) and maps it. Child: maps the inherited one. NULL on error. */
 struct scoreboard *scoreboard_create(struct error *e) MUST_CHECK;
 struct scoreboard *scoreboard_attach(int fd, int slot, struct error *e) MUST_CHECK;
+/* The levels of the log, obeyed by the master and all its children; a child cannot write there. */
+struct log_levels *scoreboard_log_levels(const struct scoreboard *b);
 int scoreboard_fd(const struct scoreboard *b);
 void scoreboard_free(struct scoreboard **b);
 
