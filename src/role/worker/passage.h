@@ -12,6 +12,10 @@
 #include "text/normalise.h"
 #include "worker/worker.h"
 
+#define STAGE_BUSY_MS (120 * 1000) /* a local stage that shows no sign of life for so long is hung */
+
+struct parse_result;
+
 enum passage_step {
     PASSAGE_RUNNING,
     PASSAGE_CHUNKED,   /* its chunk rows are in the batch: vectors are asked for when they are durable */
@@ -46,5 +50,10 @@ struct passage {
     int64_t embed_began_ms;
     struct queue_work work; /* hops collected so far */
 };
+
+/* parse_local.c: bytes to text as the parser gives it; that text to text, len, plain, pages and normal of p, kept. */
+int passage_parse(struct passage *p, struct parse_result *result, struct error *e) MUST_CHECK;
+int passage_validate(struct passage *p, const struct parse_result *result, struct error *e) MUST_CHECK;
+int passage_reopen(struct passage *p, struct error *e) MUST_CHECK; /* of an earlier attempt */
 
 #endif
