@@ -15,6 +15,7 @@
 #include "core/state.h"
 #include "master/master.h"
 #include "proc/child.h"
+#include "proc/logs.h"
 #include "provider/providers_page.h"
 
 #include <errno.h>
@@ -102,14 +103,18 @@ static int dump(const char *path)
 static int run(const char *path)
 {
     struct conf *c = docmilld_load(path);
-    enum log_level level = LOG_LVL_INFO;
+    struct error e = {0};
     struct master_options o = {.conf = c};
     int r;
 
     if (c == NULL)
         return EXIT_CONF;
-    if (log_level_parse(c->log_level, &level) == 0)
-        log_init("master", level);
+    if (logs_open(c, &e) != 0) {
+        fprintf(stderr, "docmilld: %s\n", e.message);
+        talloc_free(c);
+        return EXIT_FAILED;
+    }
+    logs_apply(c, "master");
     /* Held open: children come from the file that runs now, whatever an upgrade puts in its place. */
     o.exe_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     if (o.exe_fd < 0) {

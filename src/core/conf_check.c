@@ -357,8 +357,15 @@ static void check_money(struct conf_loader *l)
     }
 }
 
+static void check_log(struct conf_loader *l)
+{
+    if (l->conf->log_file != NULL && strcmp(l->conf->log_format, "journald") == 0)
+        fault_at(l, CONF_KEY_log_file, "log.format = \"journald\" writes to no file: one of the two has to go");
+}
+
 void conf_check(struct conf_loader *l)
 {
+    check_log(l);
     check_money(l);
     check_http(l);
     check_embedder(l);

@@ -38,6 +38,14 @@
       "Unix group whose members have the right admin: operate, and ending the daemon. Root and the daemon's own user always have it.") \
     X(log_level, "log.level", ENUM, "info", 0, 0, CF_NODE | CF_RELOAD, CR_ALL,                                               \
       "Least severe level that is written.")                                                                                 \
+    X(log_format, "log.format", ENUM, "auto", 0, 0, CF_NODE | CF_RELOAD, CR_ALL,                                             \
+      "How lines are written: logfmt, json, or journald (its fields, straight to the journal's socket). auto is journald where standard error is the journal's, as in a systemd unit, else logfmt.") \
+    X(log_file, "log.file", PATH, NULL, 1, 1000, CF_NODE, CR_MASTER,                                                         \
+      "File that the log is appended to, instead of standard error. USR1 to the master opens it anew, for logrotate.")       \
+    X(log_journal, "log.journal", PATH, "/run/systemd/journal/socket", 1, 100, CF_NODE, CR_ALL,                              \
+      "Socket of the journal.")                                                                                              \
+    X(log_burst, "log.burst", INT, "50", 0, 1000000, CF_NODE | CF_RELOAD, CR_ALL,                                            \
+      "Lines of one kind (level, module and message) that a process writes within 10 s; more are counted and told as a number. 0: no limit.") \
                                                                                                                              \
     X(database_url, "database.url", STR, NULL, 1, 2000, CF_REQUIRED | CF_SECRET | CF_NODE, CR_COORD | CR_API | CR_WORKER,    \
       "libpq connection string (URI or key=value) of the daemon's login role. May be a transaction pooler.")                 \
@@ -269,6 +277,7 @@
 
 #define CONF_ENUMS(X)                                      \
     X(log_level, "debug|info|warn|error")                  \
+    X(log_format, "auto|logfmt|json|journald")             \
     X(blob_backend, "fs|s3|supabase")                      \
     X(blob_s3_style, "path|host")                          \
     X(chunk_tokenizer, "cl100k_base|approx")               \

@@ -6,6 +6,7 @@
  *   spawn.c     fork + exec of one child
  *   supervise.c children: events in, actions out
  *   death.c     evidence of a death; the queue of deaths for the coordinator
+ *   logfile.c   the log file anew, in all processes
  *   server.c    connections of the control socket
  *   verbs.c     what the verbs answer
  *   service_verbs.c  the same, about the outside services
@@ -54,6 +55,7 @@ struct child_slot {
     enum kill_cause kill_cause;
     bool asked;             /* told to drain, or it said BYE */
     bool drain_owed;        /* DRAIN could not be sent yet */
+    bool log_owed;          /* nor the new log file */
     struct msg_fatal fatal; /* its last words; reason "" : none */
 
     int listen_tcp; /* api: this slot's own socket, -1: none */
@@ -91,6 +93,7 @@ struct master {
     struct scoreboard *board;
     struct services *services;
     int lock_fd;
+    int log_fd; /* the log file opened anew, while a child does not have it yet; -1: none */
 
     int n_slots;
     struct child_slot *slots;
@@ -147,6 +150,10 @@ void death_send(struct master *m);   /* to the coordinator, as far as it takes t
 void death_unsend(struct master *m); /* the coordinator is gone: its successor gets them again */
 void death_released(struct master *m, const struct msg_released *r);
 struct child_slot *coordinator_slot(struct master *m); /* one that is up, or NULL */
+
+/* logfile.c */
+void logfile_reopen(struct master *m);
+void logfile_process(struct master *m, int64_t now, int64_t *wake);
 
 /* server.c, verbs.c */
 int server_start(struct master *m, int listen_fd, struct error *e) MUST_CHECK;

@@ -5,7 +5,8 @@
  * before everything that can refuse has agreed. READY=1 goes to systemd when every pool has a child that is ready, or,
  * so that a database that is down does not fail the start, after supervise.ready_timeout; STATUS says which.
  *
- * Signals: TERM and INT drain, again: fast; QUIT kills at once; HUP says that a restart is needed.
+ * Signals: TERM and INT drain, again: fast; QUIT kills at once; HUP says that a restart is needed; USR1 opens log.file
+ * anew.
  *
  * Diagnostics
  *   fatal   whatever refuses during start-up (exit status 1, with the reason)
@@ -55,11 +56,21 @@ static int handle_hup(sd_event_source *src, const struct signalfd_siginfo *si, v
     return 0;
 }
 
+static int handle_usr1(sd_event_source *src, const struct signalfd_siginfo *si, void *arg)
+{
+    (void)src;
+    (void)si;
+    logfile_reopen(arg);
+    return 0;
+}
+
 static int watch_signals(struct master *m, struct error *e)
 {
     static const int stops[] = {SIGTERM, SIGINT, SIGQUIT};
     int r = sd_event_add_signal(m->event, NULL, SIGHUP, handle_hup, m);
 
+    if (r >= 0)
+        r = sd_event_add_signal(m->event, NULL, SIGUSR1, handle_usr1, m);
     for (size_t i = 0; r >= 0 && i < sizeof stops / sizeof stops[0]; i++)
         r = sd_event_add_signal(m->event, NULL, stops[i], handle_stop, m);
     return r >= 0 ? 0 : reason_error(e, REASON_os_error, -r, "signals: %s", strerror(-r));
@@ -74,6 +85,7 @@ static void block_signals(void)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL); /* an inherited SIG_IGN would reap behind our back */
@@ -137,6 +149,7 @@ static int handle_post(sd_event_source *src, void *arg)
     (void)src;
     supervise_process(m);
     process_notify(m);
+    log_tick();
     return 0;
 }
 
@@ -225,6 +238,7 @@ int master_run(const struct master_options *o)
                          .next_serial = 1,
                          .started_ms = clock_ms(),
                          .lock_fd = -1,
+                         .log_fd = -1,
                          .listen_unix = -1};
     death_init(m);
     block_signals();
@@ -246,6 +260,7 @@ int master_run(const struct master_options *o)
         log_error("master", "cannot start", "reason", e.reason, "error", e.message, "hint", e.hint, NULL);
     }
     master_end(m);
+    log_flush();
     talloc_free(m);
     return r == 0 ? 0 : 1;
 }

@@ -145,6 +145,7 @@ static void record_message(struct child_slot *s, const struct channel_msg *msg)
     case CHANNEL_DRAIN:
     case CHANNEL_DEATH:
     case CHANNEL_PING:
+    case CHANNEL_LOG:
         log_child(LOG_LVL_WARN, s, "child sent a message that only the master sends");
         kill_child(s, SIGKILL, KILL_BROKEN);
         return;
@@ -236,7 +237,7 @@ static void start_child(struct master *m, struct child_slot *s)
 
     s->sent_signal = 0;
     s->kill_cause = KILL_NONE;
-    s->asked = s->drain_owed = false;
+    s->asked = s->drain_owed = s->log_owed = false;
     memset(&s->fatal, 0, sizeof s->fatal);
     r = spawn_child(m, s, &e);
     if (r != 0) {
@@ -460,6 +461,7 @@ void supervise_process(struct master *m)
     process_stop(m, now, &wake);
     process_slots(m, now, &wake);
     process_owed(m, now, &wake);
+    logfile_process(m, now, &wake);
     death_send(m);
     sd_event_source_set_time(m->timer, (uint64_t)(wake > now ? wake : now + 1) * 1000);
     sd_event_source_set_enabled(m->timer, SD_EVENT_ONESHOT);

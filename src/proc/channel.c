@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 static void put_wake(struct pack *p, const struct msg_wake *m)
 {
@@ -129,6 +131,7 @@ static int fields_of(int64_t kind)
     case CHANNEL_BYE:
     case CHANNEL_PING:
     case CHANNEL_PONG:
+    case CHANNEL_LOG:
         return 0;
     case CHANNEL_WAKE:
     case CHANNEL_DRAIN:
@@ -150,6 +153,7 @@ static void put_fields(struct pack *p, const struct channel_msg *m)
     case CHANNEL_BYE:
     case CHANNEL_PING:
     case CHANNEL_PONG:
+    case CHANNEL_LOG:
         return;
     case CHANNEL_WAKE:
         put_wake(p, &m->wake);
@@ -176,6 +180,7 @@ static void get_fields(struct unpack *u, struct channel_msg *m)
     case CHANNEL_BYE:
     case CHANNEL_PING:
     case CHANNEL_PONG:
+    case CHANNEL_LOG:
         return;
     case CHANNEL_WAKE:
         get_wake(u, &m->wake);
@@ -215,6 +220,7 @@ int channel_decode(const uint8_t *buf, size_t n, struct channel_msg *m, struct e
     int64_t version, kind;
 
     memset(m, 0, sizeof *m);
+    m->fd = -1;
     unpack_init(&u, buf, n);
     members = unpack_array(&u);
     version = unpack_int(&u);
@@ -233,31 +239,78 @@ int channel_decode(const uint8_t *buf, size_t n, struct channel_msg *m, struct e
     return unpack_close(&u, e);
 }
 
+static void put_descriptor(struct msghdr *h, int fd)
+{
+    struct cmsghdr *c;
+
+    memset(h->msg_control, 0, CMSG_SPACE(sizeof fd));
+    h->msg_controllen = CMSG_SPACE(sizeof fd);
+    c = CMSG_FIRSTHDR(h);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+}
+
+/* The descriptor that came, -1: none. The buffer has room for one; the kernel closes what is more. */
+static int get_descriptor(struct msghdr *h)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(h);
+    int fd = -1;
+
+    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
+}
+
 int channel_send(int fd, const struct channel_msg *m)
 {
     uint8_t buf[CHANNEL_MAX_BYTES];
     int n = channel_encode(m, buf, sizeof buf);
+    struct iovec v = {.iov_base = buf, .iov_len = (size_t)n};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control};
 
     if (n < 0)
         return n;
-    if (send(fd, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
+    if (m->kind == CHANNEL_LOG)
+        put_descriptor(&h, m->fd);
+    else
+        h.msg_control = NULL;
+    if (sendmsg(fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
         return 0;
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == EINTR)
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == EINTR || errno == ETOOMANYREFS)
         return -EAGAIN;
     return -EPIPE;
+}
+
+static int decode_received(const uint8_t *buf, ssize_t n, struct channel_msg *m, struct error *e)
+{
+    if (n > CHANNEL_MAX_BYTES)
+        return reason_error(e, REASON_bad_frame, EPROTO, "Channel message of %zd bytes; at most %d are allowed.", n,
+                            CHANNEL_MAX_BYTES);
+    return channel_decode(buf, (size_t)n, m, e);
 }
 
 int channel_recv(int fd, struct channel_msg *m, struct error *e)
 {
     uint8_t buf[CHANNEL_MAX_BYTES];
-    ssize_t n = recv(fd, buf, sizeof buf, MSG_DONTWAIT | MSG_TRUNC);
+    struct iovec v = {.iov_base = buf, .iov_len = sizeof buf};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    struct msghdr h = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN(sizeof(int))};
+    ssize_t n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+    int came, r;
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return -EAGAIN;
     if (n <= 0)
         return -EPIPE;
-    if ((size_t)n > sizeof buf)
-        return reason_error(e, REASON_bad_frame, EPROTO, "Channel message of %zd bytes; at most %d are allowed.", n,
-                            CHANNEL_MAX_BYTES);
-    return channel_decode(buf, (size_t)n, m, e);
+    came = get_descriptor(&h);
+    r = decode_received(buf, n, m, e);
+    if (r == 0 && m->kind == CHANNEL_LOG)
+        m->fd = came;
+    else if (came >= 0)
+        close(came); /* nobody asked for it */
+    return r;
 }

@@ -15,6 +15,7 @@
  *                     DRAIN          finish what is in hand within limit_ms, take no more, exit 0
  *                     DEATH          coordinator: a child is gone, with the evidence
  *                     PING           answer with PONG (progress test of the loop)
+ *                     LOG            standard error from now on: the descriptor that comes with it
  *   child -> master   PONG
  *
  * Depends on base.
@@ -40,7 +41,8 @@
     X(DRAIN, 6)                                                                                                        \
     X(DEATH, 7)                                                                                                        \
     X(PING, 8)                                                                                                         \
-    X(PONG, 9)
+    X(PONG, 9)                                                                                                         \
+    X(LOG, 10)
 
 #define X_KIND(name, n) CHANNEL_##name = n,
 enum channel_kind { CHANNEL_KINDS(X_KIND) };
@@ -81,6 +83,7 @@ struct msg_wake {
 
 struct channel_msg {
     enum channel_kind kind;
+    int fd; /* LOG: goes with it; whoever received it owns it. -1: none came. No other kind has one */
     union {
         struct msg_fatal fatal;
         struct msg_drain drain;

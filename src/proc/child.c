@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "proc/logs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +102,6 @@ static int take_listeners(struct child *c, struct error *e)
 
 static int take_conf(struct child *c, struct error *e)
 {
-    enum log_level level = LOG_LVL_INFO;
     int64_t pool = 0;
     int r;
 
@@ -109,8 +109,7 @@ static int take_conf(struct child *c, struct error *e)
     close(CHILD_FD_CONF);
     if (c->conf == NULL)
         return e != NULL && e->code != 0 ? e->code : -EINVAL;
-    if (c->conf->log_level != NULL && log_level_parse(c->conf->log_level, &level) == 0)
-        log_init(c->role, level);
+    logs_apply(c->conf, c->role);
     r = env_number("DOCMILL_POOL", 0, c->conf->n_pools - 1, &pool, e);
     if (r != 0)
         return r;

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "proc/logs.h"
 #include "provider/embedder.h"
 
 #include <errno.h>
@@ -115,6 +116,7 @@ static int handle_tick(sd_event_source *s, uint64_t usec, void *arg)
 
     (void)usec;
     process_score(a);
+    log_tick();
     dbpool_tick(a->db);
     httpd_tick(a->http);
     stores_probe(a->stores, a->helper);
@@ -135,6 +137,9 @@ static void process_message(struct api *a, const struct channel_msg *m)
         break;
     case CHANNEL_PING:
         (void)channel_send(a->child.channel, &pong);
+        break;
+    case CHANNEL_LOG:
+        logs_take(m);
         break;
     case CHANNEL_WAKE: /* for workers */
         break;

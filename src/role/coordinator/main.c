@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "proc/logs.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -74,6 +75,9 @@ static void hear(struct coordinator *c, const struct channel_msg *m)
         break;
     case CHANNEL_PING:
         (void)channel_send(c->child.channel, &pong);
+        break;
+    case CHANNEL_LOG:
+        logs_take(m);
         break;
     default:
         log_warn("coordinator", "a message that a coordinator does not take", "kind", LOG_I(m->kind), NULL);
@@ -158,6 +162,7 @@ static void process_drain(struct coordinator *c)
 /* The one place that acts, after every event. */
 static void process(struct coordinator *c)
 {
+    log_tick();
     hear_notifications(c);
     process_drain(c);
     tasks_step(c);

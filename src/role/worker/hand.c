@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/logs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -148,6 +149,9 @@ static void hear(struct worker *w, const struct channel_msg *m)
         (void)channel_send(w->child.channel, &pong);
         break;
     }
+    case CHANNEL_LOG:
+        logs_take(m);
+        break;
     default:
         log_warn("worker", "a message that a worker does not take", "kind", LOG_I(m->kind), NULL);
     }
@@ -167,5 +171,6 @@ void worker_tick(void *arg)
         w->master_gone = true;
     else if (rc != -EAGAIN)
         log_warn("worker", "bad message from the master", "error", e.message, NULL);
+    log_tick();
     outside_tick(w);
 }

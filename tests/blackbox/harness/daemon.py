@@ -129,9 +129,10 @@ class Daemon:
             self.database.grant_app_role()
         self.database.migrated = True
 
-    def start(self, ready=True, limit=30):
+    def start(self, ready=True, limit=30, output=None):
+        """output: a file or descriptor that takes the log's place."""
         self.write_conf()
-        with open(self.log_path, "ab") as log:
+        with open(self.log_path, "ab") if output is None else os.fdopen(os.dup(output), "wb") as log:
             self.process = account.popen([f"{self.programs}/docmilld", "-c", self.conf], env=self._environment(),
                                          stdout=log, stderr=subprocess.STDOUT)
         if ready:

@@ -51,6 +51,12 @@ Test(conf_faults, a_wrong_type_names_the_right_one)
     refused("api = { token_file = 5; };", "api.token_file: wrong type: found a whole number", NULL);
 }
 
+Test(conf_faults, a_log_file_beside_the_journal_is_refused)
+{
+    refused("log = { format = \"journald\"; file = \"/var/log/x\"; };", "log.file: log.format = \"journald\"", NULL);
+    refused("log = { format = \"xml\"; };", "log.format", NULL);
+}
+
 Test(conf_faults, a_value_out_of_bounds_says_the_bounds)
 {
     refused("api = { queue = 0; };", "api.queue: out of bounds: found \"0\", allowed is an integer, 1 to 100000", NULL);

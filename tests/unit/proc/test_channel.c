@@ -4,11 +4,14 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#define N_KINDS 9
+#define N_KINDS 10
 
 static struct channel_msg example(enum channel_kind kind)
 {
@@ -16,11 +19,13 @@ static struct channel_msg example(enum channel_kind kind)
 
     memset(&m, 0, sizeof m);
     m.kind = kind;
+    m.fd = -1;
     switch (kind) {
     case CHANNEL_READY:
     case CHANNEL_BYE:
     case CHANNEL_PING:
     case CHANNEL_PONG:
+    case CHANNEL_LOG:
         break;
     case CHANNEL_WAKE:
         m.wake.lane = -3;
@@ -64,7 +69,7 @@ static struct channel_msg example(enum channel_kind kind)
 
 ParameterizedTestParameters(channel, comes_back_as_it_was_sent)
 {
-    static int kinds[N_KINDS] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static int kinds[N_KINDS] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 
     return cr_make_param_array(int, kinds, N_KINDS);
 }
@@ -82,7 +87,7 @@ ParameterizedTest(int *kind, channel, comes_back_as_it_was_sent)
 
 ParameterizedTestParameters(channel, cut_short_or_too_long_is_an_error)
 {
-    static int kinds[N_KINDS] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static int kinds[N_KINDS] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 
     return cr_make_param_array(int, kinds, N_KINDS);
 }
@@ -151,4 +156,68 @@ Test(channel, a_full_socket_answers_eagain_and_a_closed_one_epipe)
     cr_assert_eq(channel_send(s[0], &m), -EPIPE);
     cr_assert_eq(channel_recv(s[0], &got, NULL), -EPIPE);
     close(s[0]);
+}
+
+/* ---- descriptors ---- */
+
+static int open_descriptors(void)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+Test(channel, a_descriptor_goes_with_log_and_is_close_on_exec)
+{
+    struct channel_msg m = {.kind = CHANNEL_LOG}, out;
+    struct stat sent, came;
+    int pair[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    m.fd = open("/dev/null", O_WRONLY);
+    cr_assert_eq(channel_send(pair[0], &m), 0);
+    cr_assert_eq(channel_recv(pair[1], &out, NULL), 0);
+    cr_expect_eq(out.kind, CHANNEL_LOG);
+    cr_assert_geq(out.fd, 0);
+    cr_expect_neq(out.fd, m.fd);
+    cr_expect_eq(fcntl(out.fd, F_GETFD), FD_CLOEXEC);
+    cr_assert(fstat(m.fd, &sent) == 0 && fstat(out.fd, &came) == 0);
+    cr_expect_eq(sent.st_rdev, came.st_rdev);
+}
+
+/* Sends n descriptors along with a message of any kind. */
+static void send_with(int to, enum channel_kind kind, int n)
+{
+    struct channel_msg m = example(kind);
+    uint8_t buf[CHANNEL_MAX_BYTES];
+    struct iovec v = {.iov_base = buf, .iov_len = (size_t)channel_encode(&m, buf, sizeof buf)};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))] = {0};
+    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control};
+    int fds[4] = {1, 1, 1, 1};
+    struct cmsghdr *c;
+
+    h.msg_controllen = CMSG_SPACE((size_t)n * sizeof(int));
+    c = CMSG_FIRSTHDR(&h);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+    memcpy(CMSG_DATA(c), fds, (size_t)n * sizeof(int));
+    cr_assert_gt(sendmsg(to, &h, 0), 0);
+}
+
+Test(channel, descriptors_that_nobody_asked_for_are_closed)
+{
+    struct channel_msg out;
+    int pair[2], before;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    before = open_descriptors();
+    send_with(pair[0], CHANNEL_READY, 1);
+    cr_expect_eq(channel_recv(pair[1], &out, NULL), 0);
+    cr_expect_eq(out.fd, -1);
+    send_with(pair[0], CHANNEL_READY, 4);
+    cr_expect_eq(channel_recv(pair[1], &out, NULL), 0);
+    cr_expect_eq(open_descriptors(), before);
 }

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proc/child.h"
+#include "proc/logs.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -75,6 +76,10 @@ static void hear(const struct channel_msg *m)
     switch (m->kind) {
     case CHANNEL_PING:
         (void)channel_send(self.channel, &pong);
+        return;
+    case CHANNEL_LOG:
+        logs_take(m);
+        log_info("helper", "heard of the log", NULL);
         return;
     case CHANNEL_WAKE:
         score_begin(self.score)->claims++;
