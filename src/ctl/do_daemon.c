@@ -107,6 +107,21 @@ static void show_services_down(const json_t *down)
     }
 }
 
+/* What an operator has paused, where it cannot be overlooked. */
+static void show_paused(const json_t *paused)
+{
+    json_t *v;
+    size_t i;
+
+    json_array_foreach(paused, i, v)
+    {
+        char since[24];
+        ctl_span(ctl_int(v, "for_ms"), since);
+        printf("PAUSED    %s, for %s, on all nodes: docmillctl resume %s\n", ctl_string(v, "rests"), since,
+               ctl_string(v, "name"));
+    }
+}
+
 static void show_deaths(const json_t *deaths)
 {
     json_t *v;
@@ -143,6 +158,7 @@ int do_status(struct ctl *c)
         printf("docmill %s on %s, %s for %s (pid %" PRId64 ", %s)%s\n", ctl_string(s, "version"), ctl_string(s, "node"),
                ctl_string(s, "state"), up, (int64_t)ctl_int(s, "pid"), ctl_string(s, "run_dir"),
                json_is_true(json_object_get(s, "ready")) ? "" : ", NOT READY: see docmillctl health");
+        show_paused(json_object_get(s, "paused"));
         show_queue(json_object_get(s, "queue"));
         show_services_down(json_object_get(s, "services_down"));
         putchar('\n');
@@ -187,6 +203,7 @@ int do_health(struct ctl *c)
         show_signal("ready", json_object_get(h, "ready"));
         if (json_is_false(json_object_get(json_object_get(h, "services"), "ok")))
             show_signal("services", json_object_get(h, "services"));
+        show_paused(json_object_get(h, "paused"));
     }
     json_decref(h);
     return ok ? CTL_OK : CTL_FAILED;

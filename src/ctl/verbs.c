@@ -3,6 +3,7 @@
  *
  * Dispatch, usage lines and --help come from this table.
  */
+#include "core/pause.h"
 #include "ctl/ctl.h"
 #include "proc/control.h"
 #include "proc/services.h"
@@ -88,6 +89,20 @@ static const struct verb verbs[] = {
      "  docmillctl spaces\n"
      "  docmillctl spaces retry --collection notes\n"
      "  docmillctl spaces flip --without-failed\n"},
+    {"pause", "[WHAT]", "api", "operate", do_pause,
+     "Let a stage, a lane or all work rest, on every node, until it is resumed; without WHAT: list what does.",
+     "  WHAT           one of\n"
+#define X_PAUSE(NAME, word, statuses, lanes, title) "                 " #word ": " title "\n"
+     PAUSES(X_PAUSE)
+#undef X_PAUSE
+     "Uploads are taken as before. What is in hand finishes its stage; the rest waits in the queue, over restarts too.\n",
+     "  docmillctl pause embed\n"
+     "  docmillctl pause all && docmillctl wait drained\n"},
+    {"resume", "WHAT", "api", "operate", do_resume,
+     "Let go on what was paused; `resume all` ends every pause.",
+     "  WHAT           as for pause\n",
+     "  docmillctl resume embed\n"
+     "  docmillctl resume all\n"},
     {"status", "", "control", "read", do_status,
      "Show the daemon's processes and its queue.", "",
      "  docmillctl status\n"},

@@ -119,7 +119,7 @@ struct master {
     char listen_address[128];
     struct server *server;
     struct rights rights;  /* who may do what over the control socket */
-    char status_text[200]; /* as last told to systemd */
+    char status_text[260]; /* as last told to systemd */
 };
 
 /* rundir.c */

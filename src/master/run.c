@@ -112,17 +112,29 @@ static bool every_pool_ready(const struct master *m, char *text, size_t size)
     return all;
 }
 
+static void name_paused(const struct master *m, char *out, size_t size)
+{
+    uint32_t mask = services_paused(m->services);
+    size_t n = 0;
+
+    out[0] = '\0';
+    for (int i = 0; i < PAUSE_MAX_ && n < size; i++)
+        if (mask & PAUSE_BIT(i))
+            n += (size_t)snprintf(out + n, size - n, "%s%s", n == 0 ? ", PAUSED: " : " ", pause_name((enum pause)i));
+}
+
 /* Tells systemd when something has changed, and only then. */
 static void process_notify(struct master *m)
 {
-    char pools[160], text[200];
+    char pools[160], paused[80], text[260];
     bool all = every_pool_ready(m, pools, sizeof pools);
 
-    snprintf(text, sizeof text, "%s: ready are %s",
+    name_paused(m, paused, sizeof paused);
+    snprintf(text, sizeof text, "%s%s: ready are %s",
              m->stop.mode != STOP_NONE ? "stopping"
              : all                     ? "running"
                                        : "degraded",
-             pools);
+             paused, pools);
     if (strcmp(text, m->status_text) != 0) {
         memcpy(m->status_text, text, sizeof text);
         sd_notifyf(0, "STATUS=%s", text);

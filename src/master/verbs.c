@@ -168,6 +168,27 @@ static void judge_outside(struct master *m, struct signal *g)
             blame(g, "%s", text);
 }
 
+/* Paused work is no fault: health stays ok, and says so. */
+static void put_paused(struct pack *p, const struct master *m)
+{
+    uint32_t mask = services_paused(m->services);
+    int64_t now = clock_ms();
+
+    pack_str(p, "paused");
+    pack_array(p);
+    for (int i = 0; i < PAUSE_MAX_; i++) {
+        int64_t since = services_paused_since(m->services, (enum pause)i);
+        if (!(mask & PAUSE_BIT(i)))
+            continue;
+        pack_map(p);
+        pack_put_str(p, "name", pause_name((enum pause)i));
+        pack_put_str(p, "rests", pause_title((enum pause)i));
+        pack_put_int(p, "for_ms", since <= now ? now - since : 0);
+        pack_end(p);
+    }
+    pack_end(p);
+}
+
 static int verb_health(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
 {
     struct signal live = {0}, progress = {0}, ready = {0}, outside = {0};
@@ -182,6 +203,7 @@ static int verb_health(struct master *m, const struct control_request *r, struct
     put_signal(p, "progress", &progress);
     put_signal(p, "ready", &ready);
     put_signal(p, "services", &outside);
+    put_paused(p, m);
     return 0;
 }
 
@@ -431,6 +453,7 @@ static int verb_status(struct master *m, const struct control_request *r, struct
     put_queue(p, queue, now);
     put_totals(p, &totals);
     put_services_down(p, m);
+    put_paused(p, m);
     put_deaths(p, m, now);
     return 0;
 }

@@ -12,8 +12,8 @@
  *
  * Verbs
  *   version  {version, pid, node, started_ms_ago}
- *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}, services: {...}}: three signals; ok is all
- *            three. `services` says which outside services are out of service; that is no signal, since the node serves
+ *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}, services: {...},
+ *            paused: [{name, rests, for_ms}]}: three signals; ok is all three. `services` says which outside services are out of service; that is no signal, since the node serves
  *            whatever does not need them.
  *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|draining|stopping, uptime_ms,
  *            ready, pools: [{name, role, size, ready, busy, starting, backoff, restarts}],
@@ -23,7 +23,7 @@
  *              starts, start_in_ms, last_death}],
  *            queue: null or {age_ms, leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}},
  *            totals: {starts, deaths, claims, jobs_done, jobs_failed, jobs_lost, requests, stages: {}},
- *            services_down: [{service, why}],
+ *            services_down: [{service, why}], paused: [{name, rests, for_ms}],
  *            deaths_pending, deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
  *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
  *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.

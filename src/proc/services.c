@@ -38,6 +38,8 @@ struct area {
     _Atomic int32_t nodes; /* 0: not counted yet */
     struct shared_service services_of[SERVICE_MAX_];
     struct error_ring errors;
+    _Atomic uint32_t paused;
+    _Atomic int64_t paused_since[PAUSE_MAX_];
 };
 
 struct services {
@@ -331,6 +333,23 @@ void services_child_died(struct services *s, pid_t pid, int64_t now_ms)
 enum breaker_change services_order(struct services *s, enum service v, enum breaker_order order, int64_t now_ms)
 {
     return breaker_order(&s->area->services_of[v].breaker, order, now_ms);
+}
+
+void services_set_paused(struct services *s, uint32_t mask, const int64_t since_ms[PAUSE_MAX_])
+{
+    for (int i = 0; i < PAUSE_MAX_; i++)
+        atomic_store_explicit(&s->area->paused_since[i], since_ms[i], memory_order_relaxed);
+    atomic_store_explicit(&s->area->paused, mask, memory_order_release);
+}
+
+uint32_t services_paused(const struct services *s)
+{
+    return atomic_load_explicit(&s->area->paused, memory_order_acquire) & (PAUSE_BIT(PAUSE_MAX_) - 1);
+}
+
+int64_t services_paused_since(const struct services *s, enum pause p)
+{
+    return atomic_load_explicit(&s->area->paused_since[p], memory_order_relaxed);
 }
 
 void services_look(struct services *s, enum service v, int64_t now_ms, struct service_view *out)

@@ -1,5 +1,5 @@
 /*
- * services.h - what the children of a node share about the outside services: pace, circuit breaker, last errors
+ * services.h - what the children of a node share: pace and circuit breaker of outside services, last errors, pauses
  *
  * A memfd made by the master and mapped writable by it and by every child; sealed against resizing. Nothing in it is
  * ever locked or half written: each change is one atomic word (limit.h, breaker.h, error_ring.h), and a child that is
@@ -43,6 +43,7 @@
 
 #include "base/error.h"
 #include "core/conf.h"
+#include "core/pause.h"
 #include "proc/breaker.h"
 #include "proc/error_ring.h"
 #include "proc/limit.h"
@@ -116,6 +117,12 @@ void services_set_nodes(struct services *s, int nodes, int64_t settle_ms, int64_
 int services_nodes(const struct services *s);
 void services_child_died(struct services *s, pid_t pid, int64_t now_ms);
 enum breaker_change services_order(struct services *s, enum service v, enum breaker_order order, int64_t now_ms);
+
+/* What operators have paused (core/pause.h): written by the coordinator from the table, read by workers before each
+ * claim, so that no message has to arrive first. since_ms by clock_ms() for each PAUSE_BIT of mask. */
+void services_set_paused(struct services *s, uint32_t mask, const int64_t since_ms[PAUSE_MAX_]);
+uint32_t services_paused(const struct services *s);
+int64_t services_paused_since(const struct services *s, enum pause p);
 
 struct service_view {
     struct breaker_view breaker;

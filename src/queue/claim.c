@@ -28,6 +28,35 @@ static void add_statuses(struct pg_params *params, const void *ctx, uint32_t sta
     pg_add_array(params, a);
 }
 
+static uint32_t claimable_statuses(void)
+{
+    uint32_t all = 0;
+
+    for (int s = 1; s < STATUS_MAX_; s++)
+        if (!status_is_end(s))
+            all |= 1u << s;
+    return all;
+}
+
+/* By runs and not by a list of lanes: the claim walks its index in order, which a list would break. */
+bool queue_unpaused(uint32_t paused, const struct queue_filter *whole, int *lane, struct queue_filter *part)
+{
+    *part = *whole;
+    if (paused == 0) {
+        part->lane_min = *lane;
+        *lane = whole->lane_max + 1;
+        return part->lane_min <= whole->lane_max;
+    }
+    part->stages = (whole->stages != 0 ? whole->stages : claimable_statuses()) & ~pause_statuses(paused);
+    while (*lane <= whole->lane_max && pause_lane(paused, *lane))
+        (*lane)++;
+    part->lane_min = *lane;
+    while (*lane <= whole->lane_max && !pause_lane(paused, *lane))
+        (*lane)++;
+    part->lane_max = *lane - 1;
+    return (part->stages & claimable_statuses()) != 0 && part->lane_min <= part->lane_max;
+}
+
 /* One number of the list, and the comma or the end behind it; NULL: it is neither, or goes back. */
 static const char *next_page_start(const char *s, uint32_t least, uint32_t *out)
 {

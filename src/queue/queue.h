@@ -22,6 +22,7 @@
 
 #include "base/hash.h"
 #include "core/conf.h"
+#include "core/pause.h"
 #include "core/reason.h"
 #include "core/state.h"
 #include "db/pg.h"
@@ -66,6 +67,10 @@ struct queue_filter {
     uint32_t stages; /* 1 << status; 0: every status this binary knows */
     int lane_min, lane_max;
 };
+
+/* What is left of a filter when `paused` (core/pause.h) rests, a run of lanes at a time: *lane is where the next run
+ * begins, at first whole->lane_min. False: there is no more. */
+bool queue_unpaused(uint32_t paused, const struct queue_filter *whole, int *lane, struct queue_filter *part);
 
 /* Claims up to `want` jobs. The array is a talloc child of ctx. Returns how many, or a negative code. A lost answer
  * may leave jobs claimed for us in the database: queue_reclaim finds them. */

@@ -26,6 +26,10 @@ int spaces_get(struct request *r, struct error *e) MUST_CHECK;
 int spaces_retry(struct request *r, struct error *e) MUST_CHECK;
 int spaces_flip(struct request *r, struct error *e) MUST_CHECK;
 
+int pauses_get(struct request *r, struct error *e) MUST_CHECK;
+int pauses_pause(struct request *r, struct error *e) MUST_CHECK;
+int pauses_resume(struct request *r, struct error *e) MUST_CHECK;
+
 int search_get(struct request *r, struct error *e) MUST_CHECK;
 
 int webhook_begin(struct request *r, struct error *e) MUST_CHECK;

@@ -9,6 +9,7 @@
  *   node.c     this node in the database: session, name, row, heartbeat
  *   spaces.c   the collections' embedding spaces: wanted, filled, flipped
  *   gates.c    which jobs behind the gates of outside services may go on
+ *   pauses.c   what operators have paused
  *   deaths.c   the queue of dead children whose jobs are to be released
  */
 #ifndef COORDINATOR_COORDINATOR_H
@@ -31,6 +32,7 @@
     X(REGISTER, "write the node's row, and find its former life")                                                      \
     X(FORMER, "take back the jobs of this node's former life")                                                         \
     X(LISTEN, "listen for wake-ups")                                                                                   \
+    X(PAUSES, "read what operators have paused")                                                                       \
     X(SPACE, "make sure that the collections are there")                                                               \
     X(RELEASE, "release a dead child's jobs")                                                                          \
     X(DUE, "queue what waited for its retry time")                                                                     \
@@ -82,6 +84,7 @@ struct coordinator {
     int collection;       /* whose space is made sure of or wanted now */
     int64_t fills_failed; /* documents that hold up a flip, as last told */
     bool fell_back;       /* LlamaParse was away for so long that others took its documents, and is not back yet */
+    int pauses_unknown;   /* rows of no known name, as last told */
     int backend_pid;
     int64_t lock_since_ms;          /* when the node's name was first found taken, 0: it was not */
     int64_t holder, holder_beat_us; /* incarnation and heartbeat of who holds it, as last seen; 0: not seen */
@@ -115,6 +118,10 @@ extern const char gates_fallbacks_sql[];
 void gates_fallbacks_params(struct coordinator *c, struct pg_params *p);
 void gates_tell_fallbacks(struct coordinator *c, const PGresult *r);
 void gates_tidy_params(struct coordinator *c, struct pg_params *p);
+
+/* pauses.c */
+extern const char pauses_sql[];
+bool pauses_read(struct coordinator *c, const PGresult *r); /* whether something changed */
 
 /* spaces.c */
 void spaces_ensure_params(struct coordinator *c, struct pg_params *p);

@@ -109,9 +109,12 @@ static void hear_notifications(struct coordinator *c)
     char channel[64], payload[256];
     struct channel_msg wake = {.kind = CHANNEL_WAKE};
 
-    while (pg_notification(c->pg, channel, payload))
-        if (strtoll(payload, NULL, 10) != c->child.incarnation)
+    while (pg_notification(c->pg, channel, payload)) {
+        if (strcmp(payload, "pauses") == 0 && c->set_up)
+            tasks_want(c, TASK_PAUSES);
+        else if (strtoll(payload, NULL, 10) != c->child.incarnation)
             (void)channel_send(c->child.channel, &wake);
+    }
 }
 
 /* libpq's socket may be another one after every step. */

@@ -216,7 +216,7 @@ void node_got_listen(struct coordinator *c, const PGresult *r)
 {
     (void)r;
     c->collection = 0;
-    tasks_want(c, TASK_SPACE);
+    tasks_want(c, TASK_PAUSES);
 }
 
 /* A row that is gone was taken by a leader that thought us dead: without one nobody would notice our true death. */

@@ -31,6 +31,7 @@
 #define PARTITIONS_MS   (60 * 60 * 1000)
 #define NOTIFY_GAP_MS   100
 #define SWEEP_AT_ONCE   20
+#define PAUSES_MS       3000
 #define COST_MS         2000
 #define COST_AT_ONCE    500
 #define BUDGET_MS       15000
@@ -129,6 +130,19 @@ void tasks_again_in(struct coordinator *c, enum coord_task t, int64_t ms)
     c->due_ms[t] = clock_ms() + ms;
 }
 
+static void got_pauses(struct coordinator *c, const PGresult *r)
+{
+    bool changed = pauses_read(c, r);
+
+    if (!c->set_up) {
+        tasks_want(c, TASK_SPACE);
+        return;
+    }
+    if (changed)
+        wake_workers(c); /* and the master, which shows it */
+    tasks_again_in(c, TASK_PAUSES, PAUSES_MS);
+}
+
 static void got_space(struct coordinator *c, const PGresult *r)
 {
     struct score_data *s;
@@ -149,6 +163,7 @@ static void got_space(struct coordinator *c, const PGresult *r)
         c->due_ms[t] = NEVER;
     for (int t = TASK_DUE; t <= TASK_COUNTS; t++)
         tasks_want(c, (enum coord_task)t);
+    tasks_again_in(c, TASK_PAUSES, PAUSES_MS);
     c->due_ms[TASK_NOTIFY] = NEVER;
     if (c->n_deaths > 0)
         tasks_want(c, TASK_RELEASE);
@@ -354,6 +369,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_REGISTER] = {"register", node_register_sql, node_add_register, node_got_register},
     [TASK_FORMER] = {"former", rescue_node_sql, node_add_former, node_got_former},
     [TASK_LISTEN] = {"listen", node_listen_sql, NULL, node_got_listen},
+    [TASK_PAUSES] = {"pauses", pauses_sql, NULL, got_pauses},
     [TASK_SPACE] = {"space", sql_space, spaces_ensure_params, got_space},
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
     [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},

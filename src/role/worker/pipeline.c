@@ -56,6 +56,28 @@ int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, str
     return 0;
 }
 
+/* ---- pauses ---- */
+
+static bool paused(const struct passage *p, enum pause what)
+{
+    uint32_t mask = services_paused(p->w->child.services);
+
+    return (pause_statuses(mask) & pause_statuses(PAUSE_BIT(what))) != 0;
+}
+
+/* What comes next rests, and all that was done is durable: the job goes back to the queue, at no cost. */
+static int leave(struct passage *p, struct error *e)
+{
+    const struct queue_job *job = p->h->job;
+    int rc = queue_hand_back(p->w->pg, &job, 1, e);
+
+    if (rc != 0)
+        return rc;
+    p->h->passage = NULL;
+    hand_leave(p->w, p->h);
+    return 0;
+}
+
 /* ---- the parsed text's columns, and a step of one document ---- */
 
 static void put_parsed(struct passage *p, struct queue_work *work)
@@ -369,7 +391,7 @@ static int get_text_here(struct passage *p, enum sniff_type type, struct error *
     p->parsed_by = "local";
     if ((rc = passage_parse(p, &result, e)) != 0)
         return rc;
-    costly = (type != SNIFF_TEXT && type != SNIFF_MARKDOWN) || result.took_ms > 20;
+    costly = (type != SNIFF_TEXT && type != SNIFF_MARKDOWN) || result.took_ms > 20 || paused(p, PAUSE_CHUNK);
     rc = take_text(p, &result, costly, e);
     parse_result_free(&result);
     return rc;
@@ -399,13 +421,29 @@ static int get_text(struct passage *p, struct error *e)
     return get_text_here(p, type, e);
 }
 
+/* The chunk rows of a document whose vectors are not to be made now. */
+static int leave_chunked(struct passage *p, struct error *e)
+{
+    int rc = batch_flush(p->w, e);
+
+    if (rc != 0)
+        return rc;
+    hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
+    rc = store_chunk_slices(p, e);
+    return rc == 1 ? leave(p, e) : rc;
+}
+
 /* From the text on. */
 static int run_text(struct passage *p, struct error *e)
 {
     int rc;
 
+    if (!p->fresh && paused(p, PAUSE_CHUNK))
+        return leave(p, e);
     if ((rc = chunk(p, e)) != 0)
         return rc;
+    if (paused(p, PAUSE_EMBED))
+        return leave_chunked(p, e);
     if (p->n_chunks <= SLICE_CHUNKS && embeds_outside(p)) {
         hold_small(p);
         return 0;
@@ -495,7 +533,7 @@ static int resume_chunked(struct passage *p, struct error *e)
 {
     p->fresh = false;
     p->work.n_hops = 0;
-    return hold_stored(p, e);
+    return paused(p, PAUSE_EMBED) ? leave(p, e) : hold_stored(p, e);
 }
 
 int pipeline_resume(struct worker *w, struct hand *h, struct error *e)

@@ -175,6 +175,21 @@ static bool may_claim(struct worker *w)
     return !w->want_alone && !w->hands[0]->job->suspect && outside_room(w, false) && clock_ms() >= w->next_claim_ms;
 }
 
+/* What rests is not asked for. With a lane paused between others it takes a statement for each side. */
+static int claim_unpaused(struct worker *w, const struct queue_filter *f, int want, struct queue_job **jobs,
+                          struct error *e)
+{
+    uint32_t paused = services_paused(w->child.services);
+    struct queue_filter part;
+    int lane = f->lane_min, n = 0;
+
+    while (n == 0 && queue_unpaused(paused, f, &lane, &part)) {
+        TALLOC_FREE(*jobs);
+        n = queue_claim(w->pg, NULL, &w->owner, &part, want, w->conf->queue_stage_deadline, jobs, e);
+    }
+    return n;
+}
+
 /* 1: jobs were taken, 0: there are none, or negative: nothing of what is in hand was touched. */
 static int claim(struct worker *w, struct error *e)
 {
@@ -191,7 +206,7 @@ static int claim(struct worker *w, struct error *e)
     if (want == 0)
         return 0;
     w->woken = false;
-    n = queue_claim(w->pg, NULL, &w->owner, &f, want, w->conf->queue_stage_deadline, &jobs, e);
+    n = claim_unpaused(w, &f, want, &jobs, e);
     if (n < 0) {
         w->epoch = 0; /* the claim may have happened */
         w->late_claim = true;

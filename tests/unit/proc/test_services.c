@@ -470,3 +470,16 @@ Test(services, processes_killed_anywhere_leave_nothing_locked_torn_or_lost, .tim
     services_free(&s);
     munmap(tally, sizeof *tally);
 }
+
+Test(services, pauses_are_seen_by_all_and_what_is_no_pause_by_nobody)
+{
+    struct services *s = make(&conf);
+    int64_t since[PAUSE_MAX_] = {0};
+
+    cr_assert_eq(services_paused(s), 0);
+    since[PAUSE_EMBED] = T0;
+    services_set_paused(s, PAUSE_BIT(PAUSE_EMBED) | 0x80000000u, since);
+    cr_assert_eq(services_paused(s), PAUSE_BIT(PAUSE_EMBED));
+    cr_assert_eq(services_paused_since(s, PAUSE_EMBED), T0);
+    services_free(&s);
+}

@@ -1,6 +1,7 @@
 /* test_claim.c - taking jobs and giving them back */
 #include "queue_test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 Test(claim, two_workers_never_get_the_same_job)
@@ -197,4 +198,46 @@ Test(claim, a_dead_database_is_an_error_not_an_empty_queue)
     cr_assert_lt(queue_read_space(q->worker, 1, &s, &e), 0);
     cr_assert_eq(e.cls, ERR_INTERNAL);
     qt_close(q);
+}
+
+/* The runs of lanes that are left, as text: "1-1 3-9". */
+static const char *runs(uint32_t paused, int min, int max, uint32_t *stages)
+{
+    static char out[80];
+    struct queue_filter whole = {.stages = *stages, .lane_min = min, .lane_max = max}, part;
+    int lane = min;
+    size_t n = 0;
+
+    out[0] = '\0';
+    while (queue_unpaused(paused, &whole, &lane, &part)) {
+        n += (size_t)snprintf(out + n, sizeof out - n, "%s%d-%d", n > 0 ? " " : "", part.lane_min, part.lane_max);
+        *stages = part.stages;
+    }
+    return out;
+}
+
+Test(claim, a_paused_lane_leaves_runs_on_both_sides)
+{
+    uint32_t stages = 0;
+
+    cr_assert_str_eq(runs(0, 0, 32767, &stages), "0-32767");
+    cr_assert_eq(stages, 0, "nothing paused: nothing changed");
+    cr_assert_str_eq(runs(PAUSE_BIT(PAUSE_BULK), 0, 32767, &stages), "0-1 3-32767");
+    cr_assert_str_eq(runs(PAUSE_BIT(PAUSE_BULK), 1, 2, &stages), "1-1");
+    cr_assert_str_eq(runs(PAUSE_BIT(PAUSE_BULK), 2, 2, &stages), "");
+    cr_assert_str_eq(runs(PAUSE_BIT(PAUSE_ALL), 0, 32767, &stages), "");
+}
+
+Test(claim, a_paused_stage_leaves_the_others_of_the_pool)
+{
+    uint32_t stages = 0;
+
+    cr_assert_str_eq(runs(PAUSE_BIT(PAUSE_EMBED), 0, 9, &stages), "0-9");
+    cr_assert(stages & 1u << STATUS_UPLOADED);
+    cr_assert_not(stages & 1u << STATUS_CHUNKS_STORED);
+    stages = 1u << STATUS_UPLOADED;
+    cr_assert_str_eq(runs(PAUSE_BIT(PAUSE_EMBED), 0, 9, &stages), "0-9");
+    cr_assert_eq(stages, 1u << STATUS_UPLOADED);
+    cr_assert_str_eq(runs(PAUSE_BIT(PAUSE_PARSE), 0, 9, &stages), "",
+                     "a pool that does only what rests claims nothing");
 }
