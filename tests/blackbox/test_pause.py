@@ -116,7 +116,7 @@ def test_a_paused_lane_leaves_the_others_alone(daemon):
 
 def test_every_node_hears_of_a_pause_and_the_audit_log_keeps_it(daemon, db):
     one = daemon(pools=POOLS)
-    two = daemon(pools=POOLS)
+    two = daemon(keys={"blob.fs.root": one.blobs}, pools=POOLS)
     started = time.monotonic()
     one.ctl("pause", "all")
     wait_paused(one, ["all"])
