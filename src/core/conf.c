@@ -190,6 +190,8 @@ static int wipe_secrets(struct conf *c)
         if (text != NULL && *text != NULL)
             explicit_bzero((char *)(uintptr_t)*text, strlen(*text));
     }
+    for (int i = 0; i < c->n_formers; i++)
+        explicit_bzero((char *)(uintptr_t)c->formers[i].text, strlen(c->formers[i].text));
     return 0;
 }
 
@@ -206,6 +208,21 @@ struct conf *conf_new(const void *talloc_parent)
     c->origins = origins;
     talloc_set_destructor(c, wipe_secrets);
     return c;
+}
+
+int conf_accepted(const struct conf *c, const char *const *field, int64_t now_ms,
+                  const char *list[CONF_MAX_ACCEPTED + 1])
+{
+    size_t offset = (size_t)((const char *)field - (const char *)c);
+    int n = 0;
+
+    if (*field != NULL)
+        list[n++] = *field;
+    for (int i = 0; *field != NULL && i < c->n_formers; i++)
+        if (conf_keys[c->formers[i].key].offset == offset && now_ms < c->formers[i].until_ms)
+            list[n++] = c->formers[i].text;
+    list[n] = NULL;
+    return n;
 }
 
 struct conf_loader *conf_read(const void *talloc_parent, const char *path)
@@ -235,6 +252,13 @@ struct conf_loader *conf_read(const void *talloc_parent, const char *path)
     return l;
 }
 
+void conf_first_fault(const struct conf_loader *l, struct error *e)
+{
+    *e = l->faults[0];
+    if (e->hint[0] == '\0' && l->n_faults > 1)
+        error_hint(e, "and %zu more; docmilld -t shows them all", l->n_faults - 1);
+}
+
 struct conf *conf_load(const void *talloc_parent, const char *path, struct error *e)
 {
     struct conf_loader *l = conf_read(talloc_parent, path);
@@ -243,9 +267,7 @@ struct conf *conf_load(const void *talloc_parent, const char *path, struct error
     if (l->n_faults == 0) {
         c = talloc_steal(talloc_parent, l->conf);
     } else if (e != NULL) {
-        *e = l->faults[0];
-        if (e->hint[0] == '\0' && l->n_faults > 1)
-            error_hint(e, "and %zu more; docmilld -t shows them all", l->n_faults - 1);
+        conf_first_fault(l, e);
     }
     talloc_free(l);
     return c;

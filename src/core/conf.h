@@ -24,7 +24,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-enum conf_flags { CF_REQUIRED = 1, CF_SECRET = 2, CF_RELOAD = 4, CF_NODE = 8 };
+enum conf_flags { CF_REQUIRED = 1, CF_SECRET = 2, CF_RELOAD = 4, CF_NODE = 8, CF_VERIFY = 16 };
 enum conf_roles { CR_MASTER = 1, CR_COORD = 2, CR_API = 4, CR_WORKER = 8, CR_ALL = 15 };
 enum conf_type { CONF_STR, CONF_PATH, CONF_INT, CONF_BOOL, CONF_SIZE, CONF_DURATION, CONF_ENUM };
 
@@ -74,6 +74,15 @@ struct collection_conf {
 
 const char *conf_pool_role_name(enum pool_role r); /* "worker"; "unknown" for no role */
 
+/* A secret that a reload replaced and that is still accepted where docmill verifies by it. */
+#define CONF_MAX_FORMERS 8
+
+struct conf_former {
+    int key;          /* in table order */
+    const char *text; /* owned by the conf, wiped with it */
+    int64_t until_ms; /* by the monotonic clock */
+};
+
 struct conf {
 #define X_FIELD(field, key, type, def, lo, hi, flags, roles, help) CONF_CTYPE_##type field;
     CONF_KEYS(X_FIELD)
@@ -85,7 +94,15 @@ struct conf {
     struct collection_conf collections[CONF_MAX_COLLECTIONS];
     struct conf_origin collections_origin;
     const struct conf_origin *origins; /* one a key, in table order: where its value came from */
+    int n_formers;
+    struct conf_former formers[CONF_MAX_FORMERS]; /* newest first */
 };
+
+/* What is accepted for the secret of `field`, a member of c: its value if it is set, then the former ones that are
+ * accepted still. Fills list, NULL-terminated; returns how many. */
+#define CONF_MAX_ACCEPTED (CONF_MAX_FORMERS + 1)
+int conf_accepted(const struct conf *c, const char *const *field, int64_t now_ms,
+                  const char *list[CONF_MAX_ACCEPTED + 1]);
 
 /* Reads path and the environment. NULL with *e set if anything is wrong. Free with talloc_free. Without `pools` in
  * the file: one coordinator, one api, and as many workers as the machine has processors. */
@@ -102,8 +119,9 @@ void conf_print_example(FILE *out);
 void conf_print_man(FILE *out);
 
 /* A sealed memfd (close-on-exec off) with the keys that role may see, and its counterpart in the child. */
-int conf_export(const struct conf *c, unsigned role, struct error *e) MUST_CHECK;        /* descriptor, or negative */
-struct conf *conf_import(const void *talloc_parent, int fd, struct error *e) MUST_CHECK; /* leaves fd open */
+int conf_export(const struct conf *c, unsigned role, struct error *e) MUST_CHECK; /* descriptor, or negative */
+int conf_export_into(const struct conf *c, unsigned role, int fd, struct error *e) MUST_CHECK; /* an empty memfd */
+struct conf *conf_import(const void *talloc_parent, int fd, struct error *e) MUST_CHECK;       /* leaves fd open */
 
 /* "64MB" and "30s" as the file spells them (also "1h", "90d", "250ms", plain numbers refused for sizes over 2^31 and
  * for durations). 0 or -EINVAL / -ERANGE. */
@@ -113,5 +131,7 @@ int conf_parse_duration(const char *s, int64_t *out_ms);
 int conf_parse_listen(const char *s, struct sockaddr_storage *out, socklen_t *len);
 /* A connection string with everything masked that is not known to be harmless. */
 void conf_mask_url(const char *url, char *out, size_t size);
+/* Two connection strings that differ in nothing but the password. */
+bool conf_url_same_but_password(const char *a, const char *b);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * conf_export.c - a configuration in a sealed memfd, and back
  *
- * Format: msgpack [version, {key: value, ...}, [[pool fields...], ...], [[collection fields...], ...]]. Only keys that the role may see are written,
+ * Format: msgpack [version, {key: value, ...}, [[pool fields...], ...], [[collection fields...], ...], [[key, former
+ * secret, until], ...]]. Only keys that the role may see are written,
  * so a child never holds a secret that is not its own. The seals say that nobody changed it after the master wrote it;
  * the reader refuses a descriptor without them.
  *
@@ -20,11 +21,12 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#define EXPORT_VERSION      2
+#define EXPORT_VERSION      3
 #define EXPORT_MAX_BYTES    ((off_t)256 * 1024)
 #define SEALS               (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define N_POOL_FIELDS       11
 #define N_COLLECTION_FIELDS 5
+#define N_FORMER_FIELDS     3
 
 static void pack_text(msgpack_packer *p, const char *s)
 {
@@ -80,13 +82,31 @@ static void pack_collection(msgpack_packer *p, const struct collection_conf *c)
     msgpack_pack_int64(p, c->dimension);
 }
 
+static void pack_formers(msgpack_packer *p, const struct conf *c, unsigned role)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < c->n_formers; i++)
+        n += (conf_keys[c->formers[i].key].roles & role) != 0;
+    msgpack_pack_array(p, n);
+    for (int i = 0; i < c->n_formers; i++) {
+        const struct conf_former *f = &c->formers[i];
+        if ((conf_keys[f->key].roles & role) == 0)
+            continue;
+        msgpack_pack_array(p, N_FORMER_FIELDS);
+        pack_text(p, conf_keys[f->key].name);
+        pack_text(p, f->text);
+        msgpack_pack_int64(p, f->until_ms);
+    }
+}
+
 static void pack_conf(msgpack_packer *p, struct conf *c, unsigned role)
 {
     size_t n = 0;
 
     for (int i = 0; i < CONF_N_KEYS; i++)
         n += exported(c, role, i);
-    msgpack_pack_array(p, 4);
+    msgpack_pack_array(p, 5);
     msgpack_pack_int64(p, EXPORT_VERSION);
     msgpack_pack_map(p, n);
     for (int i = 0; i < CONF_N_KEYS; i++)
@@ -98,37 +118,38 @@ static void pack_conf(msgpack_packer *p, struct conf *c, unsigned role)
     msgpack_pack_array(p, (size_t)c->n_collections);
     for (int i = 0; i < c->n_collections; i++)
         pack_collection(p, &c->collections[i]);
+    pack_formers(p, c, role);
 }
 
-static int sealed_memfd(const void *data, size_t n, struct error *e)
+int conf_export_into(const struct conf *c, unsigned role, int fd, struct error *e)
+{
+    msgpack_sbuffer buf;
+    msgpack_packer p;
+    int rc;
+
+    msgpack_sbuffer_init(&buf);
+    msgpack_packer_init(&p, &buf, msgpack_sbuffer_write);
+    pack_conf(&p, (struct conf *)(uintptr_t)c, role);
+    rc = file_write_all(fd, buf.data, buf.size);
+    if (rc == 0 && fcntl(fd, F_ADD_SEALS, SEALS) != 0)
+        rc = -errno;
+    explicit_bzero(buf.data, buf.size);
+    msgpack_sbuffer_destroy(&buf);
+    return rc == 0 ? 0 : reason_error(e, REASON_file_error, rc, "cannot fill or seal a memfd: %s", strerror(-rc));
+}
+
+int conf_export(const struct conf *c, unsigned role, struct error *e)
 {
     int fd = memfd_create("docmill-conf", MFD_ALLOW_SEALING);
     int rc;
 
     if (fd < 0)
         return reason_error(e, REASON_file_error, errno, "cannot make a memfd: %s", strerror(errno));
-    rc = file_write_all(fd, data, n);
-    if (rc == 0 && fcntl(fd, F_ADD_SEALS, SEALS) != 0)
-        rc = -errno;
+    rc = conf_export_into(c, role, fd, e);
     if (rc == 0)
         return fd;
     close(fd);
-    return reason_error(e, REASON_file_error, rc, "cannot fill or seal a memfd: %s", strerror(-rc));
-}
-
-int conf_export(const struct conf *c, unsigned role, struct error *e)
-{
-    msgpack_sbuffer buf;
-    msgpack_packer p;
-    int fd;
-
-    msgpack_sbuffer_init(&buf);
-    msgpack_packer_init(&p, &buf, msgpack_sbuffer_write);
-    pack_conf(&p, (struct conf *)(uintptr_t)c, role);
-    fd = sealed_memfd(buf.data, buf.size, e);
-    explicit_bzero(buf.data, buf.size);
-    msgpack_sbuffer_destroy(&buf);
-    return fd;
+    return rc;
 }
 
 static int bad_import(struct error *e, const char *what)
@@ -232,17 +253,35 @@ static int unpack_collection(struct conf *c, const msgpack_object *o, struct err
     return 0;
 }
 
+static int unpack_former(struct conf *c, const msgpack_object *o, struct error *e)
+{
+    struct conf_former *one = &c->formers[c->n_formers];
+    const msgpack_object *f = o->via.array.ptr;
+    char name[80];
+
+    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != N_FORMER_FIELDS ||
+        !get_chars(&f[0], name, sizeof name) || !get_int(&f[2], &one->until_ms))
+        return bad_import(e, "a former secret has the wrong form");
+    one->key = conf_find_key(name);
+    one->text = get_text(c, &f[1]);
+    if (one->key < 0 || (conf_keys[one->key].flags & CF_VERIFY) == 0 || one->text == NULL)
+        return bad_import(e, "a former secret has the wrong form");
+    c->n_formers++;
+    return 0;
+}
+
 static int unpack_conf(struct conf *c, const msgpack_object *o, struct error *e)
 {
     const msgpack_object *f = o->via.array.ptr;
     int64_t version = 0;
     int rc = 0;
 
-    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 4 || !get_int(&f[0], &version) ||
+    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 5 || !get_int(&f[0], &version) ||
         version != EXPORT_VERSION)
         return bad_import(e, "it has another version");
     if (f[1].type != MSGPACK_OBJECT_MAP || f[2].type != MSGPACK_OBJECT_ARRAY || f[2].via.array.size > CONF_MAX_POOLS ||
-        f[3].type != MSGPACK_OBJECT_ARRAY || f[3].via.array.size > CONF_MAX_COLLECTIONS)
+        f[3].type != MSGPACK_OBJECT_ARRAY || f[3].via.array.size > CONF_MAX_COLLECTIONS ||
+        f[4].type != MSGPACK_OBJECT_ARRAY || f[4].via.array.size > CONF_MAX_FORMERS)
         return bad_import(e, "it has the wrong form");
     for (uint32_t i = 0; rc == 0 && i < f[1].via.map.size; i++)
         rc = unpack_key(c, &f[1].via.map.ptr[i], e);
@@ -250,6 +289,8 @@ static int unpack_conf(struct conf *c, const msgpack_object *o, struct error *e)
         rc = unpack_pool(c, &f[2].via.array.ptr[i], e);
     for (uint32_t i = 0; rc == 0 && i < f[3].via.array.size; i++)
         rc = unpack_collection(c, &f[3].via.array.ptr[i], e);
+    for (uint32_t i = 0; rc == 0 && i < f[4].via.array.size; i++)
+        rc = unpack_former(c, &f[4].via.array.ptr[i], e);
     return rc;
 }
 

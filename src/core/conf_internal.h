@@ -50,6 +50,9 @@ struct conf_loader {
  * ->conf to keep it. */
 struct conf_loader *conf_read(const void *talloc_parent, const char *path);
 
+/* conf.c: the first fault, and how many more there are. */
+void conf_first_fault(const struct conf_loader *l, struct error *e);
+
 /* conf.c: an empty generation; never NULL. */
 struct conf *conf_new(const void *talloc_parent);
 
@@ -75,6 +78,10 @@ void conf_allowed(int key, char *out, size_t size);
 void conf_format_size(int64_t bytes, char *out, size_t size);
 void conf_format_duration(int64_t ms, char *out, size_t size);
 void conf_env_name(int key, bool secret_file, char *out, size_t size); /* DOCMILL_DATABASE_URL[_FILE] */
+/* conf_print.c: a value as the file spells it, secrets masked; the settings of one entry of a list, without braces. */
+void conf_print_value(FILE *out, const struct conf *c, int key);
+void conf_print_pool(FILE *out, const struct pool_conf *p);
+void conf_print_collection(FILE *out, const struct collection_conf *one);
 /* Cut to fit and free of control characters, for messages. */
 void conf_printable(const char *s, char *out, size_t size);
 /* conf_nearest.c */

@@ -6,7 +6,8 @@
  *   default  text, parsed like a value of the file; NULL: none
  *   min,max  bounds for INT, SIZE (bytes), DURATION (ms); for STR and PATH the length in characters; 0,0: unbounded
  *   flags    CF_REQUIRED (must be set), CF_SECRET (masked; also as KEY_file and from the environment),
- *            CF_RELOAD (takes effect on reload), CF_NODE (may differ between the nodes of one database)
+ *            CF_RELOAD (takes effect on reload), CF_NODE (may differ between the nodes of one database), CF_VERIFY (a
+ *            secret that docmill verifies callers by: the former one stays accepted for reload.secret_grace)
  *   roles    who may see it: CR_MASTER, CR_COORD, CR_API, CR_WORKER, CR_ALL
  * For ENUM the choices stand in CONF_ENUMS, separated by '|'.
  *
@@ -60,7 +61,7 @@
                                                                                                                              \
     X(api_listen, "api.listen", STR, "127.0.0.1:8000", 0, 200, CF_NODE, CR_MASTER | CR_API,                                  \
       "Address and port of the HTTP API; empty: no TCP listener.")                                                           \
-    X(api_token, "api.token", STR, NULL, 16, 400, CF_SECRET | CF_RELOAD, CR_API,                                             \
+    X(api_token, "api.token", STR, NULL, 16, 400, CF_SECRET | CF_RELOAD | CF_VERIFY, CR_API,                                         \
       "Bearer token that the HTTP API accepts over TCP. Without one, TCP answers only /livez and /readyz.")                  \
     X(api_token_user, "api.token_user", STR, "default", 1, 200, CF_RELOAD, CR_API,                                           \
       "User that api.token stands for: a name, or a UUID as it is.")                                                         \
@@ -159,7 +160,7 @@
       "Languages of scanned text, with commas between them, such as en,de.")                                                 \
     X(llamaparse_webhook_url, "llamaparse.webhook_url", STR, NULL, 1, 120, CF_RELOAD, CR_WORKER,                             \
       "Public https address of this API, where the service calls back. Without one, answers are polled for.")                \
-    X(llamaparse_webhook_secret, "llamaparse.webhook_secret", STR, NULL, 16, 400, CF_SECRET | CF_RELOAD, CR_API | CR_WORKER, \
+    X(llamaparse_webhook_secret, "llamaparse.webhook_secret", STR, NULL, 16, 400, CF_SECRET | CF_RELOAD | CF_VERIFY, CR_API | CR_WORKER, \
       "Secret that the service signs its calls with. Without one, the token of each job alone identifies them.")             \
     X(llamaparse_requests_per_minute, "llamaparse.requests_per_minute", INT, "0", 0, 1000000, CF_RELOAD, CR_COORD | CR_WORKER,\
       "Requests a minute to the service, of all nodes together; 0: no limit of our own. The free plan allows 20.")           \
@@ -273,7 +274,14 @@
     X(supervise_hang_timeout, "supervise.hang_timeout", DURATION, "60s", SEC, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,           \
       "A child whose loop has not moved for this long is ended and replaced.")                                               \
     X(supervise_drain_timeout, "supervise.drain_timeout", DURATION, "30s", 100, DAY, CF_NODE | CF_RELOAD, CR_MASTER,         \
-      "After TERM, children that have not finished by then are killed.")
+      "After TERM, children that have not finished by then are killed.")                                                     \
+                                                                                                                             \
+    X(reload_canary_idle, "reload.canary_idle", DURATION, "3s", 0, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,                     \
+      "A reload replaces one child of a pool first. The others follow when it has finished a job, or has been ready without one for so long.") \
+    X(reload_canary_timeout, "reload.canary_timeout", DURATION, "60s", SEC, DAY, CF_NODE | CF_RELOAD, CR_MASTER,             \
+      "A first child that has shown neither by then has the former configuration come back.")                                \
+    X(reload_secret_grace, "reload.secret_grace", DURATION, "1h", 0, 30 * DAY, CF_NODE | CF_RELOAD, CR_MASTER,               \
+      "How long after a reload that changes them the former api.token and llamaparse.webhook_secret are accepted beside the new ones. 0: not at all.")
 
 #define CONF_ENUMS(X)                                      \
     X(log_level, "debug|info|warn|error")                  \

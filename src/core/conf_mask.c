@@ -2,7 +2,8 @@
  * conf_mask.c - a connection string that may be shown
  *
  * Works by what is known to be harmless, not by what is known to be secret: the value of a parameter that is not in
- * the list below, everything between a user's name and the last @, and any text that is not understood become ***.
+ * the list below, everything between a user's name and the last @, and any text that is not understood become ***. To
+ * tell whether two differ in the password only, nothing but the password is masked.
  *
  * Pure. Depends on nothing.
  */
@@ -34,7 +35,14 @@ static bool is_harmless(const char *name, size_t n)
 struct masked {
     char *text;
     size_t n, size;
+    bool password_only;
+    bool unclear; /* something that was not understood was masked */
 };
+
+static bool may_show(const struct masked *m, const char *name, size_t n)
+{
+    return m->password_only ? n != 8 || memcmp(name, "password", 8) != 0 : is_harmless(name, n);
+}
 
 static void put(struct masked *m, const char *s, size_t n)
 {
@@ -46,6 +54,12 @@ static void put(struct masked *m, const char *s, size_t n)
 static void put_secret(struct masked *m)
 {
     put(m, "***", 3);
+}
+
+static void put_unclear(struct masked *m)
+{
+    m->unclear = true;
+    put_secret(m);
 }
 
 /* host=x user=y password='z w': quotes and backslashes as libpq reads them. */
@@ -69,7 +83,7 @@ static const char *mask_pair(struct masked *m, const char *p)
     put(m, p, name);
     put(m, "=", 1);
     /* dbname may itself be a connection string */
-    if (is_harmless(p, name) ||
+    if (may_show(m, p, name) ||
         (name == 6 && memcmp(p, "dbname", 6) == 0 && memchr(value, '=', (size_t)(end - value)) == NULL &&
          memchr(value, ':', (size_t)(end - value)) == NULL))
         put(m, value, (size_t)(end - value));
@@ -89,7 +103,7 @@ static void mask_pairs(struct masked *m, const char *url)
     }
     if (p == NULL) {
         m->n = 0;
-        put_secret(m);
+        put_unclear(m);
     }
 }
 
@@ -99,13 +113,13 @@ static void mask_query(struct masked *m, const char *p)
     while (*p != '\0') {
         size_t pair = strcspn(p, "&");
         const char *eq = memchr(p, '=', pair);
-        if (eq != NULL && is_harmless(p, (size_t)(eq - p))) {
+        if (eq != NULL && may_show(m, p, (size_t)(eq - p))) {
             put(m, p, pair);
         } else if (eq != NULL) {
             put(m, p, (size_t)(eq - p) + 1);
             put_secret(m);
         } else {
-            put_secret(m);
+            put_unclear(m);
         }
         p += pair;
         if (*p == '&')
@@ -123,7 +137,7 @@ static void mask_uri(struct masked *m, const char *url)
 
     put(m, url, (size_t)(p - url));
     if (at == NULL && query != NULL && strchr(query, '@') != NULL) {
-        put_secret(m); /* perhaps a password with ? in it */
+        put_unclear(m); /* perhaps a password with ? in it */
         return;
     }
     if (at != NULL) {
@@ -142,15 +156,30 @@ static void mask_uri(struct masked *m, const char *url)
     }
 }
 
+static void mask(struct masked *m, const char *url)
+{
+    m->text[0] = '\0';
+    if (strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0)
+        mask_uri(m, url);
+    else
+        mask_pairs(m, url);
+}
+
 void conf_mask_url(const char *url, char *out, size_t size)
 {
     struct masked m = {.text = out, .size = size};
 
-    if (size == 0)
-        return;
-    out[0] = '\0';
-    if (strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0)
-        mask_uri(&m, url);
-    else
-        mask_pairs(&m, url);
+    if (size > 0)
+        mask(&m, url);
+}
+
+bool conf_url_same_but_password(const char *a, const char *b)
+{
+    char shown[2][4200];
+    struct masked m[2] = {{.text = shown[0], .size = sizeof shown[0], .password_only = true},
+                          {.text = shown[1], .size = sizeof shown[1], .password_only = true}};
+
+    mask(&m[0], a);
+    mask(&m[1], b);
+    return !m[0].unclear && !m[1].unclear && strcmp(shown[0], shown[1]) == 0;
 }

@@ -66,7 +66,7 @@ static void print_text(FILE *out, int key, const char *value)
     }
 }
 
-static void print_value(FILE *out, const struct conf *conf, int key)
+void conf_print_value(FILE *out, const struct conf *conf, int key)
 {
     struct conf *c = (struct conf *)(uintptr_t)conf;
     char text[40];
@@ -86,15 +86,15 @@ static void print_value(FILE *out, const struct conf *conf, int key)
     }
 }
 
-static void print_pool(FILE *out, const struct pool_conf *p, const char *separator)
+void conf_print_pool(FILE *out, const struct pool_conf *p)
 {
     char age[40], memory[40];
     const char *comma = "";
 
     conf_format_duration(p->max_age_ms, age, sizeof age);
     conf_format_size(p->max_memory, memory, sizeof memory);
-    fprintf(out, "    { name = \"%s\"; role = \"%s\"; min = %d; max = %d; spare = %d;", p->name,
-            conf_pool_role_name(p->role), p->min, p->max, p->spare);
+    fprintf(out, "name = \"%s\"; role = \"%s\"; min = %d; max = %d; spare = %d;", p->name, conf_pool_role_name(p->role),
+            p->min, p->max, p->spare);
     if (p->role == POOL_WORKER)
         fprintf(out, " lanes = (%d, %d);", p->lane_min, p->lane_max);
     if (p->stages != 0)
@@ -105,8 +105,8 @@ static void print_pool(FILE *out, const struct pool_conf *p, const char *separat
         fprintf(out, "%s\"%s\"", comma, status_name(status));
         comma = ", ";
     }
-    fprintf(out, "%s max_jobs = %" PRId64 "; max_age = \"%s\"; max_memory = \"%s\"; }%s\n", p->stages != 0 ? ");" : "",
-            p->max_jobs, age, memory, separator);
+    fprintf(out, "%s max_jobs = %" PRId64 "; max_age = \"%s\"; max_memory = \"%s\";", p->stages != 0 ? ");" : "",
+            p->max_jobs, age, memory);
 }
 
 static void print_member(FILE *out, const char *name, const char *text)
@@ -115,18 +115,23 @@ static void print_member(FILE *out, const char *name, const char *text)
         fprintf(out, " %s = \"%s\";", name, text);
 }
 
+void conf_print_collection(FILE *out, const struct collection_conf *one)
+{
+    fprintf(out, "name = \"%s\"; embedder = \"%s\";", one->name, one->outside ? "openai" : "builtin");
+    print_member(out, "model", one->model);
+    if (one->dimension > 0)
+        fprintf(out, " dimension = %d;", one->dimension);
+    print_member(out, "price_per_million_tokens", one->price);
+}
+
 static void print_collections(const struct conf *c, FILE *out)
 {
     if (c->collections_origin.source != CONF_SRC_FILE)
         return;
     fprintf(out, "collections = (    # %s:%d\n", c->collections_origin.file, c->collections_origin.line);
     for (int i = 0; i < c->n_collections; i++) {
-        const struct collection_conf *one = &c->collections[i];
-        fprintf(out, "    { name = \"%s\"; embedder = \"%s\";", one->name, one->outside ? "openai" : "builtin");
-        print_member(out, "model", one->model);
-        if (one->dimension > 0)
-            fprintf(out, " dimension = %d;", one->dimension);
-        print_member(out, "price_per_million_tokens", one->price);
+        fputs("    { ", out);
+        conf_print_collection(out, &c->collections[i]);
         fprintf(out, " }%s\n", i + 1 < c->n_collections ? "," : "");
     }
     fputs(")\n", out);
@@ -139,7 +144,7 @@ void conf_dump(const struct conf *c, FILE *out)
     for (int i = 0; i < CONF_N_KEYS; i++) {
         describe_origin(i, &c->origins[i], origin, sizeof origin);
         fprintf(out, "%s = ", conf_keys[i].name);
-        print_value(out, c, i);
+        conf_print_value(out, c, i);
         fprintf(out, "    # %s\n", origin);
     }
     if (c->pools_origin.source == CONF_SRC_FILE)
@@ -147,8 +152,11 @@ void conf_dump(const struct conf *c, FILE *out)
     else
         snprintf(origin, sizeof origin, "default");
     fprintf(out, "pools = (    # %s\n", origin);
-    for (int i = 0; i < c->n_pools; i++)
-        print_pool(out, &c->pools[i], i + 1 < c->n_pools ? "," : "");
+    for (int i = 0; i < c->n_pools; i++) {
+        fputs("    { ", out);
+        conf_print_pool(out, &c->pools[i]);
+        fprintf(out, " }%s\n", i + 1 < c->n_pools ? "," : "");
+    }
     fputs(")\n", out);
     print_collections(c, out);
 }

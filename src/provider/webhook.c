@@ -17,7 +17,7 @@
 
 #define MAC           SHA256_BYTES
 #define LONGEST_KEY   256
-#define MAX_SECRETS   8
+#define MAX_SECRETS   16
 #define MAX_SIGNATURE 4096
 
 static int refuse(struct error *e, const char *why)
@@ -78,7 +78,7 @@ int webhook_verify_standard(const char *const *secrets, ratehead_get *header, co
     const char *timestamp = either(header, arg, "webhook-timestamp", "svix-timestamp");
     const char *list = either(header, arg, "webhook-signature", "svix-signature");
     uint8_t key[LONGEST_KEY], mac[MAC];
-    bool fits = false;
+    bool fits = false, any = false;
 
     if (id == NULL || timestamp == NULL || list == NULL || strlen(list) > MAX_SIGNATURE)
         return refuse(e, "webhook-id, webhook-timestamp and webhook-signature are needed");
@@ -89,12 +89,15 @@ int webhook_verify_standard(const char *const *secrets, ratehead_get *header, co
             {id, strlen(id)}, {".", 1}, {timestamp, strlen(timestamp)}, {".", 1}, {body, len}};
         size_t n = standard_key(secrets[i], key);
         if (n == 0)
-            return reason_error(e, REASON_bad_config, EINVAL, "a webhook secret is not whsec_ and base64");
+            continue;
+        any = true;
         if (!hmac_sha256(key, n, pieces, 5, mac))
             return reason_error(e, REASON_internal, EIO, "HMAC failed");
         fits = list_has(list, mac) || fits;
     }
     OPENSSL_cleanse(key, sizeof key);
+    if (!any)
+        return reason_error(e, REASON_bad_config, EINVAL, "no webhook secret is whsec_ and base64");
     if (!fits)
         return refuse(e, "No signature fits");
     if (id_out != NULL)

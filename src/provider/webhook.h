@@ -30,7 +30,8 @@
 
 /* Standard Webhooks. secrets: "whsec_" and base64, or base64 alone, NULL-terminated list. now: Unix time of a clock that
  * is right within the tolerance. id (WEBHOOK_EVENT_ID bytes, may be NULL): the message's, against repetition.
- * bad_signature, stale_signature, bad_config (a secret that is none). */
+ * bad_signature, stale_signature, bad_config (none of the
+ * secrets is one of this kind; those that are not are passed over). */
 int webhook_verify_standard(const char *const *secrets, ratehead_get *header, const void *arg, const char *body,
                             size_t len, int64_t now, int64_t tolerance_s, char *id, struct error *e) MUST_CHECK;
 /* LC-Signature by any of the secrets, which are used as they are. bad_signature, also when the header is absent. */

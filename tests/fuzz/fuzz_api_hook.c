@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     body[in.len] = '\0';
     in.body = body;
     check(&in);
-    in.secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    in.secrets[0] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     for (int i = HOOK_LC; i < HOOK_HEADER_MAX_; i++)
         in.headers[i] = text;
     check(&in);

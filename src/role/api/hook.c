@@ -28,8 +28,8 @@ static const char *get_header(const void *arg, const char *name)
 
 static int verify_standard(const struct hook_in *in, char *id, struct error *e)
 {
-    const char *const secrets[] = {in->secret, NULL};
-    int rc = webhook_verify_standard(secrets, get_header, in, in->body, in->len, in->now, WEBHOOK_TOLERANCE_S, id, e);
+    int rc =
+        webhook_verify_standard(in->secrets, get_header, in, in->body, in->len, in->now, WEBHOOK_TOLERANCE_S, id, e);
 
     if (rc != 0 && reason_parse(e->reason) == REASON_bad_config)
         return reason_error(e, REASON_bad_signature, EACCES,
@@ -42,18 +42,17 @@ static int verify_standard(const struct hook_in *in, char *id, struct error *e)
 static int verify(const struct hook_in *in, const uint8_t token_sha256[SHA256_BYTES], char id[WEBHOOK_EVENT_ID],
                   struct error *e)
 {
-    const char *const secrets[] = {in->secret, NULL};
     const char *again = in->headers[HOOK_TOKEN];
 
     if (again != NULL && !webhook_token_fits(again, strlen(again), token_sha256))
         return reason_error(e, REASON_bad_signature, EACCES, "The token in %s is not that of the address.",
                             LLAMAPARSE_TOKEN_HEADER);
-    if (in->secret == NULL)
+    if (in->secrets[0] == NULL)
         return 0;
     if (in->headers[HOOK_LC] == NULL &&
         (in->headers[HOOK_SIGNATURE] != NULL || in->headers[HOOK_SVIX_SIGNATURE] != NULL))
         return verify_standard(in, id, e);
-    return webhook_verify_lc(secrets, get_header, in, in->body, in->len, e);
+    return webhook_verify_lc(in->secrets, get_header, in, in->body, in->len, e);
 }
 
 static bool is_plain(const char *s)

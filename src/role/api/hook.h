@@ -2,7 +2,7 @@
  * hook.h - is a callback to be believed, and what does it ask for?
  *
  * The token of the address is looked up in the database by its hash; if the X-Docmill-Token header came as well it must
- * be the same. With a secret, one signature must be there and fit: LC-Signature, or the three headers of Standard
+ * be the same. With secrets, one signature must be there and fit: LC-Signature, or the three headers of Standard
  * Webhooks (webhook- or svix-). What the body says is believed as far as "look at this job now".
  *
  * Errors: bad_signature, stale_signature, bad_request (the body is no callback), internal.
@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "core/conf.h"
 #include "provider/webhook.h"
 
 #include <stdbool.h>
@@ -36,7 +37,8 @@ enum hook_header { HOOK_HEADERS(X_ID) HOOK_HEADER_MAX_ };
 const char *hook_header_name(enum hook_header h);
 
 struct hook_in {
-    const char *token, *secret; /* secret NULL: none is configured */
+    const char *token;
+    const char *secrets[CONF_MAX_ACCEPTED + 1]; /* any of them may fit; NULL-terminated, empty: none is configured */
     const char *headers[HOOK_HEADER_MAX_];
     const char *body;
     size_t len;

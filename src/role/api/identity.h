@@ -2,8 +2,8 @@
  * identity.h - whose request it is
  *
  * Over the Unix socket: the peer's uid, as the kernel says it; each uid is a user of its own unless api.socket_user
- * names one for all. Over TCP: the bearer token of api.token, compared in constant time, which stands for
- * api.token_user. Without api.token nobody has an identity over TCP.
+ * names one for all. Over TCP: the bearer token of api.token, or one that a reload has replaced lately,
+ * compared in constant time, which stands for api.token_user. Without api.token nobody has an identity over TCP.
  *
  * Errors: unauthenticated, with a hint. Depends on base, core.
  */

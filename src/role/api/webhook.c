@@ -121,7 +121,7 @@ int webhook_begin(struct request *r, struct error *e)
     talloc_set_destructor(h, hook_destroy);
     r->work = h;
     h->in.token = talloc_strdup(h, r->token);
-    h->in.secret = r->api->conf->llamaparse_webhook_secret;
+    (void)conf_accepted(r->api->conf, &r->api->conf->llamaparse_webhook_secret, clock_ms(), h->in.secrets);
     copy_headers(r, h);
     return grow(h, FIRST_BYTES, e); /* by what arrives, not by what is announced: announcing costs a stranger nothing */
 }
@@ -186,7 +186,7 @@ static int heard_rows(struct request *r, const PGresult *res, struct error *e)
 static int tell_queue(struct request *r, struct hook *h, struct error *e)
 {
     json_t *detail = json_pack("{s:s, s:I, s:b}", "event", event_type_of(h), "bytes", (json_int_t)h->in.len, "signed",
-                               h->in.secret != NULL);
+                               h->in.secrets[0] != NULL);
     char *text = json_dumps(detail, JSON_COMPACT);
     struct pg_params *p = request_sql(r, submit_hear_sql, true);
 

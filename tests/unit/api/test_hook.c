@@ -48,7 +48,7 @@ static const char *lc(const char *secret, const char *body)
 static int read_signed(const char *body, const char *signature)
 {
     return read_as(&(struct hook_in){
-        .token = TOKEN, .secret = SECRET, .headers = {[HOOK_LC] = signature}, .body = body, .len = strlen(body)});
+        .token = TOKEN, .secrets = {SECRET}, .headers = {[HOOK_LC] = signature}, .body = body, .len = strlen(body)});
 }
 
 Test(hook, an_event_that_ends_a_job_is_something_to_fetch_and_no_other_is)
@@ -133,10 +133,24 @@ Test(hook, with_a_secret_a_signature_must_be_there_and_fit)
     cr_assert_str_eq(err.reason, "bad_signature", "the signature comes before the body");
 }
 
+Test(hook, a_former_secret_fits_too)
+{
+    const char *body = EVENT("parse.success"), *signature = lc("the former secret", body);
+    struct hook_in in = {.token = TOKEN,
+                         .secrets = {SECRET, "the former secret"},
+                         .headers = {[HOOK_LC] = signature},
+                         .body = body,
+                         .len = strlen(body)};
+
+    cr_assert_eq(read_as(&in), 0, "%s", err.message);
+    in.headers[HOOK_LC] = lc("yet another", body);
+    cr_assert_neq(read_as(&in), 0);
+}
+
 Test(hook, standard_webhooks_sign_too_and_not_for_ever)
 {
     struct hook_in in = {.token = TOKEN,
-                         .secret = STD_SECRET,
+                         .secrets = {STD_SECRET},
                          .headers = {[HOOK_ID] = STD_ID, [HOOK_TIMESTAMP] = STD_TIME, [HOOK_SIGNATURE] = STD_SIGNATURE},
                          .body = STD_BODY,
                          .len = strlen(STD_BODY),
@@ -154,7 +168,11 @@ Test(hook, standard_webhooks_sign_too_and_not_for_ever)
     in.headers[HOOK_ID] = in.headers[HOOK_TIMESTAMP] = in.headers[HOOK_SIGNATURE] = NULL;
     cr_assert_neq(read_as(&in), 0);
     cr_assert_str_eq(err.reason, "bad_request");
-    in.secret = "not base64 !";
+    in.secrets[0] = "not base64 !";
+    in.secrets[1] = STD_SECRET;
+    cr_assert_neq(read_as(&in), 0);
+    cr_assert_str_eq(err.reason, "bad_request", "one that is of another kind is passed over: %s", err.message);
+    in.secrets[1] = NULL;
     cr_assert_neq(read_as(&in), 0);
     cr_assert_str_eq(err.reason, "bad_signature", "a stranger's choice of headers is no fault of the configuration");
 }

@@ -1,8 +1,11 @@
 /* test_identity.c - whose request it is */
 #include "api/identity.h"
+#include "base/clock.h"
+#include "core/conf_diff.h"
 #include "core/ids.h"
 
 #include <criterion/criterion.h>
+#include <talloc.h>
 #include <string.h>
 
 #define TOKEN "0123456789abcdef0123"
@@ -83,4 +86,22 @@ Test(identity, without_a_token_nobody_over_tcp)
     cr_assert_neq(identify(&c, false, 0, "Bearer " TOKEN), 0);
     cr_assert_neq(identify(&c, false, 0, "Bearer "), 0);
     cr_assert_str_eq(e.reason, "unauthenticated");
+}
+
+Test(identity, a_token_that_was_replaced_is_accepted_until_its_time_is_over)
+{
+    struct conf *c = talloc_zero(NULL, struct conf);
+    struct conf *next = talloc_zero(NULL, struct conf);
+
+    c->api_token = "former-token-0123456789";
+    c->api_token_user = next->api_token_user = "default";
+    next->api_token = TOKEN;
+    conf_keep_former(next, c, 60000, clock_ms());
+    cr_assert_eq(identify(next, false, 0, "Bearer former-token-0123456789"), 0);
+    cr_assert_eq(identify(next, false, 0, "Bearer " TOKEN), 0);
+    cr_assert_neq(identify(next, false, 0, "Bearer another-token-0123456789"), 0);
+    next->formers[0].until_ms = clock_ms() - 1;
+    cr_assert_neq(identify(next, false, 0, "Bearer former-token-0123456789"), 0);
+    talloc_free(c);
+    talloc_free(next);
 }

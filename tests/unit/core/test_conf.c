@@ -266,6 +266,8 @@ static struct conf *imported(const uint8_t *bytes, size_t n)
     return c;
 }
 
+#define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
+
 Test(conf, an_export_that_is_cut_or_extended_is_refused)
 {
     struct conf *c = accepted("");
@@ -280,11 +282,14 @@ Test(conf, an_export_that_is_cut_or_extended_is_refused)
         cr_expect_null(imported(bytes, (size_t)cut), "cut at %zd", cut);
     bytes[n] = 0;
     cr_expect_null(imported(bytes, (size_t)n + 1));
-    cr_expect_null(imported((const uint8_t *)"\x94\x01\x80\x90\x90", 5));          /* another version */
-    cr_expect_null(imported((const uint8_t *)"\x94\x02\x81\xa1x\x01\x90\x90", 8)); /* an unknown key */
-    cr_expect_null(imported((const uint8_t *)"\x94\x02\x80\x91\x90\x90", 6));      /* a pool without fields */
-    cr_expect_null(imported((const uint8_t *)"\x94\x02\x80\x90\x91\x90", 6));      /* a collection without fields */
-    cr_expect_not_null(imported((const uint8_t *)"\x94\x02\x80\x90\x90", 5));      /* empty, and good */
+    cr_expect_null(imported((const uint8_t *)"\x94\x01\x80\x90\x90", 5));              /* another version */
+    cr_expect_null(imported((const uint8_t *)"\x95\x03\x81\xa1x\x01\x90\x90\x90", 9)); /* an unknown key */
+    cr_expect_null(imported((const uint8_t *)"\x95\x03\x80\x91\x90\x90\x90", 7));      /* a pool without fields */
+    cr_expect_null(imported((const uint8_t *)"\x95\x03\x80\x90\x91\x90\x90", 7));      /* a collection without fields */
+    cr_expect_null(imported((const uint8_t *)"\x95\x03\x80\x90\x90\x91\x90", 7)); /* a former secret without fields */
+    cr_expect_null(
+        imported(BYTES("\x95\x03\x80\x90\x90\x91\x93\xa7run_dir\xa1x\x01"))); /* of a key that nobody is verified by */
+    cr_expect_not_null(imported((const uint8_t *)"\x95\x03\x80\x90\x90\x90", 6)); /* empty, and good */
 }
 
 Test(conf, collections_are_read_and_handed_over)
