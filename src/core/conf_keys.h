@@ -262,6 +262,8 @@
       "Age after which chunks and vectors of abandoned and old generations are removed.")                                    \
     X(retention_blobs, "retention.blobs", DURATION, "6h", 2 * SEC, 365 * DAY, CF_RELOAD, CR_API | CR_WORKER,                \
       "Age after which bytes that no document names are removed from the blob store.")                                       \
+    X(retention_audit, "retention.audit", DURATION, "365d", DAY, 36500 * DAY, CF_RELOAD, CR_COORD,                           \
+      "Age after which records of operators' verbs are removed.")                                                            \
     X(retention_events, "retention.events", DURATION, "90d", HOUR, 3650 * DAY, CF_RELOAD, CR_COORD,                          \
       "Age after which events are dropped, a partition at a time.")                                                          \
                                                                                                                              \

@@ -105,6 +105,7 @@ int do_spaces(struct ctl *c);
 int do_wait(struct ctl *c);
 int do_pause(struct ctl *c);
 int do_resume(struct ctl *c);
+int do_audit(struct ctl *c);
 int do_status(struct ctl *c);
 int do_health(struct ctl *c);
 int do_breakers(struct ctl *c);

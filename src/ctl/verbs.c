@@ -103,6 +103,11 @@ static const struct verb verbs[] = {
      "  WHAT           as for pause\n",
      "  docmillctl resume embed\n"
      "  docmillctl resume all\n"},
+    {"audit", "[--since TIME] [-n|--limit N]", "api", "operate", do_audit,
+     "List what operators told the daemon to do, newest first.",
+     "  --since TIME   only of the last so long (90, 90s, 5m, 1h, 7d)\n"
+     "  -n, --limit N  most records to print (default 50)\n",
+     "  docmillctl audit --since 1d\n"},
     {"status", "", "control", "read", do_status,
      "Show the daemon's processes and its queue.", "",
      "  docmillctl status\n"},

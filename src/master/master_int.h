@@ -9,6 +9,7 @@
  *   logfile.c   the log file anew, in all processes
  *   server.c    connections of the control socket
  *   verbs.c     what the verbs answer
+ *   audit.c     records of operators' verbs; their queue for the coordinator
  *   service_verbs.c  the same, about the outside services
  *   policy      pool_policy.c, stop_policy.c: decisions without means
  *
@@ -83,6 +84,7 @@ struct master_totals {
 };
 
 struct server;
+struct audit;
 
 struct master {
     const struct conf *conf;
@@ -118,6 +120,7 @@ struct master {
     int listen_unix; /* api.sock, shared by the api slots; -1: none */
     char listen_address[128];
     struct server *server;
+    struct audit *audit;   /* NULL: no record yet */
     struct rights rights;  /* who may do what over the control socket */
     char status_text[260]; /* as last told to systemd */
 };
@@ -161,6 +164,17 @@ void server_stop(struct master *m);
 struct control_request;
 struct pack;
 
+/* audit.c */
+/* A verb that wants more than read came: the record, with its result ("done" or a reason). */
+void audit_note(struct master *m, uid_t uid, const struct control_request *r, enum control_verb v, bool allowed,
+                const char *result);
+void audit_send(struct master *m);   /* to the coordinator, as far as it takes them */
+void audit_unsend(struct master *m); /* the coordinator is gone: its successor gets them again */
+void audit_written(struct master *m, const struct msg_audited *w);
+int audit_pending(const struct master *m);
+uint64_t audit_dropped(const struct master *m);
+void audit_end(struct master *m); /* says what nobody has confirmed */
+
 /* service_verbs.c: what an operator asks about the outside services */
 int verb_breakers(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 int verb_breaker(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
@@ -168,6 +182,8 @@ int verb_errors(struct master *m, const struct control_request *r, struct pack *
 /* Says in words why a service is out of service; false: it is not. */
 bool service_trouble(struct master *m, enum service v, char *out, size_t size);
 
-int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent);
+/* *e is what the reply says if it refuses. Returns the reply's length, or negative: it grew too large. */
+int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent,
+                struct error *e);
 
 #endif

@@ -221,6 +221,7 @@ static int master_start(struct master *m, struct error *e)
 static void master_end(struct master *m)
 {
     server_stop(m);
+    audit_end(m);
     for (int i = 0; i < m->n_slots; i++)
         if (m->slots[i].pid != 0) {
             log_error("master", "left behind: a child that did not die", "child", LOG_I(m->slots[i].pid), NULL);

@@ -10,7 +10,7 @@
  * that a wrong chmod opens nothing. What a peer may is found when it connects: the kernel keeps its groups of then.
  *
  * Diagnostics
- *   warns   an operating verb, with the caller's uid, allowed or not; a refused caller
+ *   warns   a refused caller
  *
  * Depends on base, core, proc.
  */
@@ -126,19 +126,24 @@ static bool write_reply(struct connection *c)
     return true;
 }
 
-/* What is no verb at all passes: the answer says so. */
-static bool may(const struct connection *c, const struct control_request *r, struct error *e)
+/* A verb that is known: may the peer use it, and what comes of it? What wants more than read leaves a record. */
+static int answer_verb(struct connection *c, const struct control_request *r, enum control_verb v, struct pack *p)
 {
-    int v = control_verb_parse(r->verb);
-    enum control_right wanted = v < 0 ? CONTROL_READ : control_verb_right((enum control_verb)v);
+    struct master *m = c->server->master;
+    enum control_right wanted = control_verb_right(v);
     bool allowed = c->right >= (int)wanted;
+    struct error e = {0};
+    int n;
 
-    if (!allowed)
-        (void)rights_refuse(&c->server->master->rights, r->verb, c->right, wanted, e);
+    if (allowed) {
+        n = verb_answer(m, r, p, c->reply_ctx, &e);
+    } else {
+        (void)rights_refuse(&m->rights, r->verb, c->right, wanted, &e);
+        n = control_reply_error(p, c->reply_ctx, r->id, &e);
+    }
     if (wanted != CONTROL_READ)
-        log_warn("control", allowed ? "operator's verb" : "operator's verb refused", "verb", r->verb, "uid",
-                 LOG_I(c->uid), NULL);
-    return allowed;
+        audit_note(m, c->uid, r, v, allowed, e.reason[0] != '\0' ? e.reason : "done");
+    return n;
 }
 
 static bool answer(struct connection *c)
@@ -146,16 +151,16 @@ static bool answer(struct connection *c)
     struct control_request r;
     struct error e = {0};
     struct pack p;
-    int n;
+    int v, n;
 
     c->reply_ctx = talloc_new(c);
     if (control_decode_request(c->body, c->body_n, &r, &e) != 0) {
         c->close_after = true; /* whoever frames one request wrongly is not believed about the next */
         n = control_reply_error(&p, c->reply_ctx, r.id, &e);
-    } else if (!may(c, &r, &e)) {
-        n = control_reply_error(&p, c->reply_ctx, r.id, &e);
+    } else if ((v = control_verb_parse(r.verb)) >= 0) {
+        n = answer_verb(c, &r, (enum control_verb)v, &p);
     } else {
-        n = verb_answer(c->server->master, &r, &p, c->reply_ctx);
+        n = verb_answer(c->server->master, &r, &p, c->reply_ctx, &e); /* says so */
     }
     if (n < 0) {
         (void)reason_error(&e, REASON_internal, EMSGSIZE, "The answer is too large.");

@@ -140,10 +140,15 @@ static void record_message(struct child_slot *s, const struct channel_msg *msg)
         if (role_of(m, s) == POOL_COORDINATOR)
             death_released(m, &msg->released);
         return;
+    case CHANNEL_AUDITED:
+        if (role_of(m, s) == POOL_COORDINATOR)
+            audit_written(m, &msg->audited);
+        return;
     case CHANNEL_PONG:
         return; /* its beat moved by that: see pool_policy */
     case CHANNEL_DRAIN:
     case CHANNEL_DEATH:
+    case CHANNEL_AUDIT:
     case CHANNEL_PING:
     case CHANNEL_LOG:
         log_child(LOG_LVL_WARN, s, "child sent a message that only the master sends");
@@ -217,10 +222,12 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
                        clock_ms());
     forget_child(s);
     scoreboard_reset(m->board, s->index, s->pool);
-    if (role_of(m, s) == POOL_COORDINATOR)
+    if (role_of(m, s) == POOL_COORDINATOR) {
         death_unsend(m);
-    else
+        audit_unsend(m);
+    } else {
         death_send(m); /* before anything else: jobs wait for it */
+    }
     wait_ms = slot_died(&s->policy, kind, clock_ms(), &m->limits);
     if (wait_ms > 0 && m->stop.mode == STOP_NONE)
         log_warn("supervise", "waiting before the next start", "pool", pool_name(s), "slot", LOG_I(s->number),
@@ -381,7 +388,7 @@ static void stop_look(struct master *m, struct stop_view *v)
     }
     /* A coordinator without its database releases nothing: do not wait for it. */
     if (c != NULL && scoreboard_read(m->board, c->index, &score) == 0 && score.db_ok == 1)
-        v->deaths_unanswered = m->n_deaths;
+        v->deaths_unanswered = m->n_deaths + audit_pending(m);
 }
 
 static void process_stop(struct master *m, int64_t now, int64_t *wake)
@@ -463,6 +470,7 @@ void supervise_process(struct master *m)
     process_owed(m, now, &wake);
     logfile_process(m, now, &wake);
     death_send(m);
+    audit_send(m);
     sd_event_source_set_time(m->timer, (uint64_t)(wake > now ? wake : now + 1) * 1000);
     sd_event_source_set_enabled(m->timer, SD_EVENT_ONESHOT);
 }

@@ -367,6 +367,11 @@ static void put_deaths(struct pack *p, const struct master *m, int64_t now)
 {
     uint64_t first = m->n_recent > MASTER_DEATHS_KEPT ? m->n_recent - MASTER_DEATHS_KEPT : 0;
 
+    pack_str(p, "audit");
+    pack_map(p);
+    pack_put_int(p, "pending", audit_pending(m));
+    pack_put_int(p, "dropped", (int64_t)audit_dropped(m));
+    pack_end(p);
     pack_put_int(p, "deaths_pending", m->n_deaths);
     pack_str(p, "deaths");
     pack_array(p);
@@ -501,18 +506,18 @@ static const verb_handler handlers[CONTROL_VERB_MAX_] = {
     [CONTROL_VERB_STOP] = verb_stop,
 };
 
-int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent)
+int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent,
+                struct error *e)
 {
-    struct error e = {0};
     int v = control_verb_parse(r->verb);
     int bad;
 
     if (v < 0 || handlers[v] == NULL) {
-        (void)reason_error(&e, REASON_bad_request, EINVAL, "There is no verb \"%s\".", r->verb);
-        error_hint(&e, "`docmillctl --help` lists the verbs.");
-        return control_reply_error(reply, talloc_parent, r->id, &e);
+        (void)reason_error(e, REASON_bad_request, EINVAL, "There is no verb \"%s\".", r->verb);
+        error_hint(e, "`docmillctl --help` lists the verbs.");
+        return control_reply_error(reply, talloc_parent, r->id, e);
     }
     control_reply_begin(reply, talloc_parent, r->id, true);
-    bad = handlers[v](m, r, reply, &e);
-    return bad != 0 ? control_reply_error(reply, talloc_parent, r->id, &e) : control_reply_end(reply);
+    bad = handlers[v](m, r, reply, e);
+    return bad != 0 ? control_reply_error(reply, talloc_parent, r->id, e) : control_reply_end(reply);
 }

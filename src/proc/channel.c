@@ -123,6 +123,36 @@ static void get_death(struct unpack *u, struct msg_death *m)
     }
 }
 
+static void put_audit(struct pack *p, const struct msg_audit *m)
+{
+    pack_int(p, m->seq);
+    pack_int(p, m->at_ms);
+    pack_int(p, m->uid);
+    pack_str_n(p, m->verb, strnlen(m->verb, sizeof m->verb - 1));
+    pack_str_n(p, m->arguments, strnlen(m->arguments, sizeof m->arguments - 1));
+    pack_str_n(p, m->result, strnlen(m->result, sizeof m->result - 1));
+}
+
+static void get_audit(struct unpack *u, struct msg_audit *m)
+{
+    m->seq = unpack_int(u);
+    m->at_ms = unpack_int(u);
+    m->uid = unpack_int(u);
+    unpack_str_copy(u, m->verb, sizeof m->verb);
+    unpack_str_copy(u, m->arguments, sizeof m->arguments);
+    unpack_str_copy(u, m->result, sizeof m->result);
+}
+
+static void put_audited(struct pack *p, const struct msg_audited *m)
+{
+    pack_int(p, m->seq);
+}
+
+static void get_audited(struct unpack *u, struct msg_audited *m)
+{
+    m->seq = unpack_int(u);
+}
+
 /* Number of fields after version and kind; -1: no such kind. */
 static int fields_of(int64_t kind)
 {
@@ -135,10 +165,13 @@ static int fields_of(int64_t kind)
         return 0;
     case CHANNEL_WAKE:
     case CHANNEL_DRAIN:
+    case CHANNEL_AUDITED:
         return 1;
     case CHANNEL_FATAL:
     case CHANNEL_RELEASED:
         return 2;
+    case CHANNEL_AUDIT:
+        return 6;
     case CHANNEL_DEATH:
         return 16;
     default:
@@ -167,6 +200,12 @@ static void put_fields(struct pack *p, const struct channel_msg *m)
     case CHANNEL_DRAIN:
         put_drain(p, &m->drain);
         return;
+    case CHANNEL_AUDIT:
+        put_audit(p, &m->audit);
+        return;
+    case CHANNEL_AUDITED:
+        put_audited(p, &m->audited);
+        return;
     case CHANNEL_DEATH:
         put_death(p, &m->death);
         return;
@@ -193,6 +232,12 @@ static void get_fields(struct unpack *u, struct channel_msg *m)
         return;
     case CHANNEL_DRAIN:
         get_drain(u, &m->drain);
+        return;
+    case CHANNEL_AUDIT:
+        get_audit(u, &m->audit);
+        return;
+    case CHANNEL_AUDITED:
+        get_audited(u, &m->audited);
         return;
     case CHANNEL_DEATH:
         get_death(u, &m->death);

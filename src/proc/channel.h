@@ -11,9 +11,11 @@
  *                     BYE            drained, will exit now
  *                     FATAL          cannot go on, with the reason (start-up failures)
  *                     RELEASED       coordinator: the dead child's jobs were released (serial, jobs)
+ *                     AUDITED        coordinator: the audit records up to this number are written (seq)
  *   master -> child   WAKE           look for work now
  *                     DRAIN          finish what is in hand within limit_ms, take no more, exit 0
  *                     DEATH          coordinator: a child is gone, with the evidence
+ *                     AUDIT          coordinator: an operator's verb, for audit_log; at most AUDIT_AT_ONCE unanswered
  *                     PING           answer with PONG (progress test of the loop)
  *                     LOG            standard error from now on: the descriptor that comes with it
  *   child -> master   PONG
@@ -25,6 +27,7 @@
 
 #include "base/error.h"
 #include "base/uuid.h"
+#include "proc/control.h"
 #include "proc/scoreboard.h"
 
 #include <stdint.h>
@@ -42,7 +45,9 @@
     X(DEATH, 7)                                                                                                        \
     X(PING, 8)                                                                                                         \
     X(PONG, 9)                                                                                                         \
-    X(LOG, 10)
+    X(LOG, 10)                                                                                                         \
+    X(AUDIT, 11)                                                                                                       \
+    X(AUDITED, 12)
 
 #define X_KIND(name, n) CHANNEL_##name = n,
 enum channel_kind { CHANNEL_KINDS(X_KIND) };
@@ -77,6 +82,20 @@ struct msg_death {
     struct score_job jobs[SCORE_IN_HAND_MAX];
 };
 
+#define AUDIT_AT_ONCE 32
+
+struct msg_audit {
+    int64_t seq, at_ms; /* counted in this master's life; when, by the machine's monotonic clock */
+    int64_t uid;        /* -1: nobody's, the master's own */
+    char verb[32];
+    char arguments[CONTROL_MASKED_BYTES];
+    char result[40]; /* "ok", or the reason of the refusal */
+};
+
+struct msg_audited {
+    int64_t seq;
+};
+
 struct msg_wake {
     int32_t lane;
 };
@@ -90,6 +109,8 @@ struct channel_msg {
         struct msg_released released;
         struct msg_death death;
         struct msg_wake wake;
+        struct msg_audit audit;
+        struct msg_audited audited;
     };
 };
 

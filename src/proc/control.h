@@ -8,7 +8,7 @@
  * If ok is false, the body is {reason, message, hint}; a refusal that answers no request has the id 0. Requests may
  * follow each other on one connection; each is answered before the next is read. Each verb has a right that the peer
  * must have (rights.h: root and the daemon's user have all, others by their groups). Every verb answers from memory;
- * none waits.
+ * none waits. What wants more than read is written to audit_log, done or refused.
  *
  * Verbs
  *   version  {version, pid, node, started_ms_ago}
@@ -24,7 +24,8 @@
  *            queue: null or {age_ms, leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}},
  *            totals: {starts, deaths, claims, jobs_done, jobs_failed, jobs_lost, requests, stages: {}},
  *            services_down: [{service, why}], paused: [{name, rests, for_ms}],
- *            deaths_pending, deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
+ *            audit: {pending, dropped}, deaths_pending,
+ *            deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
  *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
  *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.
  *   breakers {nodes, services: [{service, state: closed|open|half-open, held, cause, why, down_ms, probe_in_ms,
@@ -68,8 +69,8 @@ const char *control_right_key(enum control_right r);
 int control_right_parse(const char *name); /* number, or -EINVAL */
 
 /* X(NAME, "verb", right, "arguments", "help")
- * arguments: each as key=VALUE or key=one|two, separated by spaces; what is not named here is not written to the audit
- * log. */
+ * arguments: each as key=VALUE or key=one|two, separated by spaces; what is not named here, or as key=SECRET, does not
+ * stand in the audit log. */
 #define CONTROL_VERBS(X)                                                                                               \
     X(STATUS, "status", CONTROL_READ, "", "what every process is doing, the queue's counts, totals")                   \
     X(HEALTH, "health", CONTROL_READ, "", "liveness, progress and readiness, each with its reasons")                   \
@@ -86,6 +87,13 @@ enum control_verb { CONTROL_VERBS(X_VERB) CONTROL_VERB_MAX_ };
 enum control_right control_verb_right(enum control_verb v);
 const char *control_verb_args(enum control_verb v);
 int control_verb_parse(const char *name); /* number, or -EINVAL */
+
+/* ---- the audit log's view of a request: control_mask.c ---- */
+
+#define CONTROL_MASKED_BYTES 512
+struct control_request;
+/* Its arguments as JSON: what the verb's grammar does not name, or names as SECRET, is not shown. */
+void control_mask_args(const struct control_request *r, enum control_verb v, char out[CONTROL_MASKED_BYTES]);
 
 /* ---- client (docmillctl) ---- */
 

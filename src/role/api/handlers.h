@@ -20,6 +20,8 @@ int jobs_get(struct request *r, struct error *e) MUST_CHECK;
 int jobs_retry(struct request *r, struct error *e) MUST_CHECK;
 int jobs_cancel(struct request *r, struct error *e) MUST_CHECK;
 
+int audit_get(struct request *r, struct error *e) MUST_CHECK;
+
 int cost_get(struct request *r, struct error *e) MUST_CHECK;
 
 int spaces_get(struct request *r, struct error *e) MUST_CHECK;

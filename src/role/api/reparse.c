@@ -8,6 +8,7 @@
  */
 #include "api/answer.h"
 #include "api/api.h"
+#include "api/audit.h"
 #include "api/handlers.h"
 #include "base/clock.h"
 #include "core/reason.h"
@@ -22,7 +23,12 @@
 #define AT_ONCE_MAX     1000
 
 static const char one_sql[] = "SELECT job_id, status, state FROM upload_pipeline.reparse_document($1, $2)";
-static const char all_sql[] = "SELECT begun, remaining FROM upload_pipeline.reparse_fallbacks($1, $2, $3, $4)";
+static const char own_sql[] = "SELECT begun, remaining FROM upload_pipeline.reparse_fallbacks($1, $2, $3, $4)";
+
+/* The same of all users, by an operator. */
+static const char all_sql[] =
+    "WITH did AS MATERIALIZED (SELECT begun, remaining FROM upload_pipeline.reparse_fallbacks($1, $2, $3, $4))\n"
+    "SELECT begun, remaining, " NOTED("$5, $6, $7, $8", "'done'") " FROM did";
 
 static int check_parser(const struct request *r, struct error *e)
 {
@@ -93,10 +99,12 @@ int reparse_all(struct request *r, struct error *e)
         (all == 1 && (rc = request_claim_operator(r, "Parsing everybody's documents again is", e)) != 0) ||
         (rc = check_parser(r, e)) != 0)
         return rc;
-    p = request_sql(r, all_sql, false);
+    p = request_sql(r, all == 1 ? all_sql : own_sql, false);
     pg_add_text(p, service_name(SERVICE_LLAMAPARSE));
     pg_add_bool(p, all == 1);
     pg_add_int4(p, (int32_t)limit);
     pg_add_int8(p, r->api->conf->limits_user_active);
+    if (all == 1)
+        audit_add_params(r, p, "reparse", json_pack("{s:b, s:I}", "all", 1, "limit", (json_int_t)limit));
     return request_wait_db(r, all_rows, reparse_sqlstate, e);
 }

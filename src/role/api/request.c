@@ -219,6 +219,8 @@ int request_claim_operator(struct request *r, const char *what, struct error *e)
 
     if (!r->peer.is_operator) {
         reason_error(e, REASON_forbidden, EPERM, "%s for those with the right operate.", what);
+        log_warn("audit", "operator's request refused", "path", r->route->path, "uid",
+                 LOG_I(r->peer.is_unix ? (int64_t)r->peer.uid : -1), NULL);
         error_hint(
             e,
             "Ask over api.sock as root, as the daemon's user, or as a member of control.group or control.admin_group.");

@@ -51,6 +51,8 @@ static const struct route routes[] = {
      "For operators: claim no more work of a stage, of a lane, or none at all, on every node."},
     {"POST",   "/v1/resume",           "what", 0, NULL, NULL, pauses_resume,
      "For operators: end a pause; what=all ends every one."},
+    {"GET",    "/v1/audit",            "within_ms limit", 0, NULL, NULL, audit_get,
+     "For operators: who told the daemon to do what, newest first; within_ms: only of the last so many milliseconds."},
     {"GET",    "/v1/stats",            "", 0, NULL, NULL, stats_get,
      "Counts of the caller's documents by status."},
     {"GET",    "/v1",                  "", 0, NULL, NULL, routes_get,

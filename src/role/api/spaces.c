@@ -7,6 +7,7 @@
  */
 #include "api/answer.h"
 #include "api/api.h"
+#include "api/audit.h"
 #include "api/collections.h"
 #include "api/handlers.h"
 #include "core/reason.h"
@@ -16,8 +17,12 @@
 static const char report_sql[] =
     "SELECT collection, space, model, dimension, state, documents, covered, failed, reason, since "
     "FROM upload_pipeline.spaces_report()";
-static const char retry_sql[] = "SELECT upload_pipeline.retry_fills($1)";
-static const char flip_sql[] = "SELECT upload_pipeline.flip_without_failed($1)";
+/* $1 collection; no number: there was nothing to decide about */
+#define DECIDE(function)                                                                                               \
+    "WITH did AS MATERIALIZED (SELECT upload_pipeline." function "($1) AS n)\n"                                        \
+    "SELECT n, " NOTED("$2, $3, $4, $5", "CASE WHEN n IS NULL THEN 'not_found' ELSE 'done' END") " FROM did"
+static const char retry_sql[] = DECIDE("retry_fills");
+static const char flip_sql[] = DECIDE("flip_without_failed");
 
 static const struct answer_column columns[] = {
     {"collection", AS_TEXT},    {"space", AS_INT},     {"model", AS_TEXT},       {"dimension", AS_INT},
@@ -72,22 +77,25 @@ static int flipped(struct request *r, const PGresult *res, struct error *e)
     return decided(r, res, "left_out", e);
 }
 
-static int decide(struct request *r, const char *sql, request_rows rows, struct error *e)
+static int decide(struct request *r, const char *verb, const char *sql, request_rows rows, struct error *e)
 {
+    struct pg_params *p;
     int rc = request_claim_operator(r, "Decisions about embedding spaces are", e);
 
     if (rc != 0)
         return rc;
-    pg_add_text(request_sql(r, sql, true), collections_named(r));
+    p = request_sql(r, sql, false);
+    pg_add_text(p, collections_named(r));
+    audit_add_params(r, p, verb, json_pack("{s:s}", "collection", collections_named(r)));
     return request_wait_db(r, rows, NULL, e);
 }
 
 int spaces_retry(struct request *r, struct error *e)
 {
-    return decide(r, retry_sql, retried, e);
+    return decide(r, "spaces retry", retry_sql, retried, e);
 }
 
 int spaces_flip(struct request *r, struct error *e)
 {
-    return decide(r, flip_sql, flipped, e);
+    return decide(r, "spaces flip", flip_sql, flipped, e);
 }

@@ -10,6 +10,7 @@
  *   spaces.c   the collections' embedding spaces: wanted, filled, flipped
  *   gates.c    which jobs behind the gates of outside services may go on
  *   pauses.c   what operators have paused
+ *   audit.c    the queue of operators' verbs that are to be written down
  *   deaths.c   the queue of dead children whose jobs are to be released
  */
 #ifndef COORDINATOR_COORDINATOR_H
@@ -35,6 +36,7 @@
     X(PAUSES, "read what operators have paused")                                                                       \
     X(SPACE, "make sure that the collections are there")                                                               \
     X(RELEASE, "release a dead child's jobs")                                                                          \
+    X(AUDIT, "write down what an operator did")                                                                        \
     X(DUE, "queue what waited for its retry time")                                                                     \
     X(GATES, "let out what waits for an outside service that can take more")                                           \
     X(RECOVERED, "count what a fallback parsed while its parser was away")                                             \
@@ -52,6 +54,7 @@
     X(COST, "give back reservations of the dead")                                                                      \
     X(BUDGET, "let go on what a budget stopped, as far as there is room")                                              \
     X(TIDY, "free the places of submissions that nobody waits for")                                                    \
+    X(FORGET_AUDIT, "remove old audit records")                                                                        \
     X(PARTITIONS, "make and drop event partitions")                                                                    \
     X(GOODBYE, "say goodbye")
 
@@ -80,6 +83,9 @@ struct coordinator {
     bool dead_polite; /* it said goodbye */
     struct msg_death deaths[COORD_MAX_DEATHS];
     int n_deaths, first_death;
+    struct msg_audit audits[AUDIT_AT_ONCE];
+    int n_audits, first_audit;
+    int64_t audited, audited_told; /* the last record that is written, and that the master knows of */
     int64_t notified_ms;
     int collection;       /* whose space is made sure of or wanted now */
     int64_t fills_failed; /* documents that hold up a flip, as last told */
@@ -136,6 +142,15 @@ void tasks_step(struct coordinator *c); /* starts the next due task if none runs
 int64_t tasks_next_ms(const struct coordinator *c);
 void tasks_want(struct coordinator *c, enum coord_task t); /* as soon as may be */
 void tasks_again_in(struct coordinator *c, enum coord_task t, int64_t ms);
+
+/* audit.c */
+extern const char audit_write_sql[], audit_forget_sql[];
+void audit_add(struct coordinator *c, const struct msg_audit *m);
+void audit_params(struct coordinator *c, struct pg_params *p);
+void audit_got(struct coordinator *c, const PGresult *r);
+void audit_tell(struct coordinator *c); /* the master, if it does not know yet */
+void audit_forget_params(struct coordinator *c, struct pg_params *p);
+bool audit_forgot_all(const PGresult *r);
 
 /* deaths.c */
 void deaths_add(struct coordinator *c, const struct msg_death *d);

@@ -66,6 +66,9 @@ static void hear(struct coordinator *c, const struct channel_msg *m)
     case CHANNEL_DEATH:
         deaths_add(c, &m->death);
         break;
+    case CHANNEL_AUDIT:
+        audit_add(c, &m->audit);
+        break;
     case CHANNEL_WAKE: /* this node has new work: tell the others */
         tasks_want(c, TASK_NOTIFY);
         break;
@@ -155,7 +158,7 @@ static void process_drain(struct coordinator *c)
         c->gone = true;
         return;
     }
-    if (c->n_deaths == 0 && c->running == TASK_COUNT_ && c->due_ms[TASK_GOODBYE] == INT64_MAX) {
+    if (c->n_deaths == 0 && c->n_audits == 0 && c->running == TASK_COUNT_ && c->due_ms[TASK_GOODBYE] == INT64_MAX) {
         for (int t = 0; t < TASK_COUNT_; t++)
             c->due_ms[t] = INT64_MAX;
         tasks_want(c, TASK_GOODBYE);
@@ -169,6 +172,7 @@ static void process(struct coordinator *c)
     hear_notifications(c);
     process_drain(c);
     tasks_step(c);
+    audit_tell(c);
     if (c->fatal != NULL) {
         child_say_fatal(&c->child, &c->fatal_error);
         sd_event_exit(c->event, 70);

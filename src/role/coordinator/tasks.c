@@ -167,6 +167,8 @@ static void got_space(struct coordinator *c, const PGresult *r)
     c->due_ms[TASK_NOTIFY] = NEVER;
     if (c->n_deaths > 0)
         tasks_want(c, TASK_RELEASE);
+    if (c->n_audits > 0)
+        tasks_want(c, TASK_AUDIT);
     if (!c->ready_said)
         child_say_ready(&c->child);
     else
@@ -238,6 +240,7 @@ static void got_leader(struct coordinator *c, const PGresult *r)
     tasks_want(c, TASK_BUDGET);
     tasks_want(c, TASK_TIDY);
     tasks_want(c, TASK_PARTITIONS);
+    tasks_want(c, TASK_FORGET_AUDIT);
 }
 
 static void got_expired(struct coordinator *c, const PGresult *r)
@@ -347,6 +350,11 @@ static void got_budget(struct coordinator *c, const PGresult *r)
     tasks_again_in(c, TASK_BUDGET, n >= BUDGET_AT_ONCE ? 50 : BUDGET_MS);
 }
 
+static void got_forget_audit(struct coordinator *c, const PGresult *r)
+{
+    tasks_again_in(c, TASK_FORGET_AUDIT, PQntuples(r) == 0 || audit_forgot_all(r) ? PARTITIONS_MS : 50);
+}
+
 static void got_partitions(struct coordinator *c, const PGresult *r)
 {
     (void)r;
@@ -372,6 +380,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_PAUSES] = {"pauses", pauses_sql, NULL, got_pauses},
     [TASK_SPACE] = {"space", sql_space, spaces_ensure_params, got_space},
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
+    [TASK_AUDIT] = {"audit", audit_write_sql, audit_params, audit_got},
     [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},
     [TASK_RECOVERED] = {"fallbacks", gates_fallbacks_sql, gates_fallbacks_params, gates_tell_fallbacks},
     [TASK_GATES] = {"gates", submit_gates_sql, gates_params, got_gates},
@@ -389,6 +398,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_COST] = {"cost", cost_expire_sql, add_cost, got_cost},
     [TASK_BUDGET] = {"budget", cost_release_sql, add_budget, got_budget},
     [TASK_TIDY] = {"tidy", submit_tidy_sql, gates_tidy_params, got_tidy},
+    [TASK_FORGET_AUDIT] = {"forget_audit", audit_forget_sql, audit_forget_params, got_forget_audit},
     [TASK_PARTITIONS] = {"partitions", rescue_partitions_sql, add_partitions, got_partitions},
     [TASK_GOODBYE] = {"goodbye", node_goodbye_sql, node_add_me, node_got_goodbye},
 };

@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define N_KINDS 10
+#define N_KINDS 12
 
 static struct channel_msg example(enum channel_kind kind)
 {
@@ -36,6 +36,14 @@ static struct channel_msg example(enum channel_kind kind)
         break;
     case CHANNEL_RELEASED:
         m.released = (struct msg_released){.serial = INT64_MAX, .jobs = 7};
+        break;
+    case CHANNEL_AUDIT:
+        m.audit =
+            (struct msg_audit){.seq = 3, .at_ms = INT64_MAX, .uid = -1, .verb = "breaker", .result = "bad_request"};
+        memset(m.audit.arguments, 'a', sizeof m.audit.arguments - 1);
+        break;
+    case CHANNEL_AUDITED:
+        m.audited.seq = INT64_MAX;
         break;
     case CHANNEL_DRAIN:
         m.drain.limit_ms = 30000;
@@ -69,7 +77,7 @@ static struct channel_msg example(enum channel_kind kind)
 
 ParameterizedTestParameters(channel, comes_back_as_it_was_sent)
 {
-    static int kinds[N_KINDS] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    static int kinds[N_KINDS] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 
     return cr_make_param_array(int, kinds, N_KINDS);
 }
@@ -87,7 +95,7 @@ ParameterizedTest(int *kind, channel, comes_back_as_it_was_sent)
 
 ParameterizedTestParameters(channel, cut_short_or_too_long_is_an_error)
 {
-    static int kinds[N_KINDS] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    static int kinds[N_KINDS] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 
     return cr_make_param_array(int, kinds, N_KINDS);
 }

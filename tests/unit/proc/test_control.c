@@ -18,7 +18,7 @@
 
 static size_t request(uint8_t *buf, size_t size, int64_t version, const char *verb, const char *args_json)
 {
-    json_t *args = json_loads(args_json, JSON_DECODE_ANY, NULL);
+    json_t *args = json_loads(args_json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     struct pack p;
 
     pack_init(&p, buf, size);
@@ -219,4 +219,47 @@ Test(control_client, garbage_a_giant_and_a_hang_up_are_errors)
         ;
     close(fd);
     unlink(socket_path);
+}
+
+static void mask(const char *args_json, const char *expected)
+{
+    uint8_t buf[2048];
+    size_t n = request(buf, sizeof buf, CONTROL_VERSION, "breaker", args_json);
+    struct control_request r;
+    struct error e;
+    char out[CONTROL_MASKED_BYTES];
+
+    cr_assert_eq(control_decode_request(buf, n, &r, &e), 0);
+    control_mask_args(&r, CONTROL_VERB_BREAKER, out);
+    cr_assert_str_eq(out, expected);
+}
+
+Test(control_mask, what_the_grammar_names_is_shown_and_the_rest_is_counted)
+{
+    mask("{\"service\": \"embedder\", \"order\": \"open\"}", "{\"order\":\"open\",\"service\":\"embedder\"}");
+    mask("{}", "{}");
+    mask("{\"service\": \"x\", \"key\": \"sk-1234\", \"serv\": \"a\", \"\": 1}", "{\"***\":3,\"service\":\"x\"}");
+    mask("{\"service\": 7, \"order\": [\"sk-1234\"]}", "{\"order\":\"***\",\"service\":7}");
+    mask("{\"service\": {\"order\": \"sk-1234\"}}", "{\"service\":\"***\"}");
+}
+
+Test(control_mask, shows_what_a_database_takes_and_no_more_than_fits)
+{
+    char args[600], expected[200];
+
+    mask("{\"service\": \"a\\u0000b\"}", "{\"service\":\"***\"}");
+    snprintf(args, sizeof args, "{\"service\": \"%s%0400d\"}", "\xc3\xa9", 0);
+    snprintf(expected, sizeof expected, "{\"service\":\"%s%098d\"}", "\xc3\xa9", 0);
+    mask(args, expected);
+    snprintf(args, sizeof args, "{\"service\": \"%099d%s\"}", 0, "\xc3\xa9");
+    snprintf(expected, sizeof expected, "{\"service\":\"%099d\"}", 0); /* no half character */
+    mask(args, expected);
+}
+
+Test(control_mask, every_argument_of_every_verb_has_its_form)
+{
+    for (int v = 0; v < CONTROL_VERB_MAX_; v++)
+        for (const char *at = strchr(control_verb_args((enum control_verb)v), '='); at != NULL;
+             at = strchr(at + 1, '='))
+            cr_assert(at[1] != '\0' && at[1] != ' ' && at[1] != '=');
 }

@@ -16,7 +16,8 @@
  *   leaky...     as good, and forgets 4321 bytes
  *   burst...     api: sends 3000 WAKEs at once
  *   sleeper...   READY, then hears nothing for 2 s
- *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED
+ *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED, each AUDIT to
+ *                audit.log and answers AUDITED
  *   lazy...      a coordinator that never answers
  *   taken...     a coordinator whose node name is taken
  */
@@ -69,6 +70,25 @@ static void hear_death(const struct msg_death *d)
         (void)channel_send(self.channel, &m);
 }
 
+/* "SEQ UID VERB ARGUMENTS RESULT", a line each, in run_dir/audit.log. */
+static void hear_audit(const struct msg_audit *a)
+{
+    struct channel_msg m = {.kind = CHANNEL_AUDITED};
+    char path[200];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/audit.log", self.conf->run_dir);
+    f = fopen(path, "a");
+    if (f == NULL ||
+        fprintf(f, "%lld %lld %s %s %s\n", (long long)a->seq, (long long)a->uid, a->verb, a->arguments, a->result) <
+            0 ||
+        fclose(f) != 0)
+        abort();
+    m.audited.seq = a->seq;
+    if (!is("lazy"))
+        (void)channel_send(self.channel, &m);
+}
+
 static void hear(const struct channel_msg *m)
 {
     const struct channel_msg pong = {.kind = CHANNEL_PONG};
@@ -87,6 +107,9 @@ static void hear(const struct channel_msg *m)
         return;
     case CHANNEL_DEATH:
         hear_death(&m->death);
+        return;
+    case CHANNEL_AUDIT:
+        hear_audit(&m->audit);
         return;
     case CHANNEL_DRAIN:
         if (is("stubborn"))

@@ -1,0 +1,196 @@
+/*
+ * audit.c - who told the daemon to do what: on its way to audit_log
+ *
+ * Every verb that wants more than the right to read leaves a record, allowed or refused: the log's line at once, the
+ * database's row through the coordinator. A record is kept until the coordinator has said that it is written, and goes
+ * again to its successor; (incarnation, seq) keeps the table from having it twice. At most IN_FLIGHT are on their way,
+ * so that the coordinator needs no room for more, and at most AUDIT_MAX wait: what comes then is dropped, counted,
+ * said, and entered in audit_log as a number once there is room.
+ *
+ * Refusals are anybody's to cause who may connect: REFUSALS_A_MINUTE are recorded, the rest is a number, too.
+ *
+ * Diagnostics
+ *   warns   each record; what is dropped, once until there is room again; what the end of the daemon leaves unwritten
+ *
+ * Depends on base, core, proc.
+ */
+#include "master/master_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proc/control.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#define AUDIT_MAX         1024
+#define IN_FLIGHT         AUDIT_AT_ONCE
+#define REFUSALS_A_MINUTE 60
+#define MINUTE_MS         60000
+#define DROPPED_VERB      "(not recorded)"
+#define DROPPED_ARGUMENTS "{\"records\":%llu}"
+
+struct audit_item {
+    struct audit_item *next;
+    struct msg_audit record;
+    bool sent;
+};
+
+struct audit {
+    struct audit_item *first, **end; /* oldest first */
+    int n, in_flight;
+    int64_t next_seq;
+    uint64_t dropped;  /* ever */
+    uint64_t untold;   /* of them, not yet entered as a number */
+    int64_t minute_ms; /* when the present minute of refusals began */
+    int refusals;      /* in it */
+};
+
+static struct audit *audit_of(struct master *m)
+{
+    if (m->audit == NULL) {
+        m->audit = talloc_zero(m, struct audit);
+        if (m->audit == NULL)
+            log_panic("audit", "out of memory");
+        m->audit->end = &m->audit->first;
+        m->audit->next_seq = 1;
+    }
+    return m->audit;
+}
+
+static bool append(struct audit *a, int64_t uid, const char *verb, const char *arguments, const char *result)
+{
+    struct audit_item *i = a->n < AUDIT_MAX ? talloc_zero(a, struct audit_item) : NULL;
+
+    if (i == NULL)
+        return false;
+    i->record.at_ms = clock_ms();
+    i->record.seq = a->next_seq++;
+    i->record.uid = uid;
+    snprintf(i->record.verb, sizeof i->record.verb, "%s", verb);
+    snprintf(i->record.arguments, sizeof i->record.arguments, "%s", arguments);
+    snprintf(i->record.result, sizeof i->record.result, "%s", result);
+    *a->end = i;
+    a->end = &i->next;
+    a->n++;
+    return true;
+}
+
+static void drop(struct audit *a)
+{
+    a->dropped++;
+    if (a->untold++ == 0)
+        log_warn("audit", "records are not written: too many wait, or too many callers are refused", NULL);
+}
+
+static void tell_dropped(struct audit *a)
+{
+    char arguments[64];
+
+    if (a->untold == 0)
+        return;
+    snprintf(arguments, sizeof arguments, DROPPED_ARGUMENTS, (unsigned long long)a->untold);
+    if (append(a, -1, DROPPED_VERB, arguments, "dropped"))
+        a->untold = 0;
+}
+
+static bool too_many_refusals(struct audit *a)
+{
+    int64_t now = clock_ms();
+
+    if (now - a->minute_ms >= MINUTE_MS) {
+        a->minute_ms = now;
+        a->refusals = 0;
+    }
+    return ++a->refusals > REFUSALS_A_MINUTE;
+}
+
+void audit_note(struct master *m, uid_t uid, const struct control_request *r, enum control_verb v, bool allowed,
+                const char *result)
+{
+    struct audit *a = audit_of(m);
+    char arguments[CONTROL_MASKED_BYTES];
+
+    if (!allowed && too_many_refusals(a)) {
+        drop(a);
+        return;
+    }
+    control_mask_args(r, v, arguments);
+    log_warn("audit", allowed ? "operator's verb" : "operator's verb refused", "verb", r->verb, "uid", LOG_I(uid),
+             "arguments", arguments, "result", result, NULL);
+    if (a->n < AUDIT_MAX)
+        tell_dropped(a);
+    if (!append(a, (int64_t)uid, r->verb, arguments, result))
+        drop(a);
+}
+
+void audit_send(struct master *m)
+{
+    struct audit *a = m->audit;
+    struct child_slot *c;
+
+    if (a == NULL)
+        return;
+    if (a->n < AUDIT_MAX / 2 && clock_ms() - a->minute_ms >= MINUTE_MS)
+        tell_dropped(a);
+    c = a->in_flight < a->n ? coordinator_slot(m) : NULL;
+    for (struct audit_item *i = a->first; c != NULL && i != NULL && a->in_flight < IN_FLIGHT; i = i->next) {
+        struct channel_msg msg = {.kind = CHANNEL_AUDIT};
+
+        if (i->sent)
+            continue;
+        msg.audit = i->record;
+        if (channel_send(c->channel, &msg) != 0)
+            return; /* full: again after the next event; closed: its successor gets them */
+        i->sent = true;
+        a->in_flight++;
+    }
+}
+
+void audit_unsend(struct master *m)
+{
+    if (m->audit == NULL)
+        return;
+    for (struct audit_item *i = m->audit->first; i != NULL; i = i->next)
+        i->sent = false;
+    m->audit->in_flight = 0;
+}
+
+/* Written records are the oldest: the coordinator takes them in turn. */
+void audit_written(struct master *m, const struct msg_audited *w)
+{
+    struct audit *a = m->audit;
+
+    while (a != NULL && a->first != NULL && a->first->sent && a->first->record.seq <= w->seq) {
+        struct audit_item *i = a->first;
+
+        a->first = i->next;
+        if (a->first == NULL)
+            a->end = &a->first;
+        a->n--;
+        a->in_flight--;
+        talloc_free(i);
+    }
+}
+
+int audit_pending(const struct master *m)
+{
+    return m->audit != NULL ? m->audit->n : 0;
+}
+
+uint64_t audit_dropped(const struct master *m)
+{
+    return m->audit != NULL ? m->audit->dropped : 0;
+}
+
+void audit_end(struct master *m)
+{
+    if (m->audit == NULL)
+        return;
+    for (const struct audit_item *i = m->audit->first; i != NULL; i = i->next)
+        log_warn("audit", "not written to the database, or not known to be", "verb", i->record.verb, "uid",
+                 LOG_I(i->record.uid), "arguments", i->record.arguments, "result", i->record.result, NULL);
+    if (m->audit->untold > 0)
+        log_warn("audit", "records were dropped", "records", LOG_I(m->audit->untold), NULL);
+}
