@@ -87,6 +87,8 @@ static const char *kill_reason(enum kill_cause cause)
         return "the daemon stops";
     case KILL_BROKEN:
         return "it broke the channel's protocol";
+    case KILL_RETIRED:
+        return "it was to go";
     case KILL_NONE:
         break;
     }
@@ -188,6 +190,20 @@ static void log_death(const struct master *m, const struct child_slot *s, const 
               LOG_I(d->utime_ms + d->stime_ms), "maxrss_kb", LOG_I(d->maxrss_kb), NULL);
 }
 
+/* Why it was to go says more than how it went. */
+static void add_retirement(struct child_slot *s, const struct msg_death *d)
+{
+    const char *why = retire_cause_text((enum retire_cause)s->policy.retires);
+    size_t n = strlen(s->last_death);
+
+    if (s->policy.retires == RETIRE_NOT)
+        return;
+    if (d->signal == 0 && d->exit_code == 0)
+        snprintf(s->last_death, sizeof s->last_death, "retired: %s", why);
+    else
+        snprintf(s->last_death + n, sizeof s->last_death - n, ", retiring: %s", why);
+}
+
 enum death_kind death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru)
 {
     struct death_record *rec = &m->recent[m->n_recent++ % MASTER_DEATHS_KEPT];
@@ -209,6 +225,7 @@ enum death_kind death_record(struct master *m, struct child_slot *s, int wait_st
     kind = death_kind_of(&facts);
     add_totals(m, &score);
     death_describe(&rec->death, s->kill_cause, &s->fatal, s->last_death, sizeof s->last_death);
+    add_retirement(s, &rec->death);
     memcpy(rec->cause, s->last_death, sizeof rec->cause);
     rec->at_ms = clock_ms();
     rec->slot = s->index;

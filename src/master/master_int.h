@@ -5,13 +5,14 @@
  *   rundir.c    run_dir, its lock, the sockets in it
  *   spawn.c     fork + exec of one child
  *   supervise.c children: events in, actions out
+ *   pools.c     which slots hold a pool's children: retiring, replacing, more and fewer of them
  *   death.c     evidence of a death; the queue of deaths for the coordinator
  *   logfile.c   the log file anew, in all processes
  *   server.c    connections of the control socket
  *   verbs.c     what the verbs answer
  *   audit.c     records of operators' verbs; their queue for the coordinator
  *   service_verbs.c  the same, about the outside services
- *   policy      pool_policy.c, stop_policy.c: decisions without means
+ *   policy      pool_policy.c, pool_plan.c, stop_policy.c: decisions without means
  *
  * handle_* (event callbacks) record and never act on others; one post source runs supervise_process() after them.
  */
@@ -20,6 +21,7 @@
 
 #include "base/error.h"
 #include "core/conf.h"
+#include "master/pool_plan.h"
 #include "master/pool_policy.h"
 #include "master/stop_policy.h"
 #include "proc/channel.h"
@@ -38,7 +40,7 @@
 struct master;
 
 /* Why we sent a signal. */
-enum kill_cause { KILL_NONE, KILL_LATE, KILL_HUNG, KILL_STOP, KILL_BROKEN };
+enum kill_cause { KILL_NONE, KILL_LATE, KILL_HUNG, KILL_STOP, KILL_BROKEN, KILL_RETIRED };
 
 struct child_slot {
     struct master *master;
@@ -52,6 +54,7 @@ struct child_slot {
     int pidfd, channel;
     sd_event_source *pid_source, *channel_source;
     int64_t serial, started_ms;
+    uint64_t generation; /* of the configuration it was started with */
     int sent_signal;
     enum kill_cause kill_cause;
     bool asked;             /* told to drain, or it said BYE */
@@ -59,9 +62,15 @@ struct child_slot {
     bool log_owed;          /* nor the new log file */
     struct msg_fatal fatal; /* its last words; reason "" : none */
 
-    int listen_tcp; /* api: this slot's own socket, -1: none */
+    int listen_tcp; /* api: this place's own socket, handed on to the slot of a successor; -1: none */
     uint64_t starts;
     char last_death[200]; /* "": none yet */
+};
+
+/* A pool of the configuration, and its slots. */
+struct pool_state {
+    int first, n_slots; /* in master.slots: as many as it may have children, and some for successors */
+    int target;         /* children that it should have now */
 };
 
 struct death_item {
@@ -99,6 +108,10 @@ struct master {
 
     int n_slots;
     struct child_slot *slots;
+    struct pool_state pools[CONF_MAX_POOLS];
+    uint64_t generation;        /* of the configuration; children that start now get it */
+    int generation_faults;      /* children of this generation that died of a fault */
+    char generation_fault[200]; /* how the last one did */
     struct policy_limits limits;
     struct stop_plan stop;
     bool ready;       /* READY=1 was said */
@@ -129,7 +142,8 @@ struct master {
 int rundir_take(struct master *m, struct error *e) MUST_CHECK;
 /* Descriptor; looks the groups of control.* up. */
 int rundir_listen_control(const struct conf *c, struct rights *r, struct error *e) MUST_CHECK;
-int rundir_listen_api(struct master *m, struct error *e) MUST_CHECK; /* fills listen_unix and each listen_tcp */
+int rundir_listen_api(struct master *m, struct error *e) MUST_CHECK; /* listen_unix, and listen_tcp of each held slot */
+int rundir_listen_slot(struct master *m, struct child_slot *s, struct error *e) MUST_CHECK; /* one more listen_tcp */
 void rundir_close_api(struct master *m);
 void rundir_leave(struct master *m);
 
@@ -140,7 +154,35 @@ int spawn_child(struct master *m, struct child_slot *s, struct error *e) MUST_CH
 int supervise_init(struct master *m, struct error *e) MUST_CHECK;
 void supervise_process(struct master *m);
 void supervise_stop(struct master *m, enum stop_mode mode);
-bool slot_has_ready_child(const struct child_slot *s);
+bool slot_has_ready_child(const struct child_slot *s); /* retiring ones too, until they are told to drain */
+void child_kill(struct child_slot *s, int sig, enum kill_cause cause);
+/* Told to finish within limit_ms and to take no more; who has not begun is killed for `cause`. */
+void child_drain(struct child_slot *s, int64_t limit_ms, enum kill_cause cause);
+
+/* pools.c: how many children a pool has, and replacing them
+ *
+ * Whoever wants a child replaced calls pools_retire(): its successor is started at once in another slot, with the
+ * configuration of then; the child drains when the successor is ready, within supervise.drain_timeout, and no longer
+ * counts. Not more of a pool retire at once than it has room for (pools_room); the rest follow by themselves. Of what
+ * came of it, pools_count() tells: with master.generation raised before, who is new is of_generation. */
+struct pool_count {
+    int held;          /* slots that hold a place: starting, up, waiting */
+    int starting, up;  /* of these; up: ready, and not told to go */
+    int waiting;       /* of these: no child now */
+    int retiring;      /* children that finish */
+    int wishes;        /* held ones that are still to be replaced */
+    int of_generation; /* held ones that are up with the present configuration */
+    int proven;        /* of these: have finished a job, or a request */
+};
+int pools_init(struct master *m, struct error *e) MUST_CHECK; /* makes the slots */
+void pools_process(struct master *m);
+/* One child. 0, or -ESRCH: the slot has none that counts. */
+int pools_retire(struct master *m, int slot, enum retire_cause cause);
+int pools_retire_all(struct master *m, int pool, enum retire_cause cause); /* how many */
+void pools_count(const struct master *m, int pool, struct pool_count *out);
+int pools_find(const struct master *m, const char *name); /* index, or -1 */
+int pools_room(int max);                                  /* slots for successors in a pool of so many */
+void pools_child_gone(struct master *m, struct child_slot *s);
 
 /* death.c */
 void death_init(struct master *m);

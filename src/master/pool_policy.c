@@ -29,6 +29,8 @@ void slot_started(struct slot_policy *s, int64_t now_ms)
     slot_set_state(s, SLOT_STARTING, now_ms);
     s->ready_ms = 0;
     s->pinged_ms = 0;
+    s->drain_by_ms = 0;
+    s->wish = 0; /* this one is the replacement */
 }
 
 void slot_became_ready(struct slot_policy *s, int64_t now_ms)
@@ -89,6 +91,8 @@ int64_t slot_died(struct slot_policy *s, enum death_kind kind, int64_t now_ms, c
     s->ready_ms = 0;
     if (kind == DEATH_OUTSIDER && was_ready)
         return 0;
+    if (kind == DEATH_ASKED && s->retires != 0)
+        return 0;
     if (too_many_deaths(s, now_ms) || (kind == DEATH_FAULT && !was_ready))
         return wait_longer(s, now_ms, l);
     return 0;
@@ -139,7 +143,13 @@ enum slot_action slot_step(const struct slot_policy *s, const struct slot_pulse 
             return SLOT_KILL_HUNG;
         wake_at(wake_ms, s->since_ms + l->term_ms);
         return SLOT_NOTHING;
-    case SLOT_DRAINING: /* whoever told it to drain keeps the deadline: stop_policy.c */
+    case SLOT_DRAINING:
+        if (s->drain_by_ms == 0)
+            return SLOT_NOTHING; /* stop_policy.c keeps the time */
+        if (now_ms >= s->drain_by_ms)
+            return SLOT_KILL_SLOW;
+        wake_at(wake_ms, s->drain_by_ms);
+        return SLOT_NOTHING;
     case SLOT_KILLED:
         return SLOT_NOTHING;
     }

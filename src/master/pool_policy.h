@@ -14,6 +14,7 @@
  *     started again at once, however often.
  *   - A child whose own deadline has passed, or whose loop has not moved for `hang_ms`, gets TERM, and after `term_ms`
  *     KILL. At half of `hang_ms` it is pinged, so that a loop with nothing to do can show that it lives.
+ *   - A child that was told to drain by a certain time gets KILL then.
  *
  * Depends on base.
  */
@@ -37,7 +38,18 @@ enum slot_state {
     SLOT_KILLED,   /* sent KILL */
 };
 
-enum slot_action { SLOT_NOTHING, SLOT_START, SLOT_PING, SLOT_KILL_LATE, SLOT_TERM_HUNG, SLOT_KILL_HUNG };
+enum slot_action {
+    SLOT_NOTHING,
+    SLOT_START,
+    SLOT_PING,
+    SLOT_KILL_LATE,
+    SLOT_TERM_HUNG,
+    SLOT_KILL_HUNG,
+    SLOT_KILL_SLOW
+};
+
+/* Whether its child counts: pool_plan.h. */
+enum slot_place { PLACE_FREE, PLACE_HELD, PLACE_RETIRING };
 
 /* What a death says about the child. */
 enum death_kind {
@@ -59,6 +71,11 @@ struct slot_policy {
     unsigned failures; /* in a row that led to a wait */
     unsigned n_deaths; /* ever; the ring below holds the last ones */
     int64_t deaths_ms[POLICY_WINDOW_DEATHS];
+    int64_t drain_by_ms; /* DRAINING: then it is killed; 0: whoever drains it keeps the time */
+
+    enum slot_place place;
+    int wish, retires; /* enum retire_cause: that its child should be replaced; why it retires */
+    int relieves;      /* 1 + the index of the retiring slot whose child waits for this one; 0: none */
 };
 
 /* What the child itself shows: from the scoreboard, not trusted beyond these two numbers. */

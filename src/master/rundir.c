@@ -7,7 +7,7 @@
  * control.sock is for root, our own user and the groups of control.*: the kernel refuses others at connect, and the
  * server asks again who the peer is. api.sock is 0666: there the caller's uid is the identity, and every user of the machine may have one.
  *
- * Each api slot has a TCP socket of its own by SO_REUSEPORT, which outlives its children. Since any process of our uid
+ * Each place of an api pool has a TCP socket of its own by SO_REUSEPORT, which outlives its children. Since any process of our uid
  * could then share the port unseen, a bind without SO_REUSEPORT shows first that the port is free.
  *
  * Depends on base, core, proc.
@@ -208,16 +208,30 @@ static int listen_tcp(struct master *m, struct error *e)
         return reason_error(e, REASON_start_failed, EINVAL, "api.listen is \"%s\"; it must be address:port.",
                             m->conf->api_listen);
     r = claim_port(a.ss_family, (struct sockaddr *)&a, n);
-    for (int i = 0; r == 0 && i < m->n_slots; i++) {
-        if (m->conf->pools[m->slots[i].pool].role != POOL_API)
-            continue;
-        m->slots[i].listen_tcp = tcp_socket(a.ss_family, (struct sockaddr *)&a, n, true);
-        if (m->slots[i].listen_tcp < 0)
-            r = m->slots[i].listen_tcp;
-    }
     if (r != 0)
         return reason_error(e, REASON_start_failed, -r, "api.listen %s: %s", m->conf->api_listen, strerror(-r));
-    name_address(m, (struct sockaddr *)&a, n);
+    for (int i = 0; r == 0 && i < m->n_slots; i++)
+        if (m->conf->pools[m->slots[i].pool].role == POOL_API && m->slots[i].policy.place == PLACE_HELD)
+            r = rundir_listen_slot(m, &m->slots[i], e);
+    if (r == 0)
+        name_address(m, (struct sockaddr *)&a, n);
+    return r;
+}
+
+int rundir_listen_slot(struct master *m, struct child_slot *s, struct error *e)
+{
+    struct sockaddr_storage a;
+    socklen_t n;
+    int fd;
+
+    if (m->conf->api_listen == NULL || m->conf->api_listen[0] == '\0')
+        return 0;
+    fd = conf_parse_listen(m->conf->api_listen, &a, &n);
+    if (fd == 0)
+        fd = tcp_socket(a.ss_family, (struct sockaddr *)&a, n, true);
+    if (fd < 0)
+        return reason_error(e, REASON_start_failed, -fd, "api.listen %s: %s", m->conf->api_listen, strerror(-fd));
+    s->listen_tcp = fd;
     return 0;
 }
 

@@ -55,7 +55,7 @@ static void log_child(enum log_level level, const struct child_slot *s, const ch
               LOG_I(s->serial), NULL);
 }
 
-static void kill_child(struct child_slot *s, int sig, enum kill_cause cause)
+void child_kill(struct child_slot *s, int sig, enum kill_cause cause)
 {
     if (s->pid == 0)
         return;
@@ -152,7 +152,7 @@ static void record_message(struct child_slot *s, const struct channel_msg *msg)
     case CHANNEL_PING:
     case CHANNEL_LOG:
         log_child(LOG_LVL_WARN, s, "child sent a message that only the master sends");
-        kill_child(s, SIGKILL, KILL_BROKEN);
+        child_kill(s, SIGKILL, KILL_BROKEN);
         return;
     }
 }
@@ -171,7 +171,7 @@ static bool read_channel(struct child_slot *s)
     if (r == -EPROTO) {
         log_warn("supervise", "child broke the channel's protocol", "pool", pool_name(s), "child", LOG_I(s->pid),
                  "error", e.message, NULL);
-        kill_child(s, SIGKILL, KILL_BROKEN);
+        child_kill(s, SIGKILL, KILL_BROKEN);
     }
     return false;
 }
@@ -220,6 +220,10 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
         services_raise(m->services, pool_name(s),
                        s->fatal.reason[0] != '\0' ? s->fatal.reason : reason_name(REASON_worker_lost), s->last_death,
                        clock_ms());
+    if (kind == DEATH_FAULT && s->generation == m->generation) {
+        m->generation_faults++;
+        memcpy(m->generation_fault, s->last_death, sizeof m->generation_fault);
+    }
     forget_child(s);
     scoreboard_reset(m->board, s->index, s->pool);
     if (role_of(m, s) == POOL_COORDINATOR) {
@@ -229,6 +233,7 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
         death_send(m); /* before anything else: jobs wait for it */
     }
     wait_ms = slot_died(&s->policy, kind, clock_ms(), &m->limits);
+    pools_child_gone(m, s);
     if (wait_ms > 0 && m->stop.mode == STOP_NONE)
         log_warn("supervise", "waiting before the next start", "pool", pool_name(s), "slot", LOG_I(s->number),
                  "wait_ms", LOG_I(wait_ms), "failures", LOG_I(s->policy.failures), NULL);
@@ -254,6 +259,7 @@ static void start_child(struct master *m, struct child_slot *s)
         return;
     }
     s->started_ms = clock_ms();
+    s->generation = m->generation;
     s->starts++;
     m->totals.starts++;
     slot_started(&s->policy, s->started_ms);
@@ -288,15 +294,19 @@ static void act(struct master *m, struct child_slot *s, enum slot_action action)
         return;
     case SLOT_KILL_LATE:
         log_child(LOG_LVL_WARN, s, "child is not ready in time");
-        kill_child(s, SIGKILL, KILL_LATE);
+        child_kill(s, SIGKILL, KILL_LATE);
         return;
     case SLOT_TERM_HUNG:
         log_child(LOG_LVL_WARN, s, "child hangs: its loop or its work passed the deadline; TERM");
-        kill_child(s, SIGTERM, KILL_HUNG);
+        child_kill(s, SIGTERM, KILL_HUNG);
         return;
     case SLOT_KILL_HUNG:
         log_child(LOG_LVL_WARN, s, "child still hangs; KILL");
-        kill_child(s, SIGKILL, KILL_HUNG);
+        child_kill(s, SIGKILL, KILL_HUNG);
+        return;
+    case SLOT_KILL_SLOW:
+        log_child(LOG_LVL_WARN, s, "child did not finish within the limit; KILL");
+        child_kill(s, SIGKILL, KILL_RETIRED);
         return;
     }
 }
@@ -319,7 +329,7 @@ static bool may_start(const struct master *m, const struct child_slot *s, int64_
 static bool wanted(const struct master *m, const struct child_slot *s, int64_t now, int64_t *wake)
 {
     if (m->stop.mode == STOP_NONE)
-        return s->policy.state != SLOT_EMPTY || may_start(m, s, now, wake);
+        return s->policy.place == PLACE_HELD && (s->policy.state != SLOT_EMPTY || may_start(m, s, now, wake));
     /* Workers that drain need somebody who takes back what they leave. */
     return m->stop.mode == STOP_DRAIN && role_of(m, s) == POOL_COORDINATOR && !m->stop.coord_told;
 }
@@ -343,14 +353,14 @@ static void process_slots(struct master *m, int64_t now, int64_t *wake)
     }
 }
 
-static void drain_child(struct child_slot *s, int64_t limit_ms)
+void child_drain(struct child_slot *s, int64_t limit_ms, enum kill_cause cause)
 {
     struct channel_msg msg = {.kind = CHANNEL_DRAIN};
 
     if (s->pid == 0 || s->policy.state == SLOT_KILLED)
         return;
     if (s->policy.state == SLOT_STARTING) { /* has nothing in hand, and may not listen yet */
-        kill_child(s, SIGKILL, KILL_STOP);
+        child_kill(s, SIGKILL, cause);
         return;
     }
     msg.drain.limit_ms = limit_ms;
@@ -368,9 +378,9 @@ static void for_role(struct master *m, bool front, bool kill_it, int64_t limit_m
         if ((role_of(m, s) != POOL_COORDINATOR) != front || s->pid == 0)
             continue;
         if (kill_it)
-            kill_child(s, SIGKILL, KILL_STOP);
+            child_kill(s, SIGKILL, KILL_STOP);
         else
-            drain_child(s, limit_ms);
+            child_drain(s, limit_ms, KILL_STOP);
     }
 }
 
@@ -424,6 +434,13 @@ static void process_stop(struct master *m, int64_t now, int64_t *wake)
     } while (a != STOP_WAIT && a != STOP_DONE);
 }
 
+static int64_t owed_limit_ms(const struct master *m, const struct child_slot *s, int64_t now)
+{
+    if (m->stop.mode == STOP_NONE)
+        return s->policy.drain_by_ms > now ? s->policy.drain_by_ms - now : 0;
+    return role_of(m, s) == POOL_COORDINATOR ? stop_coord_limit_ms(&m->stop, now) : stop_front_limit_ms(&m->stop, now);
+}
+
 /* DRAIN that a full channel refused is a promise, not a hint. */
 static void process_owed(struct master *m, int64_t now, int64_t *wake)
 {
@@ -432,8 +449,7 @@ static void process_owed(struct master *m, int64_t now, int64_t *wake)
 
         if (!s->drain_owed || s->pid == 0)
             continue;
-        drain_child(s, role_of(m, s) == POOL_COORDINATOR ? stop_coord_limit_ms(&m->stop, now)
-                                                         : stop_front_limit_ms(&m->stop, now));
+        child_drain(s, owed_limit_ms(m, s, now), KILL_STOP);
         if (s->drain_owed && now + 100 < *wake)
             *wake = now + 100;
     }
@@ -466,6 +482,7 @@ void supervise_process(struct master *m)
 
     process_refusal(m, now, &wake);
     process_stop(m, now, &wake);
+    pools_process(m);
     process_slots(m, now, &wake);
     process_owed(m, now, &wake);
     logfile_process(m, now, &wake);
@@ -505,18 +522,9 @@ static int handle_timer(sd_event_source *src, uint64_t due_us, void *arg)
     return 0;
 }
 
-static int count_slots(const struct conf *c)
-{
-    int n = 0;
-
-    for (int i = 0; i < c->n_pools; i++)
-        n += c->pools[i].max;
-    return n;
-}
-
 int supervise_init(struct master *m, struct error *e)
 {
-    int at = 0, r;
+    int r;
 
     m->limits = (struct policy_limits){
         .ready_ms = m->conf->supervise_ready_timeout,
@@ -525,17 +533,9 @@ int supervise_init(struct master *m, struct error *e)
         .hang_ms = m->conf->supervise_hang_timeout,
         .term_ms = TERM_GRACE_MS,
     };
-    m->n_slots = count_slots(m->conf);
-    if (m->n_slots < 1 || m->n_slots > SCORE_SLOTS)
-        return reason_error(e, REASON_start_failed, EINVAL, "pools: %d children in all; from 1 to %d are possible.",
-                            m->n_slots, SCORE_SLOTS);
-    m->slots = talloc_zero_array(m, struct child_slot, (unsigned)m->n_slots);
-    if (m->slots == NULL)
-        return reason_error(e, REASON_os_error, ENOMEM, "out of memory");
-    for (int p = 0; p < m->conf->n_pools; p++)
-        for (int n = 0; n < m->conf->pools[p].max; n++, at++)
-            m->slots[at] = (struct child_slot){
-                .master = m, .index = at, .pool = p, .number = n, .pidfd = -1, .channel = -1, .listen_tcp = -1};
+    r = pools_init(m, e);
+    if (r != 0)
+        return r;
     r = sd_event_add_time(m->event, &m->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, handle_timer, m);
     if (r < 0)
         return reason_error(e, REASON_os_error, -r, "timer: %s", strerror(-r));

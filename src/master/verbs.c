@@ -40,6 +40,8 @@ static const char *phase_name(const struct child_slot *s, const struct score_dat
         return "ready"; /* it said so, and has written nothing since */
     if (s->policy.state == SLOT_DRAINING)
         return "draining";
+    if (s->policy.place == PLACE_RETIRING)
+        return "retiring";
     return names[d->phase]; /* within bounds: scoreboard_read sees to it */
 }
 
@@ -100,11 +102,11 @@ static void judge_pools(const struct master *m, struct signal *g)
 
         if (slot_has_ready_child(s))
             ready[s->pool]++;
-        else if (why[s->pool] == NULL && s->last_death[0] != '\0')
+        else if (why[s->pool] == NULL && s->policy.place == PLACE_HELD && s->last_death[0] != '\0')
             why[s->pool] = s->last_death;
     }
     for (int p = 0; p < m->conf->n_pools; p++)
-        if (ready[p] == 0 && m->conf->pools[p].max > 0)
+        if (ready[p] == 0 && m->pools[p].target > 0)
             blame(g, "pool %s has no child that is ready%s%.90s", m->conf->pools[p].name,
                   why[p] != NULL ? "; the last " : "", why[p] != NULL ? why[p] : "");
 }
@@ -211,30 +213,29 @@ static int verb_health(struct master *m, const struct control_request *r, struct
 
 static void put_pool(struct pack *p, const struct master *m, int pool)
 {
-    int count[SLOT_KILLED + 1] = {0}, busy = 0, size = 0;
+    struct pool_count count;
     uint64_t starts = 0;
+    int busy = 0;
 
-    for (int i = 0; i < m->n_slots; i++) {
-        const struct child_slot *s = &m->slots[i];
+    pools_count(m, pool, &count);
+    for (int i = 0; i < m->pools[pool].n_slots; i++) {
+        const struct child_slot *s = &m->slots[m->pools[pool].first + i];
         struct score_pulse pulse;
 
-        if (s->pool != pool)
-            continue;
-        size++;
         starts += s->starts > 0 ? s->starts - 1 : 0;
-        scoreboard_pulse(m->board, i, &pulse);
+        scoreboard_pulse(m->board, s->index, &pulse);
         if (slot_has_ready_child(s) && pulse.phase == SCORE_BUSY)
             busy++;
-        count[s->policy.state]++;
     }
     pack_map(p);
     pack_put_str(p, "name", m->conf->pools[pool].name);
     pack_put_str(p, "role", conf_pool_role_name(m->conf->pools[pool].role));
-    pack_put_int(p, "size", size);
-    pack_put_int(p, "ready", count[SLOT_UP]);
+    pack_put_int(p, "size", m->pools[pool].target);
+    pack_put_int(p, "ready", count.up);
     pack_put_int(p, "busy", busy);
-    pack_put_int(p, "starting", count[SLOT_STARTING]);
-    pack_put_int(p, "backoff", count[SLOT_EMPTY]);
+    pack_put_int(p, "starting", count.starting);
+    pack_put_int(p, "backoff", count.waiting);
+    pack_put_int(p, "retiring", count.retiring);
     pack_put_int(p, "restarts", (int64_t)starts);
     pack_end(p);
 }
@@ -445,8 +446,11 @@ static int verb_status(struct master *m, const struct control_request *r, struct
     pack_str(p, "children");
     pack_array(p);
     for (int i = 0; i < m->n_slots; i++) {
-        bool torn = scoreboard_read(m->board, i, &d) != 0;
+        bool torn;
 
+        if (m->slots[i].policy.place == PLACE_FREE)
+            continue;
+        torn = scoreboard_read(m->board, i, &d) != 0;
         put_child(p, &m->slots[i], &d, torn, now);
         add_living(&totals, &d);
         if (m->conf->pools[m->slots[i].pool].role == POOL_COORDINATOR) {

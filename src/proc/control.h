@@ -16,9 +16,9 @@
  *            paused: [{name, rests, for_ms}]}: three signals; ok is all three. `services` says which outside services are out of service; that is no signal, since the node serves
  *            whatever does not need them.
  *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|draining|stopping, uptime_ms,
- *            ready, pools: [{name, role, size, ready, busy, starting, backoff, restarts}],
- *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|draining|backoff|empty, stage, note,
- *              in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims, jobs_done,
+ *            ready, pools: [{name, role, size, ready, busy, starting, backoff, retiring, restarts}],
+ *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|retiring|draining|backoff|empty, stage,
+ *              note, in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims, jobs_done,
  *              jobs_failed, jobs_lost, requests, bytes_in, db_reconnects, db_ok, storage_ok, private_bytes, torn,
  *              starts, start_in_ms, last_death}],
  *            queue: null or {age_ms, leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}},

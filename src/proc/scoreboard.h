@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCORE_SLOTS        512
+#define SCORE_SLOTS        1024
 #define SCORE_IN_HAND_MAX  32
 #define SCORE_HIST_BUCKETS 20 /* stage latency: bucket i counts times below 1 ms << i; the last one is the rest */
 

@@ -261,3 +261,28 @@ ParameterizedTest(struct kind_case *c, pool_policy, a_death_is_of_its_kind)
 {
     cr_assert_eq(death_kind_of(&c->f), c->want, "exit %d signal %d", c->f.exit_code, c->f.signal);
 }
+
+Test(pool_policy, a_child_that_drains_past_its_limit_is_killed)
+{
+    struct slot_policy s = up_since(T0);
+    int64_t wake;
+
+    slot_set_state(&s, SLOT_DRAINING, T0);
+    cr_assert_eq(step(&s, 0, 0, T0 + 90000, &wake), SLOT_NOTHING, "the daemon's own end keeps the time");
+    s.drain_by_ms = T0 + 30000;
+    cr_assert_eq(step(&s, 0, 0, T0 + 29999, &wake), SLOT_NOTHING);
+    cr_assert_eq(wake, T0 + 30000);
+    cr_assert_eq(step(&s, 0, 0, T0 + 30000, &wake), SLOT_KILL_SLOW);
+}
+
+Test(pool_policy, a_restart_that_was_asked_for_is_no_death_to_count)
+{
+    struct slot_policy s = {0};
+
+    for (int i = 0; i < 50; i++) {
+        slot_started(&s, T0);
+        slot_became_ready(&s, T0);
+        s.retires = 1;
+        cr_assert_eq(slot_died(&s, DEATH_ASKED, T0 + 10, &limits), 0, "restart %d", i);
+    }
+}

@@ -1,0 +1,252 @@
+/*
+ * pools.c - which slots hold a pool's children: retiring, replacing, more and fewer of them
+ *
+ * Carries out what pool_plan.c answers, after every event. A pool has room for its largest number of children and for
+ * pools_room() successors; the room bounds how many retiring children there are at once, with their memory and their
+ * database connections.
+ *
+ * An api place's listening socket outlives its children. It goes with the place: a successor gets the socket of the
+ * child that it relieves, both accept from it until the elder drains, so nobody is refused and nobody waits.
+ *
+ * Diagnostics
+ *   warns   a place that has no listening socket because none could be made
+ *
+ * Depends on base, core, proc.
+ */
+#include "master/master_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/reason.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#define ROOM_SHARE 4 /* one successor for so many children */
+
+int pools_room(int max)
+{
+    return (max + ROOM_SHARE - 1) / ROOM_SHARE;
+}
+
+int pools_find(const struct master *m, const char *name)
+{
+    for (int p = 0; p < m->conf->n_pools; p++)
+        if (strcmp(m->conf->pools[p].name, name) == 0)
+            return p;
+    return -1;
+}
+
+/* ---- set-up ---- */
+
+static int slots_of(const struct pool_conf *p)
+{
+    return p->role == POOL_COORDINATOR ? p->max : p->max + pools_room(p->max);
+}
+
+static void make_slots(struct master *m, int pool, int first)
+{
+    struct pool_state *state = &m->pools[pool];
+
+    *state = (struct pool_state){
+        .first = first, .n_slots = slots_of(&m->conf->pools[pool]), .target = m->conf->pools[pool].max};
+    for (int i = 0; i < state->n_slots; i++) {
+        struct child_slot *s = &m->slots[first + i];
+
+        *s = (struct child_slot){
+            .master = m, .index = first + i, .pool = pool, .number = i, .pidfd = -1, .channel = -1, .listen_tcp = -1};
+        s->policy.place = i < state->target ? PLACE_HELD : PLACE_FREE;
+    }
+}
+
+int pools_init(struct master *m, struct error *e)
+{
+    int at = 0;
+
+    m->n_slots = 0;
+    for (int p = 0; p < m->conf->n_pools; p++)
+        m->n_slots += slots_of(&m->conf->pools[p]);
+    if (m->n_slots < 1 || m->n_slots > SCORE_SLOTS)
+        return reason_error(e, REASON_start_failed, EINVAL,
+                            "pools: %d children with their successors; from 1 to %d are possible.", m->n_slots,
+                            SCORE_SLOTS);
+    m->slots = talloc_zero_array(m, struct child_slot, (unsigned)m->n_slots);
+    if (m->slots == NULL)
+        return reason_error(e, REASON_os_error, ENOMEM, "out of memory");
+    for (int p = 0; p < m->conf->n_pools; p++) {
+        make_slots(m, p, at);
+        at += m->pools[p].n_slots;
+    }
+    return 0;
+}
+
+/* ---- carrying out ---- */
+
+static bool is_api(const struct child_slot *s)
+{
+    return s->master->conf->pools[s->pool].role == POOL_API;
+}
+
+static void listen_at(struct master *m, struct child_slot *s)
+{
+    struct error e = {0};
+
+    if (is_api(s) && s->listen_tcp < 0 && rundir_listen_slot(m, s, &e) != 0)
+        log_warn("pools", "no listening socket for one more child", "error", e.message, NULL);
+}
+
+static void stop_listening(struct child_slot *s)
+{
+    if (s->listen_tcp >= 0)
+        close(s->listen_tcp);
+    s->listen_tcp = -1;
+}
+
+static void tell(const struct child_slot *s, const char *msg, enum retire_cause cause)
+{
+    log_event(LOG_LVL_INFO, "pools", msg, "pool", s->master->conf->pools[s->pool].name, "slot", LOG_I(s->number),
+              "child", LOG_I(s->pid), "serial", LOG_I(s->serial), "why", retire_cause_text(cause), NULL);
+}
+
+static void drain_retiring(struct child_slot *s, int64_t limit_ms)
+{
+    child_drain(s, limit_ms, KILL_RETIRED);
+    if (s->policy.state == SLOT_DRAINING)
+        s->policy.drain_by_ms = clock_ms() + limit_ms;
+}
+
+/* The coordinator keeps the node's name locked until it is gone, and a goodbye would tell the other nodes that this one
+ * leaves: its successor takes over as after a crash. */
+static void restart_child(struct child_slot *s)
+{
+    if (s->master->conf->pools[s->pool].role == POOL_COORDINATOR)
+        child_kill(s, SIGTERM, KILL_RETIRED);
+    else
+        drain_retiring(s, STOP_FAST_MS);
+}
+
+static void carry_out(struct master *m, struct child_slot *slots, const struct pool_action *a)
+{
+    struct child_slot *s = &slots[a->slot];
+
+    switch (a->kind) {
+    case POOL_NOTHING:
+        return;
+    case POOL_HOLD:
+        listen_at(m, s);
+        return;
+    case POOL_RELEASE:
+        stop_listening(s); /* before its child drains: then nobody is sent there any more */
+        if (s->pid == 0)
+            return;
+        tell(s, "child retires", a->cause);
+        if (s->policy.state == SLOT_STARTING)
+            child_kill(s, SIGKILL, KILL_RETIRED);
+        return;
+    case POOL_REPLACE:
+        tell(s, "child retires, its successor is started", a->cause);
+        slots[a->successor].listen_tcp = s->listen_tcp;
+        s->listen_tcp = -1;
+        return;
+    case POOL_DRAIN:
+        drain_retiring(s, m->conf->supervise_drain_timeout);
+        return;
+    case POOL_RESTART:
+        tell(s, "child is restarted", a->cause);
+        restart_child(s);
+        return;
+    }
+}
+
+static void process_pool(struct master *m, int pool)
+{
+    const struct pool_state *state = &m->pools[pool];
+    const struct pool_goal goal = {.target = state->target, .overlap = m->conf->pools[pool].role != POOL_COORDINATOR};
+    struct slot_policy *policies[CONF_MAX_POOL_SIZE * 2];
+    bool busy[CONF_MAX_POOL_SIZE * 2];
+    struct pool_action a;
+
+    for (int i = 0; i < state->n_slots; i++) {
+        struct score_pulse pulse;
+
+        policies[i] = &m->slots[state->first + i].policy;
+        scoreboard_pulse(m->board, state->first + i, &pulse);
+        busy[i] = pulse.phase == SCORE_BUSY;
+    }
+    while ((a = pool_plan_step(policies, busy, state->n_slots, &goal)).kind != POOL_NOTHING) {
+        pool_plan_apply(policies, state->n_slots, &a);
+        carry_out(m, &m->slots[state->first], &a);
+    }
+}
+
+void pools_process(struct master *m)
+{
+    if (m->stop.mode != STOP_NONE)
+        return;
+    for (int p = 0; p < m->conf->n_pools; p++)
+        process_pool(m, p);
+}
+
+/* ---- for the other files ---- */
+
+int pools_retire(struct master *m, int slot, enum retire_cause cause)
+{
+    struct child_slot *s = &m->slots[slot];
+
+    if (s->pid == 0 || s->policy.place != PLACE_HELD)
+        return -ESRCH;
+    slot_wish(&s->policy, cause);
+    return 0;
+}
+
+int pools_retire_all(struct master *m, int pool, enum retire_cause cause)
+{
+    const struct pool_state *state = &m->pools[pool];
+    int n = 0;
+
+    for (int i = 0; i < state->n_slots; i++)
+        n += pools_retire(m, state->first + i, cause) == 0;
+    return n;
+}
+
+static void count_one(const struct master *m, const struct child_slot *s, struct pool_count *out)
+{
+    struct score_data score;
+
+    if (s->policy.place == PLACE_RETIRING)
+        out->retiring++;
+    if (s->policy.place != PLACE_HELD)
+        return;
+    out->held++;
+    out->wishes += s->policy.wish != RETIRE_NOT;
+    out->waiting += s->pid == 0;
+    out->starting += s->policy.state == SLOT_STARTING;
+    out->up += s->policy.state == SLOT_UP;
+    if (s->policy.state != SLOT_UP || s->generation != m->generation)
+        return;
+    out->of_generation++;
+    (void)scoreboard_read(m->board, s->index, &score); /* torn: these counters only grow */
+    out->proven += score.jobs_done + score.jobs_failed + score.requests > 0;
+}
+
+void pools_count(const struct master *m, int pool, struct pool_count *out)
+{
+    const struct pool_state *state = &m->pools[pool];
+
+    *out = (struct pool_count){0};
+    for (int i = 0; i < state->n_slots; i++)
+        count_one(m, &m->slots[state->first + i], out);
+}
+
+void pools_child_gone(struct master *m, struct child_slot *s)
+{
+    const struct pool_state *state = &m->pools[s->pool];
+    struct slot_policy *policies[CONF_MAX_POOL_SIZE * 2];
+
+    for (int i = 0; i < state->n_slots; i++)
+        policies[i] = &m->slots[state->first + i].policy;
+    pool_plan_child_gone(policies, state->n_slots, s->number);
+}
