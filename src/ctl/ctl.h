@@ -110,6 +110,10 @@ int do_status(struct ctl *c);
 int do_health(struct ctl *c);
 int do_breakers(struct ctl *c);
 int do_errors(struct ctl *c);
+int do_recycle(struct ctl *c);
+int do_restart(struct ctl *c);
+int do_scale(struct ctl *c);
+int do_drain(struct ctl *c);
 int do_stop(struct ctl *c);
 int do_version(struct ctl *c);
 

@@ -130,6 +130,28 @@ static const struct verb verbs[] = {
      "List the last errors that want a person's attention, newest first.",
      "  -n, --limit N  most errors to print (default 50)\n",
      "  docmillctl errors -n 5\n"},
+    {"recycle", "POOL", "control", "operate", do_recycle,
+     "Replace a pool's processes, a few at a time; each finishes what it has in hand.",
+     "  POOL           a pool's name: docmillctl status shows them\n",
+     "  docmillctl recycle workers\n"},
+    {"restart", "POOL", "control", "operate", do_restart,
+     "End a pool's processes and start them again, all at once; what they do not finish goes back to the queue.",
+     "  POOL           a pool's name\n",
+     "  docmillctl restart workers\n"},
+    {"scale", "POOL SIZE", "control", "operate", do_scale,
+     "Set how many processes a pool has, until the daemon is restarted.",
+     "  POOL           a pool's name\n"
+     "  SIZE           1 to the pool's max, or auto: as many as there is work for\n",
+     "  docmillctl scale workers 2\n"
+     "  docmillctl scale workers auto\n"},
+    {"drain", "[ORDER] [POOL]", "control", "operate", do_drain,
+     "Let the workers finish what is in hand and take no more; the daemon stays up.",
+     "  ORDER          cancel: take work again; without it the drain begins\n"
+     "  POOL           only this pool (default: all pools of workers)\n"
+     "The node is not ready while it is drained as a whole. What is uploaded meanwhile waits in the queue.\n",
+     "  docmillctl drain\n"
+     "  docmillctl drain cancel\n"
+     "  docmillctl drain bulk-workers\n"},
     {"stop", "[--fast] [--now]", "control", "admin", do_stop,
      "Stop the daemon; work in hand is finished first.",
      "  --fast         do not wait for work in hand; it is handed back to the queue\n"

@@ -11,6 +11,7 @@
  *   server.c    connections of the control socket
  *   verbs.c     what the verbs answer
  *   audit.c     records of operators' verbs; their queue for the coordinator
+ *   pool_verbs.c     the same, about the pools
  *   service_verbs.c  the same, about the outside services
  *   policy      pool_policy.c, pool_plan.c, stop_policy.c: decisions without means
  *
@@ -67,10 +68,14 @@ struct child_slot {
     char last_death[200]; /* "": none yet */
 };
 
+#define POOL_BY_DEMAND (-1)
+
 /* A pool of the configuration, and its slots. */
 struct pool_state {
     int first, n_slots; /* in master.slots: as many as it may have children, and some for successors */
-    int target;         /* children that it should have now */
+    int demand;         /* children that its work wants */
+    int scaled;         /* an operator's word on that, or POOL_BY_DEMAND */
+    bool drained;       /* by an operator: none */
 };
 
 struct death_item {
@@ -114,6 +119,7 @@ struct master {
     char generation_fault[200]; /* how the last one did */
     struct policy_limits limits;
     struct stop_plan stop;
+    bool drained;     /* an operator drains the node, and it stays up */
     bool ready;       /* READY=1 was said */
     bool stopping;    /* STOPPING=1 was said */
     bool coordinated; /* a coordinator has been ready: this node's name and its schema are ours to use */
@@ -181,6 +187,8 @@ int pools_retire(struct master *m, int slot, enum retire_cause cause);
 int pools_retire_all(struct master *m, int pool, enum retire_cause cause); /* how many */
 void pools_count(const struct master *m, int pool, struct pool_count *out);
 int pools_find(const struct master *m, const char *name); /* index, or -1 */
+int pools_target(const struct master *m, int pool);       /* children that it should have now */
+void pools_try_now(struct master *m, int pool);           /* who waits before a start does not wait on */
 int pools_room(int max);                                  /* slots for successors in a pool of so many */
 void pools_child_gone(struct master *m, struct child_slot *s);
 
@@ -216,6 +224,11 @@ void audit_written(struct master *m, const struct msg_audited *w);
 int audit_pending(const struct master *m);
 uint64_t audit_dropped(const struct master *m);
 void audit_end(struct master *m); /* says what nobody has confirmed */
+/* pool_verbs.c: what an operator tells a pool */
+int verb_recycle(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+int verb_restart(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+int verb_scale(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+int verb_drain(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 
 /* service_verbs.c: what an operator asks about the outside services */
 int verb_breakers(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;

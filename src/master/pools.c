@@ -40,6 +40,15 @@ int pools_find(const struct master *m, const char *name)
     return -1;
 }
 
+int pools_target(const struct master *m, int pool)
+{
+    const struct pool_state *state = &m->pools[pool];
+
+    if (state->drained)
+        return 0;
+    return state->scaled != POOL_BY_DEMAND ? state->scaled : state->demand;
+}
+
 /* ---- set-up ---- */
 
 static int slots_of(const struct pool_conf *p)
@@ -51,14 +60,16 @@ static void make_slots(struct master *m, int pool, int first)
 {
     struct pool_state *state = &m->pools[pool];
 
-    *state = (struct pool_state){
-        .first = first, .n_slots = slots_of(&m->conf->pools[pool]), .target = m->conf->pools[pool].max};
+    *state = (struct pool_state){.first = first,
+                                 .n_slots = slots_of(&m->conf->pools[pool]),
+                                 .demand = m->conf->pools[pool].max,
+                                 .scaled = POOL_BY_DEMAND};
     for (int i = 0; i < state->n_slots; i++) {
         struct child_slot *s = &m->slots[first + i];
 
         *s = (struct child_slot){
             .master = m, .index = first + i, .pool = pool, .number = i, .pidfd = -1, .channel = -1, .listen_tcp = -1};
-        s->policy.place = i < state->target ? PLACE_HELD : PLACE_FREE;
+        s->policy.place = i < state->demand ? PLACE_HELD : PLACE_FREE;
     }
 }
 
@@ -164,7 +175,8 @@ static void carry_out(struct master *m, struct child_slot *slots, const struct p
 static void process_pool(struct master *m, int pool)
 {
     const struct pool_state *state = &m->pools[pool];
-    const struct pool_goal goal = {.target = state->target, .overlap = m->conf->pools[pool].role != POOL_COORDINATOR};
+    const struct pool_goal goal = {.target = pools_target(m, pool),
+                                   .overlap = m->conf->pools[pool].role != POOL_COORDINATOR};
     struct slot_policy *policies[CONF_MAX_POOL_SIZE * 2];
     bool busy[CONF_MAX_POOL_SIZE * 2];
     struct pool_action a;
@@ -210,6 +222,12 @@ int pools_retire_all(struct master *m, int pool, enum retire_cause cause)
     for (int i = 0; i < state->n_slots; i++)
         n += pools_retire(m, state->first + i, cause) == 0;
     return n;
+}
+
+void pools_try_now(struct master *m, int pool)
+{
+    for (int i = 0; i < m->pools[pool].n_slots; i++)
+        slot_try_now(&m->slots[m->pools[pool].first + i].policy, clock_ms());
 }
 
 static void count_one(const struct master *m, const struct child_slot *s, struct pool_count *out)

@@ -104,10 +104,10 @@ static bool every_pool_ready(const struct master *m, char *text, size_t size)
         for (int i = 0; i < m->n_slots; i++)
             if (m->slots[i].pool == p && slot_has_ready_child(&m->slots[i]) && m->slots[i].policy.place == PLACE_HELD)
                 ready++;
-        all = all && (ready > 0 || m->pools[p].target == 0);
+        all = all && (ready > 0 || pools_target(m, p) == 0);
         if (n < size)
             n += (size_t)snprintf(text + n, size - n, "%s%s %d/%d", p > 0 ? ", " : "", m->conf->pools[p].name, ready,
-                                  m->pools[p].target);
+                                  pools_target(m, p));
     }
     return all;
 }

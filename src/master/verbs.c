@@ -51,6 +51,8 @@ static const char *master_state(const struct master *m)
         return "draining";
     if (m->stop.mode != STOP_NONE)
         return "stopping";
+    if (m->drained)
+        return "drained";
     return m->ready ? "running" : "starting";
 }
 
@@ -106,7 +108,7 @@ static void judge_pools(const struct master *m, struct signal *g)
             why[s->pool] = s->last_death;
     }
     for (int p = 0; p < m->conf->n_pools; p++)
-        if (ready[p] == 0 && m->pools[p].target > 0)
+        if (ready[p] == 0 && pools_target(m, p) > 0)
             blame(g, "pool %s has no child that is ready%s%.90s", m->conf->pools[p].name,
                   why[p] != NULL ? "; the last " : "", why[p] != NULL ? why[p] : "");
 }
@@ -156,6 +158,8 @@ static void judge_ready(const struct master *m, struct signal *g)
     g->n = 0;
     if (m->stop.mode != STOP_NONE)
         blame(g, "the daemon is stopping");
+    else if (m->drained)
+        blame(g, "an operator drains this node; `docmillctl drain cancel` takes it back");
     judge_services(m, g);
     judge_pools(m, g);
 }
@@ -230,12 +234,13 @@ static void put_pool(struct pack *p, const struct master *m, int pool)
     pack_map(p);
     pack_put_str(p, "name", m->conf->pools[pool].name);
     pack_put_str(p, "role", conf_pool_role_name(m->conf->pools[pool].role));
-    pack_put_int(p, "size", m->pools[pool].target);
+    pack_put_int(p, "size", pools_target(m, pool));
     pack_put_int(p, "ready", count.up);
     pack_put_int(p, "busy", busy);
     pack_put_int(p, "starting", count.starting);
     pack_put_int(p, "backoff", count.waiting);
     pack_put_int(p, "retiring", count.retiring);
+    pack_put_bool(p, "drained", m->pools[pool].drained);
     pack_put_int(p, "restarts", (int64_t)starts);
     pack_end(p);
 }
@@ -505,8 +510,11 @@ static int verb_stop(struct master *m, const struct control_request *r, struct p
 typedef int (*verb_handler)(struct master *m, const struct control_request *r, struct pack *p, struct error *e);
 
 static const verb_handler handlers[CONTROL_VERB_MAX_] = {
-    [CONTROL_VERB_STATUS] = verb_status,   [CONTROL_VERB_HEALTH] = verb_health, [CONTROL_VERB_BREAKERS] = verb_breakers,
-    [CONTROL_VERB_BREAKER] = verb_breaker, [CONTROL_VERB_ERRORS] = verb_errors, [CONTROL_VERB_VERSION] = verb_version,
+    [CONTROL_VERB_STATUS] = verb_status,     [CONTROL_VERB_HEALTH] = verb_health,
+    [CONTROL_VERB_BREAKERS] = verb_breakers, [CONTROL_VERB_BREAKER] = verb_breaker,
+    [CONTROL_VERB_ERRORS] = verb_errors,     [CONTROL_VERB_VERSION] = verb_version,
+    [CONTROL_VERB_RECYCLE] = verb_recycle,   [CONTROL_VERB_RESTART] = verb_restart,
+    [CONTROL_VERB_SCALE] = verb_scale,       [CONTROL_VERB_DRAIN] = verb_drain,
     [CONTROL_VERB_STOP] = verb_stop,
 };
 

@@ -15,8 +15,8 @@
  *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}, services: {...},
  *            paused: [{name, rests, for_ms}]}: three signals; ok is all three. `services` says which outside services are out of service; that is no signal, since the node serves
  *            whatever does not need them.
- *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|draining|stopping, uptime_ms,
- *            ready, pools: [{name, role, size, ready, busy, starting, backoff, retiring, restarts}],
+ *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|drained|draining|stopping, uptime_ms,
+ *            ready, pools: [{name, role, size, ready, busy, starting, backoff, retiring, drained, restarts}],
  *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|retiring|draining|backoff|empty, stage,
  *              note, in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims, jobs_done,
  *              jobs_failed, jobs_lost, requests, bytes_in, db_reconnects, db_ok, storage_ok, private_bytes, torn,
@@ -35,6 +35,10 @@
  *            rates are what this node may use now, null: no limit. Counters are since the daemon's start.
  *   breaker  args {service, order: "open" | "close" | "probe"}; answers with that service's entry
  *   errors   {errors: [{ago_ms, first_ago_ms, times, module, reason, message}]}, newest first
+ *   recycle, restart   args {pool}; {pool, size, ready, to_replace, retiring}
+ *   scale    args {pool, size: a number, or "auto"}; the same
+ *   drain    args {pool: "" for every pool of workers, order: "begin" (default) | "cancel"};
+ *            {pools: [{pool, size, ready, to_replace, retiring, drained}], left}: children that have not finished yet
  *   stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
  *
  * Depends on base, core, proc/pack.
@@ -78,6 +82,10 @@ int control_right_parse(const char *name); /* number, or -EINVAL */
     X(BREAKER, "breaker", CONTROL_OPERATE, "service=NAME order=open|close|probe", "change a circuit breaker")          \
     X(ERRORS, "errors", CONTROL_READ, "", "the last errors that want a person's attention")                            \
     X(VERSION, "version", CONTROL_READ, "", "version of the running daemon")                                           \
+    X(RECYCLE, "recycle", CONTROL_OPERATE, "pool=POOL", "replace a pool's children one after another")                 \
+    X(RESTART, "restart", CONTROL_OPERATE, "pool=POOL", "end a pool's children and start them again, all at once")     \
+    X(SCALE, "scale", CONTROL_OPERATE, "pool=POOL size=N|auto", "set how many children a pool has")                    \
+    X(DRAIN, "drain", CONTROL_OPERATE, "pool=POOL order=begin|cancel", "finish what is in hand and take no more")      \
     X(STOP, "stop", CONTROL_ADMIN, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")
 
 #define X_VERB(NAME, text, right, args, help) CONTROL_VERB_##NAME,

@@ -7,6 +7,8 @@
     daemon    a factory: daemon(keys={...}, pools=[...], start=True) -> harness.daemon.Daemon, migrated and ready
     mock      a factory: mock("openai", *flags) -> harness.mock.Mock, a stand-in of an outside service
     programs  the directory of the programs under test
+    master    a factory: master(*pools, keys={...}) -> harness.supervised.Master, the real supervisor over children that
+              misbehave on demand
 
 The controlling process starts PostgreSQL, places the programs and migrates the database that tests get copies of,
 before the workers exist; they find all three in the environment.
@@ -20,6 +22,7 @@ from harness import account, programs as programs_module
 from harness.cluster import Cluster
 from harness.daemon import Daemon
 from harness.mock import Mock
+from harness.supervised import Master, place_helpers
 
 _ours = {}
 
@@ -131,6 +134,27 @@ def mock():
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture(scope="session")
+def helpers():
+    copy = place_helpers()
+    yield copy
+    account.remove_tree(copy)
+
+
+@pytest.fixture
+def master(helpers):
+    """A factory: master(*pools, keys={...}) -> harness.supervised.Master, its children those of helper_child.c."""
+    made = []
+
+    def make(*pools, keys=None, notify=False):
+        made.append(Master(helpers, list(pools), keys, notify))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

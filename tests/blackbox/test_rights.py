@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from test_supervise import COORDINATOR, helpers, master, pool  # noqa: F401  (fixtures)
+from harness.supervised import COORDINATOR, pool
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: callers are other users")
 

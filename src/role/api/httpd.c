@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,13 +34,16 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#define FRESH_MS      500 /* a new connection's first request is waited for, also while draining */
+#define ACCEPT_ROUNDS 100
+
 TAILQ_HEAD(httpd_conns, httpd_conn);
 
 struct httpd_listener {
     struct httpd *http;
     struct MHD_Daemon *daemon;
     bool is_unix;
-    int quiesced_fd;
+    bool quiesced;
     sd_event_source *io, *run, *timer;
 };
 
@@ -51,6 +55,7 @@ struct httpd_conn {
     int fd;
     struct request *request; /* NULL: between requests */
     bool headers_done;
+    bool used;        /* a request has come over it */
     int linger_fd;    /* -1: close as usual */
     int64_t since_ms; /* it was opened, or its last request ended */
     int64_t discarded_bytes;
@@ -250,6 +255,7 @@ static void *handle_target(void *arg, const char *target, struct MHD_Connection 
 
     if (c == NULL)
         return NULL;
+    c->used = true;
     c->request = request_new(l->http->api, target);
     if (c->request == NULL)
         return NULL;
@@ -413,7 +419,6 @@ static int listener_start(struct httpd *h, int fd, bool is_unix, struct error *e
 
     l->http = h;
     l->is_unix = is_unix;
-    l->quiesced_fd = -1;
     l->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle_request, l,
         MHD_OPTION_EXTERNAL_LOGGER, handle_library_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
@@ -455,9 +460,21 @@ struct httpd *httpd_new(struct api *api, struct error *e)
     return h;
 }
 
+/* Its client has just connected, and its first request is on the way. */
+static bool conn_fresh(const struct httpd_conn *c, int64_t now)
+{
+    return !c->used && c->request == NULL && now - c->since_ms < FRESH_MS;
+}
+
 int httpd_in_flight(const struct httpd *h)
 {
-    return h->n_requests;
+    const struct httpd_conn *c;
+    int64_t now = clock_ms();
+    int n = h->n_requests;
+
+    TAILQ_FOREACH(c, &h->conns, entry)
+    n += conn_fresh(c, now);
+    return n;
 }
 
 /* The library sees the end of the stream and closes. */
@@ -487,16 +504,32 @@ void httpd_tick(struct httpd *h)
         bool idle = c->request == NULL;
         int64_t since = idle ? c->since_ms : c->request->started_ms;
 
-        if (conn_cut_short(c) || (idle && h->api->draining) || ((idle || !c->headers_done) && now - since > limit))
+        if (conn_cut_short(c) || (idle && h->api->draining && !conn_fresh(c, now)) ||
+            ((idle || !c->headers_done) && now - since > limit))
             conn_hang_up(c);
     }
+}
+
+/* Who is in the queue already is served: with the last descriptor of a socket the kernel resets whom nobody accepted. A
+ * socket that goes on living with another child is not touched by that. */
+static void listener_quiesce(struct httpd_listener *l)
+{
+    int fd = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd;
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+
+    for (int i = 0; i < ACCEPT_ROUNDS && poll(&waiting, 1, 0) > 0; i++)
+        MHD_run(l->daemon);
+    fd = MHD_quiesce_daemon(l->daemon);
+    if (fd >= 0)
+        close(fd);
+    l->quiesced = true;
 }
 
 void httpd_drain(struct httpd *h)
 {
     for (int i = 0; i < h->n_listeners; i++)
-        if (h->listeners[i].quiesced_fd < 0)
-            h->listeners[i].quiesced_fd = MHD_quiesce_daemon(h->listeners[i].daemon);
+        if (!h->listeners[i].quiesced)
+            listener_quiesce(&h->listeners[i]);
     httpd_tick(h);
 }
 
@@ -518,8 +551,6 @@ static void listener_stop(struct httpd_listener *l)
     sd_event_source_disable_unref(l->timer);
     MHD_run(l->daemon); /* what was given up gets its answer out */
     MHD_stop_daemon(l->daemon);
-    if (l->quiesced_fd >= 0)
-        close(l->quiesced_fd);
 }
 
 void httpd_free(struct httpd **http)

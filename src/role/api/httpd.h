@@ -19,9 +19,9 @@
 #define HTTP_DISCARD_MAX     1048576L /* bytes of a refused body that are read for the sake of the connection */
 
 struct httpd *httpd_new(struct api *api, struct error *e) MUST_CHECK;
-/* Takes no more connections; idle ones are closed. */
+/* Takes no more connections but those that the kernel has accepted already; idle ones are closed. */
 void httpd_drain(struct httpd *h);
-int httpd_in_flight(const struct httpd *h); /* requests that have no complete answer yet */
+int httpd_in_flight(const struct httpd *h); /* requests without a complete answer, or on their way */
 /* Every second: closes connections that do not get on with their headers. */
 void httpd_tick(struct httpd *h);
 /* Answers what waits with `draining`, closes everything. */

@@ -7,6 +7,9 @@
  *   mute...      never says READY
  *   crash...     READY, then aborts after 50 ms
  *   stubborn...  hears neither DRAIN nor TERM
+ *   slow...      as good, but takes 1.5 s to finish when drained
+ *   once...      the first one of a master is good, the later ones exit 3 before they are ready
+ *   doer...      as good, and finishes a job every 50 ms
  *   frozen...    READY, then its loop never moves again; ignores TERM
  *   late...      READY, beats, but its work has passed its deadline; TERM ends it
  *   rude...      sends a message that only the master sends
@@ -27,6 +30,7 @@
 #include "proc/logs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -114,6 +118,8 @@ static void hear(const struct channel_msg *m)
     case CHANNEL_DRAIN:
         if (is("stubborn"))
             return;
+        if (is("slow"))
+            poll(NULL, 0, 1500);
         child_say_bye(&self);
         exit(0);
     default:
@@ -137,16 +143,33 @@ static void loop(void)
         if (r == -EPIPE)
             exit(0);
         score_beat(self.score);
+        if (is("doer")) {
+            score_begin(self.score)->jobs_done++;
+            score_end(self.score);
+        }
         if (is("waker"))
             (void)channel_send(self.channel, &wake);
     }
+}
+
+/* The file is the master's: it has a run directory of its own. */
+static bool is_first(void)
+{
+    char path[200];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/first", self.conf->run_dir);
+    fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 static void misbehave_early(void)
 {
     struct error e = {0};
 
-    if (is("vanish"))
+    if (is("vanish") || (is("once") && !is_first()))
         exit(3);
     if (is("fatal") || is("taken")) {
         (void)error_set(&e, EINVAL, ERR_PERMANENT, is("taken") ? "conflict" : "bad_request", "it is written so");

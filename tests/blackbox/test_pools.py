@@ -1,0 +1,163 @@
+"""Retiring, replacing, scaling and draining: the supervisor with children that behave as their pool's name says."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from harness import control
+from harness.account import wait_for
+from harness.supervised import COORDINATOR, pool
+
+
+def up(m, name, n):
+    """The pool's children when n are there, all of them ready and none retiring."""
+    def look():
+        children = m.children(name)
+        return children if len(children) == n and all(c["phase"] in ("ready", "busy") for c in children) else None
+
+    return wait_for(look, 10, f"{n} of {name}", dump=m.log)
+
+
+def pids(children):
+    return {c["pid"] for c in children}
+
+
+def row(m, name):
+    return next(p for p in m.status()["pools"] if p["name"] == name)
+
+
+def test_a_recycled_child_is_replaced_before_it_goes(master):
+    m = master(COORDINATOR, pool("slow"))
+    old = up(m, "slow", 1)[0]["pid"]
+    began = time.monotonic()
+    assert m.call("recycle", pool="slow")["to_replace"] == 1
+    new = wait_for(lambda: next((c for c in m.children("slow") if c["pid"] != old and c["phase"] == "ready"), None), 5)
+    assert time.monotonic() - began < 1.2, "long before the elder has finished"
+    assert {c["phase"] for c in m.children("slow")} == {"ready", "draining"}
+    assert row(m, "slow")["size"] == 1 and row(m, "slow")["retiring"] == 1
+    assert m.health()["ready"]["ok"]
+    assert pids(up(m, "slow", 1)) == {new["pid"]}
+    assert row(m, "slow")["restarts"] == 0 and row(m, "slow")["retiring"] == 0
+    assert any(d["cause"] == "retired: an operator had it replaced" for d in m.status()["deaths"])
+
+
+def test_a_pool_is_recycled_a_few_at_a_time(master):
+    m = master(COORDINATOR, pool("slow", size=5))
+    old = pids(up(m, "slow", 5))
+    m.call("recycle", pool="slow")
+    most = 0
+
+    def renewed():
+        nonlocal most
+        children = m.children("slow")
+        most = max(most, len(children))
+        return len(children) == 5 and not pids(children) & old
+
+    wait_for(renewed, 15, "all to be replaced", every=0.05, dump=m.log)
+    assert 5 < most <= 7, "two successors at a time is what five have room for"
+
+
+def test_a_successor_that_cannot_start_leaves_the_elder_in_service(master):
+    m = master(COORDINATOR, pool("once"), keys={"supervise.backoff_first": "100ms", "supervise.backoff_cap": "100ms"})
+    old = up(m, "once", 1)[0]["pid"]
+    m.call("recycle", pool="once")
+    wait_for(lambda: sum(c["starts"] for c in m.children("once")) > 3, 10, "some tries", dump=m.log)
+    assert next(c for c in m.children("once") if c["pid"] == old)["phase"] == "retiring"
+    assert m.health()["ready"]["ok"], "it serves"
+    os.remove(m.run_dir + "/first")
+    assert old not in pids(up(m, "once", 1))
+
+
+def test_the_coordinator_is_replaced_one_after_the_other(master):
+    m = master(COORDINATOR, pool("good"))
+    old = m.wait_phase("coordinator", "ready")["pid"]
+    up(m, "good", 1)
+    m.call("recycle", pool="coordinator")
+    wait_for(lambda: m.child("coordinator")["phase"] == "ready" and m.child("coordinator")["pid"] != old, 5)
+    assert len(m.children("coordinator")) == 1
+
+
+def test_restart_ends_all_at_once(master):
+    m = master(COORDINATOR, pool("good", size=4))
+    old = pids(up(m, "good", 4))
+    m.call("restart", pool="good")
+    wait_for(lambda: len(m.children("good")) == 4 and not pids(m.children("good")) & old, 5)
+    assert all(c["last_death"] == "retired: an operator had it restarted" for c in up(m, "good", 4))
+
+
+def test_a_child_that_never_finishes_is_killed_at_the_limit(master):
+    m = master(COORDINATOR, pool("stubborn"), keys={"supervise.drain_timeout": "1s"})
+    old = up(m, "stubborn", 1)[0]["pid"]
+    m.call("recycle", pool="stubborn")
+    wait_for(lambda: old not in pids(m.children("stubborn")), 6, "it to be killed", dump=m.log)
+    assert any("killed by docmill (KILL)" in d["cause"] and d["pid"] == old for d in m.status()["deaths"])
+
+
+def test_scale_makes_fewer_and_more(master):
+    m = master(COORDINATOR, pool("good", size=4))
+    first = pids(up(m, "good", 4))
+    assert m.call("scale", pool="good", size="2")["size"] == 2
+    assert pids(up(m, "good", 2)) < first
+    m.call("scale", pool="good", size="3")
+    up(m, "good", 3)
+    m.call("scale", pool="good", size="auto")
+    up(m, "good", 4)
+
+
+@pytest.mark.parametrize("args, words", [
+    ({"pool": "goods", "size": "1"}, 'There is no pool "goods"'),
+    ({"pool": "good", "size": "5"}, "1 to 4"),
+    ({"pool": "good", "size": "0"}, "1 to 4"),
+    ({"pool": "good", "size": "2x"}, "1 to 4"),
+    ({"pool": "good"}, "1 to 4"),
+])
+def test_scale_says_what_it_does_not_take(master, args, words):
+    m = master(COORDINATOR, pool("good", size=4))
+    with pytest.raises(control.Refused) as refused:
+        m.call("scale", **args)
+    assert words in str(refused.value)
+
+
+def test_a_drained_node_stays_up_without_workers_until_it_is_taken_back(master):
+    m = master(COORDINATOR, pool("good", size=2), pool("good-api", "api"))
+    up(m, "good", 2)
+    up(m, "good-api", 1)
+    assert m.call("drain")["left"] == 2
+    wait_for(lambda: not m.children("good"), 5, "the workers to finish")
+    status = m.status()
+    assert status["state"] == "drained" and row(m, "good")["drained"] and not row(m, "good-api")["drained"]
+    assert m.call("drain")["left"] == 0
+    reasons = m.health()["ready"]["reasons"]
+    assert any("an operator drains this node" in r for r in reasons) and not any("pool good" in r for r in reasons)
+    assert len(m.children("good-api")) == 1 and len(m.children("coordinator")) == 1
+    m.call("drain", order="cancel")
+    up(m, "good", 2)
+    assert m.status()["state"] == "running" and m.health()["ready"]["ok"]
+
+
+def test_one_pool_is_drained_and_the_rest_goes_on(master):
+    m = master(COORDINATOR, pool("slow", size=2), pool("good"))
+    up(m, "slow", 2)
+    m.call("drain", pool="slow")
+    assert {c["phase"] for c in m.children("slow")} <= {"retiring", "draining"}
+    wait_for(lambda: not m.children("slow"), 5)
+    up(m, "good", 1)
+    m.call("drain", pool="slow", order="cancel")
+    up(m, "slow", 2)
+
+
+def test_the_coordinator_cannot_be_drained(master):
+    m = master(COORDINATOR, pool("good"))
+    with pytest.raises(control.Refused):
+        m.call("drain", pool="coordinator")
+
+
+def test_a_drained_node_ends_when_it_is_told_to(master):
+    m = master(COORDINATOR, pool("good", size=2))
+    up(m, "good", 2)
+    m.call("drain")
+    wait_for(lambda: not m.children("good"), 5)
+    m.signal(signal.SIGTERM)
+    assert m.ends(5) < 2

@@ -1,0 +1,92 @@
+"""Replacing the real roles while they work: nobody is refused, nothing is lost."""
+
+import http.client
+import threading
+
+from harness.account import wait_for
+from test_supervisor import POOLS, assert_all_done, upload_many
+
+
+def renewed(d, role, old):
+    children = d.children(role)
+    return len(children) == len(old) and not {c["pid"] for c in children} & old
+
+
+def pids(d, role):
+    return {c["pid"] for c in d.children(role)}
+
+
+class Visitors:
+    """New connections without a pause; what went wrong is kept."""
+
+    def __init__(self, d, n=3):
+        self.port, self.done, self.faults, self.served = d.port, threading.Event(), [], 0
+        self.threads = [threading.Thread(target=self.visit) for _ in range(n)]
+        for t in self.threads:
+            t.start()
+
+    def visit(self):
+        while not self.done.is_set():
+            try:
+                c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+                c.request("GET", "/livez")
+                answer = c.getresponse()
+                answer.read()
+                assert answer.status == 200
+                c.close()
+                self.served += 1
+            except (OSError, AssertionError, http.client.HTTPException) as fault:
+                self.faults.append(repr(fault))
+
+    def end(self):
+        self.done.set()
+        for t in self.threads:
+            t.join()
+
+
+def test_no_connection_is_refused_while_api_is_recycled(daemon):
+    pools = [POOLS[0], {"name": "api", "role": "api", "min": 2, "max": 2}, POOLS[2]]
+    d = daemon(pools=pools)
+    visitors = Visitors(d)
+    try:
+        for _ in range(4):
+            old = pids(d, "api")
+            assert d.ctl("recycle", "api")["pool"] == "api"
+            wait_for(lambda: renewed(d, "api", old), 15, "all of api to be replaced")
+    finally:
+        visitors.end()
+    assert not visitors.faults, visitors.faults[:5]
+    assert visitors.served > 100
+
+
+def test_recycled_and_restarted_workers_lose_nothing(daemon):
+    d = daemon(pools=POOLS)
+    for i in range(3):
+        upload_many(d, 8, paragraphs=200, first=i * 8)
+        old = pids(d, "worker")
+        d.ctl("restart" if i == 1 else "recycle", "workers")
+        wait_for(lambda: renewed(d, "worker", old), 30, "all workers to be replaced")
+    assert_all_done(d, 24)
+    attempts = d.sql("SELECT max(attempt) FROM upload_pipeline.upload_jobs")[0][0]
+    assert attempts == 1, "what a retiring worker hands back costs no attempt"
+
+
+def test_a_drained_node_leaves_the_queue_alone_and_takes_it_up_again(daemon):
+    d = daemon(pools=POOLS)
+    assert d.ctl("drain")["pools"]
+    wait_for(lambda: not d.children("worker"), 15)
+    upload_many(d, 3)
+    assert d.status()["state"] == "drained"
+    assert d.sql("SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state < 6")[0][0] == 3
+    assert "drains this node" in d.health()["ready"]["reasons"][0]
+    d.ctl("drain", "cancel")
+    assert_all_done(d, 3)
+
+
+def test_scale_by_hand(daemon):
+    d = daemon(pools=POOLS)
+    assert d.ctl("scale", "workers", "1")["size"] == 1
+    wait_for(lambda: len(d.children("worker")) == 1, 15)
+    assert "1 of 1 ready" in d.ctl("scale", "workers", "1", as_json=False).stdout
+    d.ctl("scale", "workers", "auto")
+    wait_for(lambda: len(d.children("worker")) == 3, 15)
