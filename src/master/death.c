@@ -237,7 +237,7 @@ enum death_kind death_record(struct master *m, struct child_slot *s, int wait_st
 
 /* ---- to the coordinator ---- */
 
-struct child_slot *coordinator_slot(struct master *m)
+struct child_slot *coordinator_slot(const struct master *m)
 {
     for (int i = 0; i < m->n_slots; i++) {
         struct child_slot *s = &m->slots[i];

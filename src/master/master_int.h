@@ -13,7 +13,7 @@
  *   audit.c     records of operators' verbs; their queue for the coordinator
  *   pool_verbs.c     the same, about the pools
  *   service_verbs.c  the same, about the outside services
- *   policy      pool_policy.c, pool_plan.c, stop_policy.c: decisions without means
+ *   policy      pool_policy.c, pool_plan.c, pool_size.c, stop_policy.c: decisions without means
  *
  * handle_* (event callbacks) record and never act on others; one post source runs supervise_process() after them.
  */
@@ -24,6 +24,7 @@
 #include "core/conf.h"
 #include "master/pool_plan.h"
 #include "master/pool_policy.h"
+#include "master/pool_size.h"
 #include "master/stop_policy.h"
 #include "proc/channel.h"
 #include "proc/rights.h"
@@ -72,10 +73,10 @@ struct child_slot {
 
 /* A pool of the configuration, and its slots. */
 struct pool_state {
-    int first, n_slots; /* in master.slots: as many as it may have children, and some for successors */
-    int demand;         /* children that its work wants */
-    int scaled;         /* an operator's word on that, or POOL_BY_DEMAND */
-    bool drained;       /* by an operator: none */
+    int first, n_slots;    /* in master.slots: as many as it may have children, and some for successors */
+    struct pool_size size; /* what its work wants */
+    int scaled;            /* an operator's word on that, or POOL_BY_DEMAND */
+    bool drained;          /* by an operator: none */
 };
 
 struct death_item {
@@ -119,14 +120,15 @@ struct master {
     char generation_fault[200]; /* how the last one did */
     struct policy_limits limits;
     struct stop_plan stop;
-    bool drained;     /* an operator drains the node, and it stays up */
-    bool ready;       /* READY=1 was said */
-    bool stopping;    /* STOPPING=1 was said */
-    bool coordinated; /* a coordinator has been ready: this node's name and its schema are ours to use */
-    bool refused;     /* the last coordinator said that they are not */
-    bool taken;       /* and that a living master has the name: waiting would not help */
-    bool failed;      /* the daemon ends because it cannot do its work */
-    int next_wake;    /* where the search for an idle worker begins */
+    bool drained;      /* an operator drains the node, and it stays up */
+    bool ready;        /* READY=1 was said */
+    bool stopping;     /* STOPPING=1 was said */
+    bool coordinated;  /* a coordinator has been ready: this node's name and its schema are ours to use */
+    bool refused;      /* the last coordinator said that they are not */
+    bool taken;        /* and that a living master has the name: waiting would not help */
+    bool failed;       /* the daemon ends because it cannot do its work */
+    int64_t missed_ms; /* when a WAKE last found no worker idle */
+    int next_wake;     /* where the search for an idle worker begins */
 
     struct death_item *deaths, **deaths_end; /* for the coordinator, oldest first */
     int n_deaths;
@@ -181,7 +183,7 @@ struct pool_count {
     int proven;        /* of these: have finished a job, or a request */
 };
 int pools_init(struct master *m, struct error *e) MUST_CHECK; /* makes the slots */
-void pools_process(struct master *m);
+void pools_process(struct master *m, int64_t now, int64_t *wake);
 /* One child. 0, or -ESRCH: the slot has none that counts. */
 int pools_retire(struct master *m, int slot, enum retire_cause cause);
 int pools_retire_all(struct master *m, int pool, enum retire_cause cause); /* how many */
@@ -202,7 +204,7 @@ void death_describe(const struct msg_death *d, enum kill_cause cause, const stru
 void death_send(struct master *m);   /* to the coordinator, as far as it takes them */
 void death_unsend(struct master *m); /* the coordinator is gone: its successor gets them again */
 void death_released(struct master *m, const struct msg_released *r);
-struct child_slot *coordinator_slot(struct master *m); /* one that is up, or NULL */
+struct child_slot *coordinator_slot(const struct master *m); /* one that is up, or NULL */
 
 /* logfile.c */
 void logfile_reopen(struct master *m);

@@ -46,7 +46,7 @@ int pools_target(const struct master *m, int pool)
 
     if (state->drained)
         return 0;
-    return state->scaled != POOL_BY_DEMAND ? state->scaled : state->demand;
+    return state->scaled != POOL_BY_DEMAND ? state->scaled : state->size.size;
 }
 
 /* ---- set-up ---- */
@@ -56,20 +56,27 @@ static int slots_of(const struct pool_conf *p)
     return p->role == POOL_COORDINATOR ? p->max : p->max + pools_room(p->max);
 }
 
+static struct pool_range range_of(const struct master *m, int pool)
+{
+    const struct pool_conf *p = &m->conf->pools[pool];
+
+    return (struct pool_range){.min = p->min, .max = p->max, .spare = p->spare};
+}
+
 static void make_slots(struct master *m, int pool, int first)
 {
     struct pool_state *state = &m->pools[pool];
 
-    *state = (struct pool_state){.first = first,
-                                 .n_slots = slots_of(&m->conf->pools[pool]),
-                                 .demand = m->conf->pools[pool].max,
-                                 .scaled = POOL_BY_DEMAND};
+    const struct pool_range range = range_of(m, pool);
+
+    *state = (struct pool_state){.first = first, .n_slots = slots_of(&m->conf->pools[pool]), .scaled = POOL_BY_DEMAND};
+    pool_size_begin(&state->size, &range);
     for (int i = 0; i < state->n_slots; i++) {
         struct child_slot *s = &m->slots[first + i];
 
         *s = (struct child_slot){
             .master = m, .index = first + i, .pool = pool, .number = i, .pidfd = -1, .channel = -1, .listen_tcp = -1};
-        s->policy.place = i < state->demand ? PLACE_HELD : PLACE_FREE;
+        s->policy.place = i < state->size.size ? PLACE_HELD : PLACE_FREE;
     }
 }
 
@@ -194,12 +201,61 @@ static void process_pool(struct master *m, int pool)
     }
 }
 
-void pools_process(struct master *m)
+/* ---- how many ---- */
+
+static bool work_is_queued(const struct master *m)
+{
+    const struct child_slot *c = coordinator_slot(m);
+    struct score_data score;
+
+    if (c == NULL || scoreboard_read(m->board, c->index, &score) != 0)
+        return false;
+    return score.queue_counted_ms > 0 && score.queue_by_state[STATE_QUEUED] > 0;
+}
+
+/* Of an api child that is busy nobody knows what waits in its socket. */
+static bool work_waits(const struct master *m, int pool, int64_t now)
+{
+    if (m->conf->pools[pool].role == POOL_API)
+        return true;
+    return (m->missed_ms > 0 && now - m->missed_ms <= SIZE_UP_MS) || work_is_queued(m);
+}
+
+static void process_size(struct master *m, int pool, int64_t now, int64_t *wake)
+{
+    struct pool_state *state = &m->pools[pool];
+    const struct pool_range range = range_of(m, pool);
+    int before = state->size.size;
+    struct pool_load load = {0};
+
+    for (int i = 0; i < state->n_slots; i++) {
+        const struct child_slot *s = &m->slots[state->first + i];
+        struct score_pulse pulse;
+
+        if (s->policy.place != PLACE_HELD)
+            continue;
+        scoreboard_pulse(m->board, s->index, &pulse);
+        load.held++;
+        load.busy += s->policy.state == SLOT_UP && pulse.phase == SCORE_BUSY;
+        load.idle += s->policy.state == SLOT_STARTING || (s->policy.state == SLOT_UP && pulse.phase != SCORE_BUSY);
+    }
+    load.waits = load.idle == 0 && work_waits(m, pool, now);
+    pool_size_step(&state->size, &range, &load, now, wake);
+    if (state->size.size != before)
+        log_info("pools", state->size.size > before ? "more children for the work" : "fewer children, some are idle",
+                 "pool", m->conf->pools[pool].name, "size", LOG_I(state->size.size), "busy", LOG_I(load.busy), NULL);
+}
+
+void pools_process(struct master *m, int64_t now, int64_t *wake)
 {
     if (m->stop.mode != STOP_NONE)
         return;
-    for (int p = 0; p < m->conf->n_pools; p++)
+    for (int p = 0; p < m->conf->n_pools; p++) {
+        if (m->conf->pools[p].min < m->conf->pools[p].max && !m->pools[p].drained &&
+            m->pools[p].scaled == POOL_BY_DEMAND)
+            process_size(m, p, now, wake);
         process_pool(m, p);
+    }
 }
 
 /* ---- for the other files ---- */

@@ -84,6 +84,8 @@ static void relay_wake(struct master *m, const struct channel_msg *msg)
         else if (channel_send(s->channel, msg) == 0)
             sent++;
     }
+    if (sent == 0)
+        m->missed_ms = clock_ms();
     if (sent == 0 && busy >= 0)
         (void)channel_send(m->slots[busy].channel, msg); /* a hint: it will look once more before it rests */
     m->next_wake = (m->next_wake + 1) % m->n_slots;
@@ -482,7 +484,7 @@ void supervise_process(struct master *m)
 
     process_refusal(m, now, &wake);
     process_stop(m, now, &wake);
-    pools_process(m);
+    pools_process(m, now, &wake);
     process_slots(m, now, &wake);
     process_owed(m, now, &wake);
     logfile_process(m, now, &wake);

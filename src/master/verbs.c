@@ -235,6 +235,9 @@ static void put_pool(struct pack *p, const struct master *m, int pool)
     pack_put_str(p, "name", m->conf->pools[pool].name);
     pack_put_str(p, "role", conf_pool_role_name(m->conf->pools[pool].role));
     pack_put_int(p, "size", pools_target(m, pool));
+    pack_put_int(p, "min", m->conf->pools[pool].min);
+    pack_put_int(p, "max", m->conf->pools[pool].max);
+    pack_put_bool(p, "scaled", m->pools[pool].scaled != POOL_BY_DEMAND);
     pack_put_int(p, "ready", count.up);
     pack_put_int(p, "busy", busy);
     pack_put_int(p, "starting", count.starting);

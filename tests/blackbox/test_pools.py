@@ -106,6 +106,26 @@ def test_scale_makes_fewer_and_more(master):
     up(m, "good", 4)
 
 
+def test_a_pool_grows_while_all_are_busy_and_work_comes(master):
+    m = master(COORDINATOR, {"name": "toggle", "role": "worker", "min": 1, "max": 4}, pool("waker", "api"))
+    first = pids(up(m, "toggle", 1))
+    assert row(m, "toggle")["size"] == 1
+    open(m.run_dir + "/busy", "w").close()
+    began = time.monotonic()
+    grown = wait_for(lambda: len(c := m.children("toggle")) == 4 and c, 10, "four children", dump=m.log)
+    assert first < pids(grown) and time.monotonic() - began > 0.9, "step by step"
+    m.call("scale", pool="toggle", size="2")
+    wait_for(lambda: len(m.children("toggle")) == 2, 5, "an operator's word goes above")
+    assert row(m, "toggle")["scaled"]
+
+
+def test_idle_ones_are_kept_spare(master):
+    m = master(COORDINATOR, {"name": "toggle", "role": "worker", "min": 1, "max": 6, "spare": 2})
+    up(m, "toggle", 2)
+    open(m.run_dir + "/busy", "w").close()
+    wait_for(lambda: len(m.children("toggle")) == 6, 10)
+
+
 @pytest.mark.parametrize("args, words", [
     ({"pool": "goods", "size": "1"}, 'There is no pool "goods"'),
     ({"pool": "good", "size": "5"}, "1 to 4"),

@@ -35,6 +35,7 @@
 #define TICK_MS         1000
 #define DRAIN_TICK_MS   20
 #define DRAIN_MARGIN_MS 500 /* before the master's limit: time for the last answers */
+#define BUSY_REQUESTS   32  /* in flight at once: a pool that may grow gets another child */
 #define EXIT_FATAL      70
 
 void api_wake_workers(struct api *api, int lane)
@@ -75,9 +76,12 @@ static void process_score(struct api *a)
     const char *why = "";
     bool database = dbpool_ok(a->db);
     int storage = stores_state(a->stores, &why);
+    int in_flight = httpd_in_flight(a->http);
     struct score_data *d = score_begin(a->child.score);
 
     d->beat_ms = clock_ms();
+    if (!a->draining)
+        d->phase = in_flight >= BUSY_REQUESTS ? SCORE_BUSY : SCORE_READY;
     d->private_bytes = memory;
     d->db_ok = database;
     d->storage_ok = storage;

@@ -9,6 +9,7 @@
  *   stubborn...  hears neither DRAIN nor TERM
  *   slow...      as good, but takes 1.5 s to finish when drained
  *   once...      the first one of a master is good, the later ones exit 3 before they are ready
+ *   toggle...    as good, and shows itself busy while run_dir/busy exists
  *   doer...      as good, and finishes a job every 50 ms
  *   frozen...    READY, then its loop never moves again; ignores TERM
  *   late...      READY, beats, but its work has passed its deadline; TERM ends it
@@ -127,6 +128,14 @@ static void hear(const struct channel_msg *m)
     }
 }
 
+static bool told_busy(void)
+{
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/busy", self.conf->run_dir);
+    return access(path, F_OK) == 0;
+}
+
 static void loop(void)
 {
     const struct channel_msg wake = {.kind = CHANNEL_WAKE};
@@ -143,6 +152,8 @@ static void loop(void)
         if (r == -EPIPE)
             exit(0);
         score_beat(self.score);
+        if (is("toggle"))
+            score_phase(self.score, told_busy() ? SCORE_BUSY : SCORE_READY, "");
         if (is("doer")) {
             score_begin(self.score)->jobs_done++;
             score_end(self.score);
