@@ -21,7 +21,7 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "words shared between processes must
 #define LEAST_RATE    1000
 #define QUICK_STEP_NS (2 * SEC_NS)
 #define STEP_NS       MINUTE_NS
-#define STEP_ACCEPTED 100
+#define STEP_USED     100
 #define WINDOW_MS     65000 /* a reset further away than this belongs to a longer window than a minute */
 #define EVIDENCE      10    /* accepted requests that make the last minute a measure */
 
@@ -180,9 +180,9 @@ void limit_hold(struct limit *l, int64_t until_ns)
         raise_to(&l->next_ns[b], until_ns); /* so that those who waited go one after the other */
 }
 
-/* ---- what was accepted ---- */
+/* ---- what was let in ---- */
 
-static void count_accepted(struct limit *l, int64_t now)
+static void count_let_in(struct limit *l, int64_t now)
 {
     uint64_t slot = (uint64_t)(now / SLOT_NS) & UINT32_MAX, old, new;
     _Atomic uint64_t *w = &l->accepted[slot % LIMIT_SLOTS];
@@ -262,6 +262,12 @@ static void learn_remaining(struct limit *l, const struct limit_policy *p, const
     }
 }
 
+/* A request of the present step, whatever became of it but a refusal: the pace was used for it. */
+static int64_t count_used(struct limit *l)
+{
+    return atomic_fetch_add_explicit(&l->step_used, 1, memory_order_relaxed) + 1;
+}
+
 /* Begins the next step if the present one is over and was used. The quick start doubles, later steps add 1, 2, 4, ...
  * per cent. */
 static void grow(struct limit *l, const struct limit_policy *p, int64_t now)
@@ -272,15 +278,15 @@ static void grow(struct limit *l, const struct limit_policy *p, int64_t now)
 
     if (growth == 0 && (shared > 0 || rate == 0))
         return;
-    n = atomic_fetch_add_explicit(&l->step_accepted, 1, memory_order_relaxed) + 1;
+    n = count_used(l);
     due = (double)rate / 1000.0 * (double)(now - began) / (double)MINUTE_NS;
     if (began != 0 && now - began < (growth == 0 ? QUICK_STEP_NS : STEP_NS))
         return;
-    if (began != 0 && growth > 0 && n < STEP_ACCEPTED && (double)n >= 0.8 * due)
+    if (began != 0 && growth > 0 && n < STEP_USED && (double)n >= 0.8 * due)
         return;
     if (!swap(&l->step_ns, began, now))
         return;
-    store(&l->step_accepted, 0);
+    store(&l->step_used, 0);
     if (began == 0 || (double)n < (growth == 0 ? 0.5 : 0.8) * due)
         return; /* not used: it says nothing */
     percent = growth == 0 ? 100 : growth > 6 || growth < 0 ? 50 : INT64_C(1) << (growth - 1);
@@ -308,7 +314,7 @@ static void slow_down(struct limit *l, const struct limit_policy *p, int64_t now
         lower = most(lower, rate / 2);
     store(&l->learned, most(least(lower, rate / 100 * 97), LEAST_RATE));
     store(&l->growth, 1);
-    store(&l->step_accepted, 0);
+    store(&l->step_used, 0);
     store(&l->step_ns, now);
 }
 
@@ -355,19 +361,24 @@ static bool learn_refusal(struct limit *l, const struct limit_policy *p, const s
 
 bool limit_learn(struct limit *l, const struct limit_policy *p, const struct limit_answer *a, int64_t now_ns)
 {
-    if (a->status < 200)
-        return false;
-    learn_told(l, a);
-    if (a->status == 429)
+    if (a->status == 429) {
+        learn_told(l, a);
         return learn_refusal(l, p, a, now_ns);
+    }
+    count_let_in(l, now_ns); /* a service that breaks over a request has counted it all the same */
+    if (a->status < 200) {
+        (void)count_used(l);
+        return false;
+    }
+    learn_told(l, a);
     learn_remaining(l, p, a, now_ns);
     if (a->status >= 500) {
+        (void)count_used(l);
         if (a->retry_after_ms > 0)
             limit_hold(l, now_ns + least(a->retry_after_ms, LIMIT_MOST_HOLD_MS) * MS_NS);
         return false;
     }
     store(&l->streak, 0);
-    count_accepted(l, now_ns);
     grow(l, p, now_ns);
     return false;
 }

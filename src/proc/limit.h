@@ -15,7 +15,8 @@
  *   told         by the service's rate headers, for all nodes together, divided by the live nodes
  *   learned      by this node: a service that tells nothing is met with a quick start that doubles, and after a refusal
  *                (429) with a little less than what it accepted in the last minute, from where it is tried in steps of
- *                1, 2, 4, ... per cent, each over a hundred accepted requests and a minute at least
+ *                1, 2, 4, ... per cent, each over a hundred requests and a minute at least. Requests that fail for
+ *                another reason have used the pace as well as those that are accepted
  *                What is configured or told is not given up for a bad moment: the first pause that is ordered by
  *                Retry-After leaves the pace as it is, and a refusal takes half of it at most.
  * A refusal pauses the node: as long as Retry-After says, or until the header's reset, or until the oldest of the last
@@ -44,9 +45,9 @@ struct limit {
     _Atomic int64_t hold_ns;                /* nobody goes before this */
     _Atomic int64_t learned;                /* requests, of this node; 0: nothing yet */
     _Atomic int64_t growth;                 /* 0: quick start, no refusal seen; n: the n-th step since the last one */
-    _Atomic int64_t step_ns, step_accepted; /* the present step */
+    _Atomic int64_t step_ns, step_used;     /* the present step: its beginning, its requests */
     _Atomic int64_t refused_ns, streak;     /* last refusal that changed anything; how many without an acceptance */
-    _Atomic uint64_t accepted[LIMIT_SLOTS]; /* slot number << 32 | requests */
+    _Atomic uint64_t accepted[LIMIT_SLOTS]; /* slot number << 32 | requests that were not refused */
     _Atomic uint64_t lots;                  /* for jitter */
 };
 
@@ -87,7 +88,7 @@ bool limit_learn(struct limit *l, const struct limit_policy *p, const struct lim
 /* Nobody goes before until_ns; afterwards one after the other. */
 void limit_hold(struct limit *l, int64_t until_ns);
 
-/* For showing: thousandths of a unit a minute that this node may use now, 0: no limit; accepted in the last minute. */
+/* For showing: thousandths of a unit a minute that this node may use now, 0: no limit; not refused in the last minute. */
 int64_t limit_rate(const struct limit *l, const struct limit_policy *p, enum limit_bucket b);
 int64_t limit_accepted(const struct limit *l, int64_t now_ns);
 

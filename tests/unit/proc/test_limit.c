@@ -26,11 +26,13 @@ struct service {
     double allowed[LIMIT_BUCKETS]; /* a minute; tokens 0: not counted */
     bool headers, retry_after;
     double others; /* of the bucket, what somebody else with the same key takes all the time */
+    int failing;   /* per cent of what it lets in ends without an answer or with 503, by turns */
     int64_t phase; /* of its windows */
     /* state */
     int64_t window;
     double used[LIMIT_BUCKETS], level[LIMIT_BUCKETS];
     int64_t at;
+    int served;
 };
 
 static void pass_time(struct service *s, int64_t now)
@@ -89,6 +91,8 @@ static void serve(struct service *s, int64_t now, int64_t tokens, struct limit_a
                 a->retry_after_ms = seconds;
         }
     }
+    if (ok && (s->served++ * 37) % 100 < s->failing)
+        a->status = s->served % 2 == 0 ? 0 : 503;
 }
 
 /* ---- senders ---- */
@@ -141,7 +145,7 @@ static void step(struct sim *s, struct sender *x, int64_t now)
         serve(&s->service, now, x->tokens, &x->answer);
         if (now >= s->warm) {
             s->sent++;
-            s->accepted += x->answer.status == 200;
+            s->accepted += x->answer.status != 429;
             s->refused += x->answer.status == 429;
             s->tokens_accepted += x->answer.status == 200 ? x->tokens : 0;
             s->by_node[x->node] += x->answer.status == 200;
@@ -326,6 +330,18 @@ Test(limit, a_service_that_says_nothing_is_learned)
         run(&s, 22);
         expect_good(&s, "window, silent");
     }
+}
+
+Test(limit, a_silent_service_that_fails_half_of_the_time_is_learned)
+{
+    struct sim s = {.service = {.kind = WINDOW, .allowed = {300}, .phase = 23 * SEC, .failing = 50},
+                    .nodes = 1,
+                    .senders = 8,
+                    .trip_ms = 80,
+                    .warm = 15 * MINUTE,
+                    .end = 195 * MINUTE};
+    run(&s, 24);
+    expect_good(&s, "window, silent, failing");
 }
 
 Test(limit, two_nodes_learn_a_silent_limit_together)
