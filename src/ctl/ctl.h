@@ -107,6 +107,8 @@ int do_pause(struct ctl *c);
 int do_resume(struct ctl *c);
 int do_audit(struct ctl *c);
 int do_status(struct ctl *c);
+int do_workers(struct ctl *c);
+int do_pools(struct ctl *c);
 int do_health(struct ctl *c);
 int do_breakers(struct ctl *c);
 int do_errors(struct ctl *c);

@@ -108,9 +108,22 @@ static const struct verb verbs[] = {
      "  --since TIME   only of the last so long (90, 90s, 5m, 1h, 7d)\n"
      "  -n, --limit N  most records to print (default 50)\n",
      "  docmillctl audit --since 1d\n"},
-    {"status", "", "control", "read", do_status,
-     "Show the daemon's processes and its queue.", "",
-     "  docmillctl status\n"},
+    {"status", "[--watch] [--interval TIME]", "control", "read", do_status,
+     "Show the daemon's processes and its queue.",
+     "  --watch        again and again, until ^C; a daemon that goes away is waited for\n"
+     "  --interval TIME  with --watch: how often (default 1s)\n",
+     "  docmillctl status\n"
+     "  docmillctl status --watch\n"},
+    {"workers", "[POOL...] [--all]", "control", "read", do_workers,
+     "Show each worker: what it does, for how long, what it has in hand, what it has used.",
+     "  POOL           only those of this pool, of whatever role\n"
+     "  --all          of all pools, api and coordinator too\n"
+     "A worker that holds several jobs shows the first and how many more there are; --json names them.\n",
+     "  docmillctl workers\n"
+     "  docmillctl workers --all --json\n"},
+    {"pools", "", "control", "read", do_pools,
+     "Show each pool: how many processes it should have, has, and what they did.", "",
+     "  docmillctl pools\n"},
     {"health", "", "control", "read", do_health,
      "Is it alive, does it get on, can it serve? Exit code 1 if not.", "",
      "  docmillctl health && echo well\n"},

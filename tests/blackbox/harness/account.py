@@ -51,7 +51,7 @@ def make_private_dir(path):
     return path
 
 
-def _become_account(death_signal):
+def become_account(death_signal):
     def enter():
         if IS_ROOT:
             os.setgroups(GROUPS)
@@ -75,13 +75,13 @@ def account_environment(extra=None):
 def popen(argv, env=None, death_signal=signal.SIGKILL, **more):
     """A Popen as the account, in a session of its own."""
     return subprocess.Popen(argv, env=account_environment(env), cwd="/", start_new_session=True,
-                            preexec_fn=_become_account(death_signal), stdin=subprocess.DEVNULL, **more)
+                            preexec_fn=become_account(death_signal), stdin=subprocess.DEVNULL, **more)
 
 
 def run(argv, env=None, timeout=60, check=True, stdin=subprocess.DEVNULL):
     """Runs to the end as the account; output as text."""
     done = subprocess.run(argv, env=account_environment(env), cwd="/", timeout=timeout, stdin=stdin,
-                          preexec_fn=_become_account(signal.SIGKILL), capture_output=True, text=True,
+                          preexec_fn=become_account(signal.SIGKILL), capture_output=True, text=True,
                           errors="replace")
     if check and done.returncode != 0:
         raise AssertionError(f"{argv} ended with {done.returncode}\n{done.stdout}{done.stderr}")
