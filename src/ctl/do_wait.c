@@ -11,6 +11,7 @@
 #include "core/reason.h"
 #include "core/state.h"
 #include "ctl/lists.h"
+#include "ctl/wait.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -205,6 +206,14 @@ int do_wait(struct ctl *c)
     if (timeout != NULL && ctl_parse_duration(timeout, &ms) != 0) {
         reason_error(&e, REASON_bad_request, EINVAL, "--timeout must be a time such as 90s or 5m, not \"%.40s\"",
                      timeout);
+        return ctl_usage(c, &e);
+    }
+    for (int i = 0; i < w.n; i++) {
+        if (!wait_is_condition(c->args.words[i]))
+            continue;
+        if (w.n == 1)
+            return wait_for_daemon(c, timeout != NULL ? ms : -1);
+        reason_error(&e, REASON_bad_request, EINVAL, "\"%.40s\" is waited for by itself", c->args.words[i]);
         return ctl_usage(c, &e);
     }
     if (timeout != NULL)

@@ -21,13 +21,18 @@ static const struct verb verbs[] = {
      "  --jobs N       files in flight at once, 1 to 32 (default 4)\n",
      "  docmillctl upload manual.pdf notes.md\n"
      "  docmillctl upload --lane bulk --jobs 8 /srv/archive/*.pdf && docmillctl wait\n"},
-    {"wait", "[ID...] [--timeout TIME]", "api", "any", do_wait,
-     "Wait until documents are finished: those named, or all of yours.",
+    {"wait", "[ready|drained|idle|ID...] [--timeout TIME]", "api", "any, with ready, drained or idle read", do_wait,
+     "Wait until documents are finished: those named, or all of yours; or until the daemon is ready, drained or idle.",
      "  ID             a document's or a job's id; without one: every document of yours\n"
+     "  ready          the daemon is up and every pool can serve (gives up after a minute unless a time is given)\n"
+     "  drained        the workers that are told to take no more (drain, pause all) have nothing in hand\n"
+     "  idle           no document of anybody waits or is worked on\n"
      "  --timeout TIME give up after this (90, 90s, 5m, 1h); exit code 6\n"
      "Exit code 1: a document that was waited for has failed or, if it was named, was cancelled.\n",
      "  docmillctl wait --timeout 10m\n"
-     "  docmillctl wait a698c713-e458-5325-b103-a62a7882830a\n"},
+     "  docmillctl wait a698c713-e458-5325-b103-a62a7882830a\n"
+     "  systemctl start docmill && docmillctl wait ready\n"
+     "  docmillctl pause all && docmillctl wait drained --timeout 5m\n"},
     {"search", "TEXT... [-n|--limit N] [--collection NAME]", "api", "any", do_search,
      "Find the passages nearest to a text.",
      "  -n, --limit N  most passages to print (default 5)\n"
