@@ -321,9 +321,9 @@
     X(spare, "integer", "Idle children kept beyond the busy ones, 0 to max. Default: 0.")                            \
     X(stages, "list of strings", "Worker: the statuses it claims, such as (\"uploaded\"). Default: every claimable one.") \
     X(lanes, "list of two integers", "Worker: lowest and highest lane it claims, 0 to 32767 (1 interactive, 2 bulk, 3 filling). Default: (0, 32767).")   \
-    X(max_jobs, "integer", "A child is replaced after so many jobs. Default: 0, no limit.")                          \
-    X(max_age, "duration", "A child is replaced at this age. Default: no limit.")                                    \
-    X(max_memory, "size", "A child is replaced when its private memory exceeds this. Default: no limit.")
+    X(max_jobs, "integer", "A child is replaced after so many jobs (api: requests), up to a fifth earlier so that not all go at once. Default: 0, no limit.")                          \
+    X(max_age, "duration", "A child is replaced at this age, up to a fifth earlier. Default: no limit.")                                    \
+    X(max_memory, "size", "A child is replaced when its own share of memory (PSS) exceeds this. Not applied if a fresh child comes within a quarter of it. Default: no limit.")
 /* clang-format on */
 
 #endif

@@ -26,6 +26,7 @@
 #include "master/pool_policy.h"
 #include "master/pool_size.h"
 #include "master/stop_policy.h"
+#include "master/wear.h"
 #include "proc/channel.h"
 #include "proc/rights.h"
 #include "proc/scoreboard.h"
@@ -77,6 +78,9 @@ struct pool_state {
     struct pool_size size; /* what its work wants */
     int scaled;            /* an operator's word on that, or POOL_BY_DEMAND */
     bool drained;          /* by an operator: none */
+    int64_t wear_ms;       /* when its children were last looked at for jobs, age and memory */
+    int64_t fresh_bytes;   /* least that a fresh child of it used; 0: not known */
+    bool memory_refused;   /* max_memory is too near to that, and not applied */
 };
 
 struct death_item {

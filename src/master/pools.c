@@ -9,6 +9,7 @@
  * child that it relieves, both accept from it until the elder drains, so nobody is refused and nobody waits.
  *
  * Diagnostics
+ *   errors  a memory limit that a fresh child does not keep; it is not applied
  *   warns   a place that has no listening socket because none could be made
  *
  * Depends on base, core, proc.
@@ -21,11 +22,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 #include <unistd.h>
 
-#define ROOM_SHARE 4 /* one successor for so many children */
+#define ROOM_SHARE    4 /* one successor for so many children */
+#define WEAR_EVERY_MS 1000
 
 int pools_room(int max)
 {
@@ -246,6 +249,64 @@ static void process_size(struct master *m, int pool, int64_t now, int64_t *wake)
                  "pool", m->conf->pools[pool].name, "size", LOG_I(state->size.size), "busy", LOG_I(load.busy), NULL);
 }
 
+/* ---- enough done ---- */
+
+static void hold_against_fresh(struct master *m, int pool, const struct wear_limits *l, int64_t fresh_bytes)
+{
+    struct pool_state *state = &m->pools[pool];
+    const char *name = m->conf->pools[pool].name;
+    char text[200];
+
+    if (fresh_bytes <= 0 || (state->fresh_bytes > 0 && fresh_bytes >= state->fresh_bytes))
+        return;
+    state->fresh_bytes = fresh_bytes;
+    if (wear_memory_is_possible(l, fresh_bytes) || state->memory_refused)
+        return;
+    state->memory_refused = true;
+    snprintf(text, sizeof text,
+             "max_memory of pool %s is %lld kB, and a fresh child uses %lld kB already: the limit is not applied", name,
+             (long long)l->max_memory / 1024, (long long)fresh_bytes / 1024);
+    log_error("pools", text, "hint", "Set it to twice what a fresh child uses, or more.", NULL);
+    services_raise(m->services, name, reason_name(REASON_bad_config), text, clock_ms());
+}
+
+static void look_at_wear(struct master *m, struct child_slot *s, const struct wear_limits *given, int64_t now)
+{
+    struct wear_limits l = *given;
+    struct score_data score;
+    struct wear w;
+    enum retire_cause why;
+
+    if (s->policy.place != PLACE_HELD || s->policy.state != SLOT_UP || scoreboard_read(m->board, s->index, &score) != 0)
+        return;
+    hold_against_fresh(m, s->pool, &l, score.fresh_bytes);
+    if (m->pools[s->pool].memory_refused)
+        l.max_memory = 0;
+    w = (struct wear){.jobs = score.jobs_done + score.jobs_failed + score.requests,
+                      .age_ms = now - s->started_ms,
+                      .memory = score.private_bytes};
+    why = wear_verdict(&l, &w, wear_jitter(s->serial));
+    if (why != RETIRE_NOT)
+        slot_wish(&s->policy, why);
+}
+
+static void process_wear(struct master *m, int pool, int64_t now, int64_t *wake)
+{
+    const struct pool_conf *p = &m->conf->pools[pool];
+    const struct wear_limits l = {.max_jobs = p->max_jobs, .max_age_ms = p->max_age_ms, .max_memory = p->max_memory};
+    struct pool_state *state = &m->pools[pool];
+
+    if (l.max_jobs == 0 && l.max_age_ms == 0 && l.max_memory == 0)
+        return;
+    if (now - state->wear_ms >= WEAR_EVERY_MS) {
+        state->wear_ms = now;
+        for (int i = 0; i < state->n_slots; i++)
+            look_at_wear(m, &m->slots[state->first + i], &l, now);
+    }
+    if (state->wear_ms + WEAR_EVERY_MS < *wake)
+        *wake = state->wear_ms + WEAR_EVERY_MS;
+}
+
 void pools_process(struct master *m, int64_t now, int64_t *wake)
 {
     if (m->stop.mode != STOP_NONE)
@@ -254,6 +315,7 @@ void pools_process(struct master *m, int64_t now, int64_t *wake)
         if (m->conf->pools[p].min < m->conf->pools[p].max && !m->pools[p].drained &&
             m->pools[p].scaled == POOL_BY_DEMAND)
             process_size(m, p, now, wake);
+        process_wear(m, p, now, wake);
         process_pool(m, p);
     }
 }

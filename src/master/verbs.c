@@ -244,6 +244,8 @@ static void put_pool(struct pack *p, const struct master *m, int pool)
     pack_put_int(p, "backoff", count.waiting);
     pack_put_int(p, "retiring", count.retiring);
     pack_put_bool(p, "drained", m->pools[pool].drained);
+    pack_put_int(p, "fresh_bytes", m->pools[pool].fresh_bytes);
+    pack_put_bool(p, "memory_refused", m->pools[pool].memory_refused);
     pack_put_int(p, "restarts", (int64_t)starts);
     pack_end(p);
 }

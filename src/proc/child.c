@@ -150,7 +150,7 @@ int child_begin(struct child *c, const char *role, struct error *e)
     char title[16];
     int r;
 
-    *c = (struct child){.role = role, .channel = CHILD_FD_CHANNEL};
+    *c = (struct child){.role = role, .channel = CHILD_FD_CHANNEL, .memory.fd = -1};
     log_init(role, LOG_LVL_INFO);
     r = env_number("DOCMILL_MASTER_PID", 1, INT32_MAX, &master, e);
     if (r != 0)
@@ -178,11 +178,14 @@ int child_begin(struct child *c, const char *role, struct error *e)
         r = take_conf(c, e);
     if (r == 0)
         r = take_services(c, e);
+    if (r == 0)
+        memory_watch_open(&c->memory);
     return r;
 }
 
 void child_end(struct child *c)
 {
+    memory_watch_close(&c->memory);
     log_flush();
     log_use_levels(NULL);
     services_free(&c->services);
@@ -192,10 +195,25 @@ void child_end(struct child *c)
     c->pool = NULL;
 }
 
+void child_look_at_memory(struct child *c)
+{
+    struct score_data *d;
+    int64_t bytes;
+
+    if (!memory_watch_due(&c->memory, clock_ms(), &bytes))
+        return;
+    d = score_begin(c->score);
+    d->private_bytes = bytes;
+    if (d->fresh_bytes == 0)
+        d->fresh_bytes = bytes;
+    score_end(c->score);
+}
+
 void child_say_ready(struct child *c)
 {
     const struct channel_msg m = {.kind = CHANNEL_READY};
 
+    child_look_at_memory(c);            /* the master holds a memory limit against what a fresh child uses */
     (void)channel_send(c->channel, &m); /* the channel of a starting child is empty: it cannot be full */
 }
 

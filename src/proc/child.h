@@ -15,6 +15,7 @@
 
 #include "core/conf.h"
 #include "proc/channel.h"
+#include "proc/memory.h"
 #include "proc/scoreboard.h"
 #include "proc/services.h"
 
@@ -37,6 +38,7 @@ struct child {
     enum child_listen listen_kind[CHILD_MAX_LISTEN];
     struct scoreboard *score;
     struct services *services;
+    struct memory_watch memory;
     struct conf *conf;
     const struct pool_conf *pool;
 };
@@ -45,6 +47,8 @@ struct child {
 int child_begin(struct child *c, const char *role, struct error *e) MUST_CHECK;
 void child_end(struct child *c); /* gives back what child_begin took, also when it failed; the last thing a role does */
 void child_say_ready(struct child *c);
+/* From a role's loop, as often as it likes: puts what this process uses of memory on the scoreboard now and then. */
+void child_look_at_memory(struct child *c);
 void child_say_bye(struct child *c);
 void child_say_fatal(struct child *c, const struct error *e); /* sends, logs, does not exit */
 

@@ -16,7 +16,8 @@
  *            paused: [{name, rests, for_ms}]}: three signals; ok is all three. `services` says which outside services are out of service; that is no signal, since the node serves
  *            whatever does not need them.
  *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|drained|draining|stopping, uptime_ms,
- *            ready, pools: [{name, role, size, min, max, scaled, ready, busy, starting, backoff, retiring, drained, restarts}],
+ *            ready, pools: [{name, role, size, min, max, scaled, ready, busy, starting, backoff, retiring, drained,
+ *              fresh_bytes, memory_refused, restarts}],
  *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|retiring|draining|backoff|empty, stage,
  *              note, in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims, jobs_done,
  *              jobs_failed, jobs_lost, requests, bytes_in, db_reconnects, db_ok, storage_ok, private_bytes, torn,
@@ -27,6 +28,7 @@
  *            audit: {pending, dropped}, deaths_pending,
  *            deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
  *            `size` of a pool is how many children it should have now, `scaled`: because an operator said so.
+ *            `fresh_bytes` is what a fresh child of it used at least (PSS), `memory_refused`: max_memory is too near to that.
  *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
  *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.
  *   breakers {nodes, services: [{service, state: closed|open|half-open, held, cause, why, down_ms, probe_in_ms,

@@ -53,7 +53,8 @@ struct score_data {
     uint64_t jobs_done, jobs_failed, jobs_lost, claims, db_reconnects, requests, bytes_in;
     uint64_t stage_count[STATUS_MAX_]; /* passed through that status */
     uint64_t stage_hist[STATUS_MAX_][SCORE_HIST_BUCKETS];
-    int64_t private_bytes; /* of itself, as last read */
+    int64_t private_bytes; /* its own share of memory (PSS), as last read */
+    int64_t fresh_bytes;   /* the same when it became ready */
     int32_t db_ok;         /* 1 connected, 0 not */
     int32_t storage_ok;    /* 1 the blob store could be written, 0 not, -1 not tried */
     char note[96];         /* in words, why it is not ready */

@@ -126,6 +126,45 @@ def test_idle_ones_are_kept_spare(master):
     wait_for(lambda: len(m.children("toggle")) == 6, 10)
 
 
+# ---- enough done ----
+
+
+def retired(m, why):
+    return [d for d in m.status()["deaths"] if d["cause"] == f"retired: {why}"]
+
+
+def test_a_child_that_has_done_its_jobs_is_replaced(master):
+    m = master(COORDINATOR, {**pool("doer", size=2), "max_jobs": 40})
+    wait_for(lambda: len(retired(m, "it has done its number of jobs")) >= 2, 15, "two to be replaced", dump=m.log)
+    assert not row(m, "doer")["memory_refused"]
+    assert all(c["jobs_done"] < 80 for c in m.children("doer"))
+
+
+def test_a_child_that_is_old_enough_is_replaced(master):
+    m = master(COORDINATOR, {**pool("good", size=3), "max_age": "3s"})
+    old = pids(up(m, "good", 3))
+    time.sleep(1.5)
+    assert pids(m.children("good")) == old
+    wait_for(lambda: len(retired(m, "it has reached its age")) >= 3, 10, "all to be replaced", dump=m.log)
+    assert len(up(m, "good", 3)) == 3
+
+
+def test_a_child_that_uses_too_much_memory_is_replaced(master):
+    m = master(COORDINATOR, {**pool("eater"), "max_memory": "60MB"})
+    wait_for(lambda: retired(m, "it uses more memory than it may"), 20, "it to be replaced", dump=m.log)
+    assert row(m, "eater")["fresh_bytes"] < 20 << 20 and not row(m, "eater")["memory_refused"]
+
+
+def test_a_memory_limit_below_a_fresh_child_is_refused_and_said_once(master):
+    m = master(COORDINATOR, {**pool("good", size=2), "max_memory": "300KB"})
+    old = pids(up(m, "good", 2))
+    wait_for(lambda: row(m, "good")["memory_refused"], 10, dump=m.log)
+    errors = wait_for(lambda: m.call("errors")["errors"], 5)
+    assert [e["times"] for e in errors if "max_memory of pool good is 300 kB" in e["message"]] == [1], errors
+    time.sleep(2)
+    assert pids(m.children("good")) == old, "nobody is replaced for it"
+
+
 @pytest.mark.parametrize("args, words", [
     ({"pool": "goods", "size": "1"}, 'There is no pool "goods"'),
     ({"pool": "good", "size": "5"}, "1 to 4"),

@@ -56,23 +56,8 @@ static const char *note_of(const struct api *a, bool database, int storage)
     return storage == 0 ? "the blob store does not work" : "";
 }
 
-/* Resident less shared pages; 0 if it cannot be read. */
-static int64_t private_bytes(void)
-{
-    long long pages[3] = {0};
-    FILE *f = fopen("/proc/self/statm", "re");
-    int n;
-
-    if (f == NULL)
-        return 0;
-    n = fscanf(f, "%lld %lld %lld", &pages[0], &pages[1], &pages[2]);
-    fclose(f);
-    return n == 3 ? (pages[1] - pages[2]) * sysconf(_SC_PAGESIZE) : 0;
-}
-
 static void process_score(struct api *a)
 {
-    int64_t memory = private_bytes();
     const char *why = "";
     bool database = dbpool_ok(a->db);
     int storage = stores_state(a->stores, &why);
@@ -82,7 +67,6 @@ static void process_score(struct api *a)
     d->beat_ms = clock_ms();
     if (!a->draining)
         d->phase = in_flight >= BUSY_REQUESTS ? SCORE_BUSY : SCORE_READY;
-    d->private_bytes = memory;
     d->db_ok = database;
     d->storage_ok = storage;
     snprintf(d->note, sizeof d->note, "%s", note_of(a, database, storage));
@@ -120,6 +104,7 @@ static int handle_tick(sd_event_source *s, uint64_t usec, void *arg)
 
     (void)usec;
     process_score(a);
+    child_look_at_memory(&a->child);
     log_tick();
     dbpool_tick(a->db);
     httpd_tick(a->http);

@@ -53,6 +53,7 @@ static int handle_timer(sd_event_source *s, uint64_t usec, void *arg)
     (void)s;
     (void)usec;
     score_beat(c->child.score);
+    child_look_at_memory(&c->child);
     pg_process(c->pg, 0);
     process(c);
     return 0;

@@ -131,6 +131,7 @@ static void run(struct worker *w)
     while (!worker_leaving(w)) {
         struct error e = {0};
         int rc;
+        child_look_at_memory(&w->child);
         if (w->storage == STORAGE_BROKEN && !probe_storage(w)) {
             idle(w, backoff_ms(100, 5000, ++broken));
             continue;

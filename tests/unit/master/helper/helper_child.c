@@ -10,6 +10,7 @@
  *   slow...      as good, but takes 1.5 s to finish when drained
  *   once...      the first one of a master is good, the later ones exit 3 before they are ready
  *   toggle...    as good, and shows itself busy while run_dir/busy exists
+ *   eater...     as good, and keeps 2 MB more every 50 ms, up to 100
  *   doer...      as good, and finishes a job every 50 ms
  *   frozen...    READY, then its loop never moves again; ignores TERM
  *   late...      READY, beats, but its work has passed its deadline; TERM ends it
@@ -128,6 +129,16 @@ static void hear(const struct channel_msg *m)
     }
 }
 
+static void eat(void)
+{
+    static char *eaten[50];
+    static int n;
+
+    if (n == 50 || (eaten[n] = malloc(2 << 20)) == NULL)
+        return;
+    memset(eaten[n++], 1, 2 << 20);
+}
+
 static bool told_busy(void)
 {
     char path[200];
@@ -154,6 +165,9 @@ static void loop(void)
         score_beat(self.score);
         if (is("toggle"))
             score_phase(self.score, told_busy() ? SCORE_BUSY : SCORE_READY, "");
+        child_look_at_memory(&self);
+        if (is("eater"))
+            eat();
         if (is("doer")) {
             score_begin(self.score)->jobs_done++;
             score_end(self.score);
