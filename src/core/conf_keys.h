@@ -69,24 +69,24 @@
       "User that callers of api.sock act as. Default: each uid is a user of its own.")                                       \
     X(api_max_connections, "api.max_connections", INT, "1000", 1, 15000, CF_NODE, CR_API,                                    \
       "Open HTTP connections an api child holds at most on each of its two sockets.")                                                                   \
-    X(api_db_connections, "api.db_connections", INT, "4", 1, 64, CF_NODE, CR_API,                                            \
+    X(api_db_connections, "api.db_connections", INT, "4", 1, 64, CF_NODE, CR_API | CR_COORD,                                            \
       "Database connections an api child holds at most.")                                                                    \
     X(api_queue, "api.queue", INT, "1000", 1, 100000, CF_NODE | CF_RELOAD, CR_API,                                           \
       "Requests that may wait for a database connection; more are answered 503 overloaded.")                                 \
     X(api_idle_timeout, "api.idle_timeout", DURATION, "60s", SEC, HOUR, CF_NODE, CR_API,                                     \
       "An HTTP connection that is silent for so long is closed.")                                                            \
                                                                                                                              \
-    X(limits_max_upload, "limits.max_upload", SIZE, "256MB", 1 * KB, 16 * GB, CF_RELOAD, CR_API,                             \
+    X(limits_max_upload, "limits.max_upload", SIZE, "256MB", 1 * KB, 16 * GB, CF_RELOAD, CR_API | CR_COORD,                             \
       "Largest file that is accepted.")                                                                                      \
-    X(limits_max_pages, "limits.max_pages", INT, "5000", 1, 1000000, CF_RELOAD, CR_WORKER,                                   \
+    X(limits_max_pages, "limits.max_pages", INT, "5000", 1, 1000000, CF_RELOAD, CR_WORKER | CR_COORD,                                   \
       "Most pages a document may have.")                                                                                     \
-    X(limits_max_unpacked, "limits.max_unpacked", SIZE, "512MB", 1 * MB, 64 * GB, CF_RELOAD, CR_WORKER,                      \
+    X(limits_max_unpacked, "limits.max_unpacked", SIZE, "512MB", 1 * MB, 64 * GB, CF_RELOAD, CR_WORKER | CR_COORD,                      \
       "Most bytes that the archive inside an office or e-book file may unpack to.")                                          \
-    X(limits_max_depth, "limits.max_depth", INT, "512", 16, 100000, CF_RELOAD, CR_WORKER,                                    \
+    X(limits_max_depth, "limits.max_depth", INT, "512", 16, 100000, CF_RELOAD, CR_WORKER | CR_COORD,                                    \
       "Deepest nesting of HTML elements.")                                                                                   \
-    X(limits_max_chunks, "limits.max_chunks", INT, "100000", 1, 10000000, CF_RELOAD, CR_WORKER,                              \
+    X(limits_max_chunks, "limits.max_chunks", INT, "100000", 1, 10000000, CF_RELOAD, CR_WORKER | CR_COORD,                              \
       "Most chunks a document may have.")                                                                                    \
-    X(limits_user_active, "limits.user_active", INT, "100000", 1, 100000000, CF_RELOAD, CR_API,                              \
+    X(limits_user_active, "limits.user_active", INT, "100000", 1, 100000000, CF_RELOAD, CR_API | CR_COORD,                              \
       "Most unfinished documents a user may have; more uploads are answered 429.")                                           \
                                                                                                                              \
     X(http_ca_file, "http.ca_file", PATH, NULL, 1, 1000, CF_NODE | CF_RELOAD, CR_API | CR_WORKER,                            \
@@ -96,21 +96,21 @@
     X(http_allow_private, "http.allow_private", STR, "none", 1, 2000, CF_NODE | CF_RELOAD, CR_API | CR_WORKER,               \
       "Addresses that are not public and may be called all the same: none, all, or networks with commas between them, such as 10.1.0.0/16, 127.0.0.1. Through a proxy, names can be called with all only: it is the proxy then that decides.") \
                                                                                                                              \
-    X(blob_backend, "blob.backend", ENUM, NULL, 0, 0, CF_REQUIRED, CR_API | CR_WORKER,                                       \
+    X(blob_backend, "blob.backend", ENUM, NULL, 0, 0, CF_REQUIRED, CR_API | CR_WORKER | CR_COORD,                                       \
       "Where the bytes of documents are kept.")                                                                              \
-    X(blob_fs_root, "blob.fs.root", PATH, NULL, 1, 3000, 0, CR_API | CR_WORKER,                                              \
+    X(blob_fs_root, "blob.fs.root", PATH, NULL, 1, 3000, 0, CR_API | CR_WORKER | CR_COORD,                                              \
       "Directory of the fs blob store, shared by all nodes of one database.")                                                \
     X(blob_spool, "blob.spool", PATH, "/var/tmp", 1, 1000, CF_NODE, CR_API | CR_WORKER,                                      \
       "Directory for blobs on their way to and from an object store; it needs room for the largest at once. Files in it have no name.") \
     X(blob_timeout, "blob.timeout", DURATION, "5m", SEC, DAY, CF_RELOAD, CR_API | CR_WORKER,                                 \
       "Longest time for one request to an object store, with all its bytes.")                                                \
-    X(blob_prefix, "blob.prefix", STR, "", 0, 200, 0, CR_API | CR_WORKER,                                                    \
+    X(blob_prefix, "blob.prefix", STR, "", 0, 200, 0, CR_API | CR_WORKER | CR_COORD,                                                    \
       "What the names of all objects begin with in an object store, such as docmill/.")                                      \
-    X(blob_s3_endpoint, "blob.s3.endpoint", STR, NULL, 1, 500, 0, CR_API | CR_WORKER,                                        \
+    X(blob_s3_endpoint, "blob.s3.endpoint", STR, NULL, 1, 500, 0, CR_API | CR_WORKER | CR_COORD,                                        \
       "Address of the S3 service, https://host[:port][/path]. Default: Amazon's in blob.s3.region.")                                \
-    X(blob_s3_region, "blob.s3.region", STR, "us-east-1", 1, 64, 0, CR_API | CR_WORKER,                                      \
+    X(blob_s3_region, "blob.s3.region", STR, "us-east-1", 1, 64, 0, CR_API | CR_WORKER | CR_COORD,                                      \
       "Region that requests are signed for.")                                                                                \
-    X(blob_s3_bucket, "blob.s3.bucket", STR, NULL, 3, 63, 0, CR_API | CR_WORKER,                                             \
+    X(blob_s3_bucket, "blob.s3.bucket", STR, NULL, 3, 63, 0, CR_API | CR_WORKER | CR_COORD,                                             \
       "Bucket of the s3 blob store.")                                                                                        \
     X(blob_s3_style, "blob.s3.style", ENUM, "path", 0, 0, 0, CR_API | CR_WORKER,                                             \
       "Where the bucket stands in an address: path (https://host/bucket/key) or host (https://bucket.host/key).")            \
@@ -122,9 +122,9 @@
       "Token of temporary credentials.")                                                                                     \
     X(blob_s3_part_size, "blob.s3.part_size", SIZE, "16MB", 5 * MB, 5 * GB, CF_RELOAD, CR_API | CR_WORKER,                   \
       "Larger blobs are sent in parts of this size.")                                                                        \
-    X(blob_supabase_url, "blob.supabase.url", STR, NULL, 1, 500, 0, CR_API | CR_WORKER,                                      \
+    X(blob_supabase_url, "blob.supabase.url", STR, NULL, 1, 500, 0, CR_API | CR_WORKER | CR_COORD,                                      \
       "Address of the Supabase project, https://REF.supabase.co.")                                                           \
-    X(blob_supabase_bucket, "blob.supabase.bucket", STR, NULL, 1, 100, 0, CR_API | CR_WORKER,                                \
+    X(blob_supabase_bucket, "blob.supabase.bucket", STR, NULL, 1, 100, 0, CR_API | CR_WORKER | CR_COORD,                                \
       "Bucket of the supabase blob store; it must be private.")                                                              \
     X(blob_supabase_key, "blob.supabase.key", STR, NULL, 1, 4000, CF_SECRET | CF_RELOAD, CR_API | CR_WORKER,                 \
       "The project's service key.")                                                                                          \
@@ -177,11 +177,11 @@
     X(llamaparse_poll_cap, "llamaparse.poll_cap", DURATION, "30s", 100, HOUR, CF_RELOAD, CR_COORD | CR_WORKER,               \
       "Longest such wait.")                                                                                                  \
                                                                                                                              \
-    X(chunk_max_tokens, "chunk.max_tokens", INT, "400", 16, 8000, 0, CR_WORKER | CR_API,                                     \
+    X(chunk_max_tokens, "chunk.max_tokens", INT, "400", 16, 8000, 0, CR_WORKER | CR_API | CR_COORD,                                     \
       "Token budget of a chunk; no chunk exceeds it.")                                                                       \
-    X(chunk_overlap_tokens, "chunk.overlap_tokens", INT, "40", 0, 4000, 0, CR_WORKER | CR_API,                               \
+    X(chunk_overlap_tokens, "chunk.overlap_tokens", INT, "40", 0, 4000, 0, CR_WORKER | CR_API | CR_COORD,                               \
       "Tokens repeated at the start of the next chunk when a section is split; at most half of chunk.max_tokens.")           \
-    X(chunk_tokenizer, "chunk.tokenizer", ENUM, "cl100k_base", 0, 0, 0, CR_API,                                              \
+    X(chunk_tokenizer, "chunk.tokenizer", ENUM, "cl100k_base", 0, 0, 0, CR_API | CR_COORD,                                              \
       "What counts a chunk's tokens: cl100k_base exactly as OpenAI's models do, or an estimate for other models. Documents keep theirs.") \
                                                                                                                              \
     X(embedder_name, "embedder.name", ENUM, NULL, 0, 0, CF_REQUIRED, CR_COORD | CR_API | CR_WORKER,                          \
@@ -260,7 +260,7 @@
       "A node whose lock is free and whose heartbeat is older than this is dead.")                                           \
     X(retention_generations, "retention.generations", DURATION, "10m", SEC, 365 * DAY, CF_RELOAD, CR_COORD,                  \
       "Age after which chunks and vectors of abandoned and old generations are removed.")                                    \
-    X(retention_blobs, "retention.blobs", DURATION, "6h", 2 * SEC, 365 * DAY, CF_RELOAD, CR_API | CR_WORKER,                \
+    X(retention_blobs, "retention.blobs", DURATION, "6h", 2 * SEC, 365 * DAY, CF_RELOAD, CR_API | CR_WORKER | CR_COORD,                \
       "Age after which bytes that no document names are removed from the blob store.")                                       \
     X(retention_audit, "retention.audit", DURATION, "365d", DAY, 36500 * DAY, CF_RELOAD, CR_COORD,                           \
       "Age after which records of operators' verbs are removed.")                                                            \

@@ -91,6 +91,7 @@
     X(overloaded, ERR_TRANSIENT, 503, "Too many requests wait already; try again shortly.")                    \
     X(too_many_active, ERR_TRANSIENT, 429, "The user has as many unfinished documents as limits.user_active allows.") \
     X(not_ready, ERR_RECOVERABLE, 503, "The service is not ready.")                                            \
+    X(config_differs, ERR_RECOVERABLE, 503, "This node's configuration differs from that of the other nodes.") \
     /* between docmill's own processes */                                                                      \
     X(bad_frame, ERR_PERMANENT, 0, "A message between two processes is malformed or of another version.")      \
     X(not_running, ERR_RECOVERABLE, 0, "No docmilld answers on this control socket.")                          \

@@ -58,8 +58,9 @@ static const char *master_state(const struct master *m)
 
 /* ---- health ---- */
 
-#define REASONS_MAX  24
-#define REASON_BYTES 160
+#define REASONS_MAX   24
+#define REASON_BYTES  240
+#define WRITE_LATE_MS 5000 /* beyond two heartbeats: a statement may take its time */
 
 struct signal {
     int n;
@@ -113,6 +114,18 @@ static void judge_pools(const struct master *m, struct signal *g)
                   why[p] != NULL ? "; the last " : "", why[p] != NULL ? why[p] : "");
 }
 
+/* A database that answers and cannot be written, and a node that must not work. */
+static void judge_coordinator(const struct master *m, struct signal *g, const struct score_data *d)
+{
+    int64_t late_ms = d->written_ms > 0 ? clock_ms() - d->written_ms : 0;
+
+    if (d->db_ok == 1 && late_ms > 2 * m->conf->node_heartbeat + WRITE_LATE_MS)
+        blame(g, "database: nothing could be written for %lld s", (long long)late_ms / 1000);
+    if (services_differs(m->services))
+        blame(g, "configuration: %s; this node claims nothing",
+              d->differs[0] != '\0' ? d->differs : "it differs from the other nodes'");
+}
+
 static void judge_services(const struct master *m, struct signal *g)
 {
     bool database = false, stored = false, broken = false;
@@ -128,6 +141,7 @@ static void judge_services(const struct master *m, struct signal *g)
         if (m->conf->pools[s->pool].role == POOL_COORDINATOR) {
             database = database || d.db_ok == 1;
             snprintf(note, sizeof note, "%s", d.note);
+            judge_coordinator(m, g, &d);
         }
         stored = stored || d.storage_ok == 1;
         broken = broken || d.storage_ok == 0;

@@ -169,6 +169,7 @@ void scoreboard_reset(struct scoreboard *b, int slot, int pool)
 static void make_safe(struct score_data *d)
 {
     d->note[sizeof d->note - 1] = '\0';
+    d->differs[sizeof d->differs - 1] = '\0';
     if (d->phase < SCORE_FREE || d->phase > SCORE_DRAINING)
         d->phase = SCORE_FREE;
     if (d->n_in_hand < 0)
@@ -191,6 +192,13 @@ int scoreboard_read(const struct scoreboard *b, int slot, struct score_data *out
     }
     make_safe(out);
     return r;
+}
+
+int32_t scoreboard_pool(const struct scoreboard *b, int slot)
+{
+    const volatile struct score_data *d = &slot_of(b, slot)->data;
+
+    return d->magic == SLOT_MAGIC ? d->pool : -1;
 }
 
 void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *out)

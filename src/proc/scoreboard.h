@@ -64,6 +64,8 @@ struct score_data {
     int64_t queue_by_status[STATUS_MAX_];
     int64_t queue_by_state[STATE_MAX_];
     int64_t oldest_queued_ms; /* age of the oldest claimable job */
+    int64_t written_ms;       /* when this node's heartbeat was last written; 0: never */
+    char differs[160];        /* in words, what differs from the other nodes' configuration; "": nothing */
     int32_t is_leader;
     int32_t schema_version;
 };
@@ -82,6 +84,9 @@ void scoreboard_free(struct scoreboard **b);
 void scoreboard_reset(struct scoreboard *b, int slot, int pool);
 /* Master and anyone: copies a slot out. 0, or -EAGAIN: torn (the copy is then whatever was there). */
 int scoreboard_read(const struct scoreboard *b, int slot, struct score_data *out);
+
+/* The pool that a slot was given to, -1: to none yet. */
+int32_t scoreboard_pool(const struct scoreboard *b, int slot);
 
 /* What supervision looks at often, without copying the slot; each field by itself may be a moment older. */
 struct score_pulse {

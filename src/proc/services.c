@@ -38,6 +38,7 @@ struct area {
     _Atomic int32_t nodes; /* 0: not counted yet */
     struct shared_service services_of[SERVICE_MAX_];
     struct error_ring errors;
+    _Atomic uint32_t differs;
     _Atomic uint32_t paused;
     _Atomic int64_t paused_since[PAUSE_MAX_];
 };
@@ -333,6 +334,16 @@ void services_child_died(struct services *s, pid_t pid, int64_t now_ms)
 enum breaker_change services_order(struct services *s, enum service v, enum breaker_order order, int64_t now_ms)
 {
     return breaker_order(&s->area->services_of[v].breaker, order, now_ms);
+}
+
+void services_set_differs(struct services *s, bool differs)
+{
+    atomic_store_explicit(&s->area->differs, differs, memory_order_release);
+}
+
+bool services_differs(const struct services *s)
+{
+    return atomic_load_explicit(&s->area->differs, memory_order_acquire) != 0;
 }
 
 void services_set_paused(struct services *s, uint32_t mask, const int64_t since_ms[PAUSE_MAX_])

@@ -118,6 +118,10 @@ int services_nodes(const struct services *s);
 void services_child_died(struct services *s, pid_t pid, int64_t now_ms);
 enum breaker_change services_order(struct services *s, enum service v, enum breaker_order order, int64_t now_ms);
 
+/* Whether this node's configuration differs from the other nodes' where it must not: written by the coordinator, read by
+ * workers before each claim. Outlives the coordinator. */
+void services_set_differs(struct services *s, bool differs);
+bool services_differs(const struct services *s);
 /* What operators have paused (core/pause.h): written by the coordinator from the table, read by workers before each
  * claim, so that no message has to arrive first. since_ms by clock_ms() for each PAUSE_BIT of mask. */
 void services_set_paused(struct services *s, uint32_t mask, const int64_t since_ms[PAUSE_MAX_]);

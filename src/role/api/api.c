@@ -18,6 +18,7 @@
 #include "api/collections.h"
 #include "api/embed.h"
 #include "api/httpd.h"
+#include "api/ready.h"
 #include "api/stores.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -107,6 +108,7 @@ static int handle_tick(sd_event_source *s, uint64_t usec, void *arg)
     child_look_at_memory(&a->child);
     log_tick();
     dbpool_tick(a->db);
+    ready_tick(a->ready);
     httpd_tick(a->http);
     stores_probe(a->stores, a->helper);
     if (a->draining)
@@ -201,6 +203,7 @@ static int open_parts(struct api *a, struct error *e)
             return e->code;
     }
     a->collections = collections_new(a);
+    a->ready = ready_new(a);
     a->http = httpd_new(a, e);
     return a->http == NULL ? e->code : 0;
 }
@@ -213,6 +216,7 @@ static void close_parts(struct api *a)
         stores_stop(a->stores);
     helper_free(&a->helper);
     embed_free(&a->embed);
+    ready_free(&a->ready);
     dbpool_free(&a->db);
     stores_free(&a->stores);
     a->tick_source = sd_event_source_disable_unref(a->tick_source);

@@ -17,6 +17,7 @@
 struct collections;
 struct embed;
 struct httpd;
+struct ready;
 struct stores;
 
 struct api {
@@ -28,6 +29,7 @@ struct api {
     struct collections *collections;
     struct helper *helper;
     struct stores *stores;
+    struct ready *ready;
     struct httpd *http;
     struct {
         int64_t held_bytes; /* bodies of callbacks in memory */

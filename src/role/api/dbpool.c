@@ -31,7 +31,7 @@ struct db_call {
     char *claims;
     struct pg_params params;
     int64_t deadline_ms;
-    bool repeatable, again, probe, queued;
+    bool repeatable, again, probe, queued, first;
     db_done done; /* NULL: nobody listens any more */
     void *arg;
 };
@@ -123,6 +123,12 @@ int dbpool_check(const struct dbpool *pool, struct error *e)
     return pool->down ? unavailable(e) : 0;
 }
 
+void dbpool_first(struct db_call *call, int64_t limit_ms)
+{
+    call->first = true;
+    call->deadline_ms = clock_ms() + limit_ms;
+}
+
 int dbpool_submit(struct db_call **call, db_done done, void *arg, struct error *e)
 {
     struct db_call *c = *call;
@@ -139,7 +145,10 @@ int dbpool_submit(struct db_call **call, db_done done, void *arg, struct error *
     c->done = done;
     c->arg = arg;
     c->queued = true;
-    TAILQ_INSERT_TAIL(&p->queue, c, entry);
+    if (c->first)
+        TAILQ_INSERT_HEAD(&p->queue, c, entry);
+    else
+        TAILQ_INSERT_TAIL(&p->queue, c, entry);
     p->n_queued++;
     dispatch_soon(p);
     return 0;

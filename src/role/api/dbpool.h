@@ -32,6 +32,8 @@ void dbpool_free(struct dbpool **pool);
 struct db_call *dbpool_call(struct dbpool *pool, const char *claims, const char *sql, bool repeatable);
 struct pg_params *dbpool_params(struct db_call *call);
 void dbpool_add_vector(struct db_call *call, const float *v, int dim);
+/* Before what waits already, with a deadline of its own: for questions about the database itself. */
+void dbpool_first(struct db_call *call, int64_t limit_ms);
 /* Queues it. On error (overloaded, db_unavailable) the call is gone and the callback will not come. */
 int dbpool_submit(struct db_call **call, db_done done, void *arg, struct error *e) MUST_CHECK;
 /* The caller goes away: the callback will not come; a statement that runs ends by itself. */

@@ -5,10 +5,8 @@
  */
 #include "api/api.h"
 #include "api/handlers.h"
+#include "api/ready.h"
 #include "api/route.h"
-#include "api/stores.h"
-
-#include <string.h>
 
 int livez_get(struct request *r, struct error *e)
 {
@@ -20,18 +18,16 @@ int livez_get(struct request *r, struct error *e)
 /* Open to everybody: it says which part is not ready, not why in detail. */
 int readyz_get(struct request *r, struct error *e)
 {
-    const char *why = "";
-    bool database = dbpool_ok(r->api->db);
-    bool storage = stores_state(r->api->stores, &why) == 1;
-    bool ready = database && storage && !r->api->draining;
+    struct ready_view v;
 
     (void)e;
-    if (!ready)
+    ready_look(r->api->ready, &v);
+    if (!v.ready)
         r->answer.retry_after_s = 2;
-    request_answer(r, ready ? 200 : 503,
-                   json_pack("{s:s, s:s, s:s, s:b}", "status", ready ? "ready" : "not ready", "database",
-                             database ? "ok" : "does not answer", "storage", storage ? "ok" : "does not work",
-                             "draining", r->api->draining));
+    request_answer(r, v.ready ? 200 : 503,
+                   json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "status", v.ready ? "ready" : "not ready", "database",
+                             v.database, "storage", v.storage, "pools", v.pools, "configuration", v.configuration,
+                             "draining", v.draining));
     return 0;
 }
 

@@ -11,7 +11,8 @@
 
 #define KEEP           HELPER_THREADS_NET
 #define PROBE_EVERY_MS 10000
-#define PROBE_AGAIN_MS 1000 /* while it does not work */
+#define PROBE_AGAIN_MS 1000  /* while it does not work */
+#define PROBE_LATE_MS  10000 /* an answer that comes later is none */
 
 struct probe {
     struct blob_store *store;
@@ -25,7 +26,7 @@ struct stores {
     struct blob_store *kept[KEEP];
     struct probe probe;
     bool probing;
-    int64_t probed_ms;
+    int64_t probed_ms, began_ms;
     int state;
     atomic_bool stopping; /* read on the helper threads */
     char why[512];
@@ -132,6 +133,7 @@ void stores_probe(struct stores *s, struct helper *helper)
         note_state(s, 0, &e);
         return;
     }
+    s->began_ms = clock_ms();
     s->probing = helper_submit(helper, probe_work, handle_probed, &s->probe, &e) != NULL;
     if (!s->probing)
         stores_give(s, &s->probe.store);
@@ -144,6 +146,10 @@ void stores_doubt(struct stores *s)
 
 int stores_state(const struct stores *s, const char **why)
 {
+    if (s->probing && clock_ms() - s->began_ms > PROBE_LATE_MS) {
+        *why = "the blob store does not answer";
+        return 0;
+    }
     *why = s->why;
     return s->state;
 }

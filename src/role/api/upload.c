@@ -156,6 +156,8 @@ int upload_begin(struct request *r, struct error *e)
         rc = take_options(r, u, e);
     if (rc == 0)
         rc = dbpool_check(r->api->db, e);
+    if (rc == 0 && services_differs(r->api->child.services)) /* it might go where the others do not look */
+        rc = reason_error(e, REASON_config_differs, EBUSY, NULL);
     if (rc != 0)
         return rc;
     u->store = stores_take(u->stores, e);

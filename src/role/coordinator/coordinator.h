@@ -9,6 +9,7 @@
  *   node.c     this node in the database: session, name, row, heartbeat
  *   spaces.c   the collections' embedding spaces: wanted, filled, flipped
  *   gates.c    which jobs behind the gates of outside services may go on
+ *   agree.c    whether this node has the configuration that the others have
  *   pauses.c   what operators have paused
  *   audit.c    the queue of operators' verbs that are to be written down
  *   deaths.c   the queue of dead children whose jobs are to be released
@@ -32,6 +33,8 @@
     X(SCHEMA, "check the schema's version")                                                                            \
     X(REGISTER, "write the node's row, and find its former life")                                                      \
     X(FORMER, "take back the jobs of this node's former life")                                                         \
+    X(AGREE, "see whether this node has the configuration that the others have")                                       \
+    X(RESIGN, "lead no longer")                                                                                        \
     X(LISTEN, "listen for wake-ups")                                                                                   \
     X(PAUSES, "read what operators have paused")                                                                       \
     X(SPACE, "make sure that the collections are there")                                                               \
@@ -91,6 +94,9 @@ struct coordinator {
     int64_t fills_failed; /* documents that hold up a flip, as last told */
     bool fell_back;       /* LlamaParse was away for so long that others took its documents, and is not back yet */
     int pauses_unknown;   /* rows of no known name, as last told */
+    char differs[220];    /* in words, from whom and in what this node differs; "": it does not */
+    char strays[220];     /* leader: who else does, as last told */
+    int64_t missing;      /* nodes that neither live nor are known to be dead */
     int backend_pid;
     int64_t lock_since_ms;          /* when the node's name was first found taken, 0: it was not */
     int64_t holder, holder_beat_us; /* incarnation and heartbeat of who holds it, as last seen; 0: not seen */
@@ -124,6 +130,11 @@ extern const char gates_fallbacks_sql[];
 void gates_fallbacks_params(struct coordinator *c, struct pg_params *p);
 void gates_tell_fallbacks(struct coordinator *c, const PGresult *r);
 void gates_tidy_params(struct coordinator *c, struct pg_params *p);
+
+/* agree.c */
+extern const char agree_sql[], agree_resign_sql[];
+void agree_params(struct coordinator *c, struct pg_params *p);
+bool agree_read(struct coordinator *c, const PGresult *r); /* whether it changed sides */
 
 /* pauses.c */
 extern const char pauses_sql[];

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/conf_agree.h"
 #include "core/reason.h"
 #include "db/locks.h"
 #include "db/migrate.h"
@@ -47,12 +48,16 @@ const char node_schema_sql[] =
 #define OTHERS_LIVE                                                                                                    \
     "(SELECT count(*) FROM nodes o WHERE o.name <> $1 AND NOT o.said_goodbye\n"                                        \
     "  AND o.heartbeat_at > now() - $3 * interval '1 millisecond')"
-/* $1 name, $2 incarnation, $3 grace in ms, $4 version -> the incarnation before, whether it said goodbye, others */
+/* $1 name, $2 incarnation, $3 grace in ms, $4 version, $5 fingerprint, $6 what must agree, $7 connections -> the
+ * incarnation before, whether it said goodbye, others. It has had its configuration since then also over a death that nobody noticed. */
 const char node_register_sql[] =
     "WITH old AS (SELECT incarnation, said_goodbye FROM nodes WHERE name = $1),\n"
-    "n AS (INSERT INTO nodes (name, incarnation, version) VALUES ($1, $2, $4)\n"
+    "n AS (INSERT INTO nodes (name, incarnation, version, fingerprint, agreed, connections)\n"
+    "  VALUES ($1, $2, $4, $5, $6::text::jsonb, $7)\n"
     "  ON CONFLICT (name) DO UPDATE SET incarnation = $2, version = $4, started_at = now(), heartbeat_at = now(),\n"
-    "    said_goodbye = false)\n"
+    "    said_goodbye = false, fingerprint = $5, agreed = $6::text::jsonb, connections = $7,\n"
+    "    agreed_at = CASE WHEN nodes.fingerprint = $5 AND (nodes.incarnation = $2 OR (NOT nodes.said_goodbye\n"
+    "      AND nodes.heartbeat_at > now() - $3 * interval '1 millisecond')) THEN nodes.agreed_at ELSE now() END)\n"
     "SELECT coalesce((SELECT incarnation FROM old), 0), coalesce((SELECT said_goodbye FROM old), false),\n" OTHERS_LIVE;
 const char node_listen_sql[] = "LISTEN docmill_wake";
 const char node_heartbeat_sql[] = "UPDATE nodes SET heartbeat_at = now() WHERE name = $1 AND incarnation = $2\n"
@@ -83,8 +88,17 @@ void node_add_alive(struct coordinator *c, struct pg_params *p)
 
 void node_add_register(struct coordinator *c, struct pg_params *p)
 {
+    char fingerprint[CONF_FINGERPRINT_MAX + 1];
+    const char *agreed;
+
     node_add_alive(c, p);
     pg_add_text(p, DOCMILL_VERSION);
+    agreed = conf_agreement(c->running_ctx, c->conf, fingerprint);
+    if (agreed == NULL)
+        log_panic("coordinator", "out of memory");
+    pg_add_text(p, fingerprint);
+    pg_add_text(p, agreed);
+    pg_add_int4(p, conf_connections(c->conf));
 }
 
 void node_add_former(struct coordinator *c, struct pg_params *p)
@@ -199,7 +213,7 @@ void node_got_register(struct coordinator *c, const PGresult *r)
         c->former = before;
         c->former_polite = pg_get_bool(r, 0, 1);
     }
-    tasks_want(c, c->former != 0 ? TASK_FORMER : TASK_LISTEN);
+    tasks_want(c, c->former != 0 ? TASK_FORMER : TASK_AGREE);
 }
 
 void node_got_former(struct coordinator *c, const PGresult *r)
@@ -209,7 +223,7 @@ void node_got_former(struct coordinator *c, const PGresult *r)
     if (n > 0)
         log_info("coordinator", "jobs of this node's former life are queued again", "jobs", LOG_I(n), NULL);
     c->former = 0;
-    tasks_want(c, TASK_LISTEN);
+    tasks_want(c, TASK_AGREE);
 }
 
 void node_got_listen(struct coordinator *c, const PGresult *r)
@@ -222,12 +236,19 @@ void node_got_listen(struct coordinator *c, const PGresult *r)
 /* A row that is gone was taken by a leader that thought us dead: without one nobody would notice our true death. */
 void node_got_heartbeat(struct coordinator *c, const PGresult *r)
 {
+    struct score_data *s;
+
     if (PQntuples(r) == 0) {
         log_warn("coordinator", "this node was taken for dead; it registers again", NULL);
+        c->set_up = false;
         tasks_want(c, TASK_REGISTER);
         return;
     }
     count_nodes(c, pg_get_int(r, 0, 0));
+    s = score_begin(c->child.score);
+    s->written_ms = clock_ms();
+    score_end(c->child.score);
+    tasks_want(c, TASK_AGREE);
     tasks_again_in(c, TASK_HEARTBEAT, c->conf->node_heartbeat);
 }
 

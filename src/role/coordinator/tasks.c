@@ -31,6 +31,7 @@
 #define PARTITIONS_MS   (60 * 60 * 1000)
 #define NOTIFY_GAP_MS   100
 #define SWEEP_AT_ONCE   20
+#define WANT_WAIT_MS    1000
 #define PAUSES_MS       3000
 #define COST_MS         2000
 #define COST_AT_ONCE    500
@@ -43,7 +44,8 @@ static const char sql_space[] = "SELECT ensure_collection($1, $2, $3, $4, $5, $6
 static const char sql_want[] = "SELECT want_space($1, $2, $3, $4, $5, $6)";
 static const char sql_spaces[] = "SELECT collection, verdict, moved, space, failed FROM step_spaces($1, $2, $3, $4)";
 static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
-static const char sql_leader[] = "SELECT pg_try_advisory_lock(1684865026, 0)";
+/* $1: may it? A session that holds the lock twice would have to give it back twice. */
+static const char sql_leader[] = "SELECT $1 AND pg_try_advisory_lock(1684865026, 0)";
 
 _Static_assert(LOCK_CLASS_LEADER == 1684865026, "keyspace of locks.h");
 
@@ -60,6 +62,11 @@ static void add_incarnation_text(struct coordinator *c, struct pg_params *p)
 
     snprintf(text, sizeof text, "%lld", (long long)c->child.incarnation);
     pg_add_text(p, text);
+}
+
+static void add_leader(struct coordinator *c, struct pg_params *p)
+{
+    pg_add_bool(p, c->differs[0] == '\0' && !c->leader);
 }
 
 static void add_expired(struct coordinator *c, struct pg_params *p)
@@ -218,11 +225,18 @@ static void got_notify(struct coordinator *c, const PGresult *r)
     c->notified_ms = clock_ms();
 }
 
+/* Done by the leader alone, from when it begins to lead. */
+static const enum coord_task leaders[] = {TASK_DEAD_NODES, TASK_SWEEP, TASK_WANT,       TASK_SPACES,      TASK_COST,
+                                          TASK_BUDGET,     TASK_TIDY,  TASK_PARTITIONS, TASK_FORGET_AUDIT};
+
+static void want_spaces(struct coordinator *c);
+
 static void got_leader(struct coordinator *c, const PGresult *r)
 {
     struct score_data *s;
+    bool already = c->leader;
 
-    c->leader = pg_get_bool(r, 0, 0);
+    c->leader = already || pg_get_bool(r, 0, 0);
     s = score_begin(c->child.score);
     s->is_leader = c->leader;
     score_end(c->child.score);
@@ -230,17 +244,49 @@ static void got_leader(struct coordinator *c, const PGresult *r)
         tasks_again_in(c, TASK_LEADER, LEADER_EVERY_MS);
         return;
     }
-    log_info("coordinator", "leading", NULL);
-    tasks_want(c, TASK_DEAD_NODES);
-    tasks_want(c, TASK_SWEEP);
+    if (!already)
+        log_info("coordinator", "leading", NULL);
+    for (size_t i = 0; i < sizeof leaders / sizeof leaders[0]; i++)
+        tasks_want(c, leaders[i]);
+    want_spaces(c);
+}
+
+/* What the leader's configuration wants is not begun while nodes are away that may come back with another one. */
+static void want_spaces(struct coordinator *c)
+{
     c->collection = 0;
-    tasks_want(c, TASK_WANT);
-    tasks_want(c, TASK_SPACES);
-    tasks_want(c, TASK_COST);
-    tasks_want(c, TASK_BUDGET);
-    tasks_want(c, TASK_TIDY);
-    tasks_want(c, TASK_PARTITIONS);
-    tasks_want(c, TASK_FORGET_AUDIT);
+    tasks_again_in(c, TASK_WANT, c->missing > 0 ? WANT_WAIT_MS : 0);
+}
+
+static void got_agree(struct coordinator *c, const PGresult *r)
+{
+    bool changed = agree_read(c, r);
+
+    if (!c->set_up) {
+        tasks_want(c, TASK_LISTEN);
+        return;
+    }
+    if (changed && c->differs[0] == '\0') {
+        tasks_want(c, TASK_LEADER);
+        wake_workers(c);
+    }
+    if (c->leader && c->differs[0] != '\0')
+        tasks_want(c, TASK_RESIGN);
+}
+
+static void got_resign(struct coordinator *c, const PGresult *r)
+{
+    struct score_data *s;
+
+    (void)r;
+    log_info("coordinator", "leading no longer", NULL);
+    c->leader = false;
+    s = score_begin(c->child.score);
+    s->is_leader = 0;
+    score_end(c->child.score);
+    for (size_t i = 0; i < sizeof leaders / sizeof leaders[0]; i++)
+        c->due_ms[leaders[i]] = NEVER;
+    tasks_again_in(c, TASK_LEADER, LEADER_EVERY_MS);
 }
 
 static void got_expired(struct coordinator *c, const PGresult *r)
@@ -377,6 +423,8 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_REGISTER] = {"register", node_register_sql, node_add_register, node_got_register},
     [TASK_FORMER] = {"former", rescue_node_sql, node_add_former, node_got_former},
     [TASK_LISTEN] = {"listen", node_listen_sql, NULL, node_got_listen},
+    [TASK_AGREE] = {"agree", agree_sql, agree_params, got_agree},
+    [TASK_RESIGN] = {"resign", agree_resign_sql, NULL, got_resign},
     [TASK_PAUSES] = {"pauses", pauses_sql, NULL, got_pauses},
     [TASK_SPACE] = {"space", sql_space, spaces_ensure_params, got_space},
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
@@ -386,7 +434,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_GATES] = {"gates", submit_gates_sql, gates_params, got_gates},
     [TASK_NOTIFY] = {"notify", sql_notify, add_incarnation_text, got_notify},
     [TASK_HEARTBEAT] = {"heartbeat", node_heartbeat_sql, node_add_alive, node_got_heartbeat},
-    [TASK_LEADER] = {"leader", sql_leader, NULL, got_leader},
+    [TASK_LEADER] = {"leader", sql_leader, add_leader, got_leader},
     [TASK_EXPIRED] = {"expired", rescue_expired_sql, add_expired, got_expired},
     [TASK_COUNTS] = {"counts", rescue_counts_sql, NULL, got_counts},
     [TASK_DEAD_NODES] = {"dead_nodes", rescue_dead_nodes_sql, add_dead_nodes, got_dead_nodes},

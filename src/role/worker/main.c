@@ -152,7 +152,7 @@ static void run(struct worker *w)
             failures = 0;
             set_health(w, true, -1, "");
         }
-        if (!worker_leaving(w))
+        if (!worker_leaving(w) && !services_differs(w->child.services))
             leftovers_step(w);
         if (rc == 0) {
             trim_memory();

@@ -255,7 +255,7 @@ int round_trip(struct worker *w, bool claiming, struct error *e)
         w->next_claim_ms = 0;
         w->woken = false;
     }
-    if (claiming && may_claim(w)) {
+    if (claiming && !services_differs(w->child.services) && may_claim(w)) {
         if ((rc = claim(w, e)) < 0)
             return rc;
         moved = rc > 0;
