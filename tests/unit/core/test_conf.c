@@ -235,7 +235,7 @@ Test(conf, what_looks_like_an_include_or_a_number_in_a_string_or_comment_is_none
 Test(conf, a_descriptor_that_is_not_a_sealed_export_is_refused)
 {
     struct conf *c = accepted("");
-    uint8_t bytes[2000];
+    uint8_t bytes[16384];
     ssize_t n;
     int fd = conf_export(c, CR_ALL, &err), plain;
 

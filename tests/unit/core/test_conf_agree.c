@@ -8,6 +8,8 @@
 #include <string.h>
 #include <talloc.h>
 
+TestSuite(conf_agree, .init = start, .fini = stop);
+
 static char fingerprint[CONF_FINGERPRINT_MAX + 1];
 
 static char *agreement(const char *more)
