@@ -118,7 +118,8 @@ static bool same_size(const struct pool_conf *a, const struct pool_conf *b)
 static const struct pool_conf *counterpart(const struct conf *c, const struct pool_conf *p)
 {
     for (int i = 0; i < c->n_pools; i++)
-        if (c->pools[i].role == p->role && (p->role == POOL_COORDINATOR || strcmp(c->pools[i].name, p->name) == 0))
+        if (c->pools[i].max > 0 && c->pools[i].role == p->role &&
+            (p->role == POOL_COORDINATOR || strcmp(c->pools[i].name, p->name) == 0))
             return &c->pools[i];
     return NULL;
 }
@@ -184,7 +185,7 @@ static void diff_pools(struct conf_diff *d, const struct conf *from, const struc
     for (int i = 0; i < from->n_pools; i++) {
         struct conf_pool_change *p = &d->pools[d->n_pools];
 
-        if (counterpart(to, &from->pools[i]) != NULL)
+        if (from->pools[i].max == 0 || counterpart(to, &from->pools[i]) != NULL)
             continue;
         *p = (struct conf_pool_change){.from = &from->pools[i], .fate = CONF_POOL_GONE};
         d->n_pools++;
@@ -232,6 +233,7 @@ struct conf_diff *conf_diff_make(const void *talloc_parent, const struct conf *f
 
     if (d == NULL)
         abort();
+    d->running = from;
     for (int i = 0; i < CONF_N_KEYS; i++)
         diff_key(d, from, to, i);
     keys = d->roles;
@@ -314,7 +316,8 @@ static void no_changed_role(struct conf_loader *l, const struct conf *running)
 
     for (int i = 0; i < c->n_pools; i++)
         for (int k = 0; k < running->n_pools; k++) {
-            if (strcmp(c->pools[i].name, running->pools[k].name) != 0 || c->pools[i].role == running->pools[k].role)
+            if (running->pools[k].max == 0 || strcmp(c->pools[i].name, running->pools[k].name) != 0 ||
+                c->pools[i].role == running->pools[k].role)
                 continue;
             snprintf(text, sizeof text,
                      "the running daemon's pool \"%s\" has the role %s; a pool with another role needs "

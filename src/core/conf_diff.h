@@ -33,6 +33,7 @@ struct conf_pool_change {
 };
 
 struct conf_diff {
+    const struct conf *running;
     int n_changes;
     struct conf_change *changes; /* in the order of the table, pools and collections last */
     int n_restart;               /* of them */

@@ -138,11 +138,11 @@ static void read_answer(struct conf_reader *r, int status, struct conf_reading *
 {
     struct verdict v;
 
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 ||
-        pread(r->verdict_fd, &v, sizeof v, 0) != (ssize_t)sizeof v || v.magic != VERDICT_MAGIC) {
-        (void)reason_error(&out->error, REASON_start_failed, EIO, "The helper that reads the configuration died (%s %d).",
-                           WIFSIGNALED(status) ? "signal" : "status",
-                           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || pread(r->verdict_fd, &v, sizeof v, 0) != (ssize_t)sizeof v ||
+        v.magic != VERDICT_MAGIC) {
+        (void)reason_error(
+            &out->error, REASON_start_failed, EIO, "The helper that reads the configuration died (%s %d).",
+            WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         return;
     }
     memcpy(out->digest, v.digest, sizeof out->digest);
@@ -235,8 +235,8 @@ static int watch(struct conf_reader *r)
     int rc = sd_event_add_io(r->event, &r->exit_source, r->pidfd, EPOLLIN, handle_exit, r);
 
     if (rc >= 0)
-        rc = sd_event_add_time(r->event, &r->timer, CLOCK_MONOTONIC,
-                               (uint64_t)(clock_ms() + r->job.limit_ms) * 1000, 1000, handle_late, r);
+        rc = sd_event_add_time(r->event, &r->timer, CLOCK_MONOTONIC, (uint64_t)(clock_ms() + r->job.limit_ms) * 1000,
+                               1000, handle_late, r);
     return rc < 0 ? rc : 0;
 }
 

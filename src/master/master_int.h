@@ -5,6 +5,7 @@
  *   rundir.c    run_dir, its lock, the sockets in it
  *   spawn.c     fork + exec of one child
  *   supervise.c children: events in, actions out
+ *   pool_slots.c     which pools and slots there are
  *   pools.c     which slots hold a pool's children: retiring, replacing, more and fewer of them
  *   death.c     evidence of a death; the queue of deaths for the coordinator
  *   logfile.c   the log file anew, in all processes
@@ -22,6 +23,7 @@
 
 #include "base/error.h"
 #include "core/conf.h"
+#include "core/conf_diff.h"
 #include "master/pool_plan.h"
 #include "master/pool_policy.h"
 #include "master/pool_size.h"
@@ -74,13 +76,16 @@ struct child_slot {
 
 /* A pool of the configuration, and its slots. */
 struct pool_state {
-    int first, n_slots;    /* in master.slots: as many as it may have children, and some for successors */
+    int16_t
+        slots[CONF_MAX_POOL_SIZE * 2]; /* in master.slots: as many as it may have children, and some for successors */
+    int n_slots;
     struct pool_size size; /* what its work wants */
     int scaled;            /* an operator's word on that, or POOL_BY_DEMAND */
     bool drained;          /* by an operator: none */
     int64_t wear_ms;       /* when its children were last looked at for jobs, age and memory */
     int64_t fresh_bytes;   /* least that a fresh child of it used; 0: not known */
     bool memory_refused;   /* max_memory is too near to that, and not applied */
+    int most;              /* a pool that a reload brings has few until it is trusted */
 };
 
 struct death_item {
@@ -193,9 +198,18 @@ int pools_retire(struct master *m, int slot, enum retire_cause cause);
 int pools_retire_all(struct master *m, int pool, enum retire_cause cause); /* how many */
 void pools_count(const struct master *m, int pool, struct pool_count *out);
 int pools_find(const struct master *m, const char *name); /* index, or -1 */
-int pools_target(const struct master *m, int pool);       /* children that it should have now */
-void pools_try_now(struct master *m, int pool);           /* who waits before a start does not wait on */
-int pools_room(int max);                                  /* slots for successors in a pool of so many */
+struct child_slot *pool_slot(const struct master *m, int pool, int i);
+bool pool_is_gone(const struct master *m, int pool); /* removed by a reload; its last children may be finishing */
+/* For a reload. Lists the pools of `next` as the master does and makes room for what is new, which gets no children
+ * until pool_state.most is raised; on failure all is as it was. */
+int pools_arrange(struct master *m, const struct conf_diff *d, struct conf *next, struct error *e) MUST_CHECK;
+void pools_adopt(struct master *m, const struct conf_diff *d,
+                 struct conf *next); /* next is the one: sizes, pools that go */
+/* `former` is the one again: what was new in `next` goes. */
+void pools_disown(struct master *m, struct conf *former, const struct conf *next);
+int pools_target(const struct master *m, int pool); /* children that it should have now */
+void pools_try_now(struct master *m, int pool);     /* who waits before a start does not wait on */
+int pools_room(int max);                            /* slots for successors in a pool of so many */
 void pools_child_gone(struct master *m, struct child_slot *s);
 
 /* death.c */

@@ -17,6 +17,11 @@ void pool_size_begin(struct pool_size *s, const struct pool_range *r)
     *s = (struct pool_size){.size = within(r->spare, r)};
 }
 
+void pool_size_fit(struct pool_size *s, const struct pool_range *r)
+{
+    s->size = within(s->size, r);
+}
+
 static void grow(struct pool_size *s, const struct pool_range *r, const struct pool_load *l, int64_t now_ms)
 {
     int enough = within(l->busy + r->spare, r);

@@ -43,6 +43,8 @@ struct pool_size {
     int64_t shrunk_ms;
 };
 
+/* The range is another one now. */
+void pool_size_fit(struct pool_size *s, const struct pool_range *r);
 void pool_size_begin(struct pool_size *s, const struct pool_range *r);
 /* Brings s->size up to date. *wake_ms is lowered to when to ask again. */
 void pool_size_step(struct pool_size *s, const struct pool_range *r, const struct pool_load *l, int64_t now_ms,

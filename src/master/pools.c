@@ -27,81 +27,17 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#define ROOM_SHARE    4 /* one successor for so many children */
 #define WEAR_EVERY_MS 1000
-
-int pools_room(int max)
-{
-    return (max + ROOM_SHARE - 1) / ROOM_SHARE;
-}
-
-int pools_find(const struct master *m, const char *name)
-{
-    for (int p = 0; p < m->conf->n_pools; p++)
-        if (strcmp(m->conf->pools[p].name, name) == 0)
-            return p;
-    return -1;
-}
 
 int pools_target(const struct master *m, int pool)
 {
     const struct pool_state *state = &m->pools[pool];
 
-    if (state->drained)
+    int target = state->scaled != POOL_BY_DEMAND ? state->scaled : state->size.size;
+
+    if (state->drained || pool_is_gone(m, pool))
         return 0;
-    return state->scaled != POOL_BY_DEMAND ? state->scaled : state->size.size;
-}
-
-/* ---- set-up ---- */
-
-static int slots_of(const struct pool_conf *p)
-{
-    return p->role == POOL_COORDINATOR ? p->max : p->max + pools_room(p->max);
-}
-
-static struct pool_range range_of(const struct master *m, int pool)
-{
-    const struct pool_conf *p = &m->conf->pools[pool];
-
-    return (struct pool_range){.min = p->min, .max = p->max, .spare = p->spare};
-}
-
-static void make_slots(struct master *m, int pool, int first)
-{
-    struct pool_state *state = &m->pools[pool];
-
-    const struct pool_range range = range_of(m, pool);
-
-    *state = (struct pool_state){.first = first, .n_slots = slots_of(&m->conf->pools[pool]), .scaled = POOL_BY_DEMAND};
-    pool_size_begin(&state->size, &range);
-    for (int i = 0; i < state->n_slots; i++) {
-        struct child_slot *s = &m->slots[first + i];
-
-        *s = (struct child_slot){
-            .master = m, .index = first + i, .pool = pool, .number = i, .pidfd = -1, .channel = -1, .listen_tcp = -1};
-        s->policy.place = i < state->size.size ? PLACE_HELD : PLACE_FREE;
-    }
-}
-
-int pools_init(struct master *m, struct error *e)
-{
-    int at = 0;
-
-    m->n_slots = 0;
-    for (int p = 0; p < m->conf->n_pools; p++)
-        m->n_slots += slots_of(&m->conf->pools[p]);
-    if (m->n_slots < 1 || m->n_slots > SCORE_SLOTS)
-        return reason_error(e, REASON_start_failed, EINVAL,
-                            "pools: %d children with their successors; from 1 to %d are possible.", m->n_slots,
-                            SCORE_SLOTS);
-    m->slots = talloc_zero_array(m, struct child_slot, (unsigned)m->n_slots);
-    if (m->slots == NULL)
-        return reason_error(e, REASON_os_error, ENOMEM, "out of memory");
-    for (int p = 0; p < m->conf->n_pools; p++) {
-        make_slots(m, p, at);
-        at += m->pools[p].n_slots;
-    }
-    return 0;
+    return target < state->most ? target : state->most;
 }
 
 /* ---- carrying out ---- */
@@ -149,9 +85,9 @@ static void restart_child(struct child_slot *s)
         drain_retiring(s, STOP_FAST_MS);
 }
 
-static void carry_out(struct master *m, struct child_slot *slots, const struct pool_action *a)
+static void carry_out(struct master *m, int pool, const struct pool_action *a)
 {
-    struct child_slot *s = &slots[a->slot];
+    struct child_slot *s = pool_slot(m, pool, a->slot);
 
     switch (a->kind) {
     case POOL_NOTHING:
@@ -169,7 +105,7 @@ static void carry_out(struct master *m, struct child_slot *slots, const struct p
         return;
     case POOL_REPLACE:
         tell(s, "child retires, its successor is started", a->cause);
-        slots[a->successor].listen_tcp = s->listen_tcp;
+        pool_slot(m, pool, a->successor)->listen_tcp = s->listen_tcp;
         s->listen_tcp = -1;
         return;
     case POOL_DRAIN:
@@ -194,13 +130,13 @@ static void process_pool(struct master *m, int pool)
     for (int i = 0; i < state->n_slots; i++) {
         struct score_pulse pulse;
 
-        policies[i] = &m->slots[state->first + i].policy;
-        scoreboard_pulse(m->board, state->first + i, &pulse);
+        policies[i] = &pool_slot(m, pool, i)->policy;
+        scoreboard_pulse(m->board, pool_slot(m, pool, i)->index, &pulse);
         busy[i] = pulse.phase == SCORE_BUSY;
     }
     while ((a = pool_plan_step(policies, busy, state->n_slots, &goal)).kind != POOL_NOTHING) {
         pool_plan_apply(policies, state->n_slots, &a);
-        carry_out(m, &m->slots[state->first], &a);
+        carry_out(m, pool, &a);
     }
 }
 
@@ -227,12 +163,13 @@ static bool work_waits(const struct master *m, int pool, int64_t now)
 static void process_size(struct master *m, int pool, int64_t now, int64_t *wake)
 {
     struct pool_state *state = &m->pools[pool];
-    const struct pool_range range = range_of(m, pool);
+    const struct pool_conf *p = &m->conf->pools[pool];
+    const struct pool_range range = {.min = p->min, .max = p->max, .spare = p->spare};
     int before = state->size.size;
     struct pool_load load = {0};
 
     for (int i = 0; i < state->n_slots; i++) {
-        const struct child_slot *s = &m->slots[state->first + i];
+        const struct child_slot *s = pool_slot(m, pool, i);
         struct score_pulse pulse;
 
         if (s->policy.place != PLACE_HELD)
@@ -301,7 +238,7 @@ static void process_wear(struct master *m, int pool, int64_t now, int64_t *wake)
     if (now - state->wear_ms >= WEAR_EVERY_MS) {
         state->wear_ms = now;
         for (int i = 0; i < state->n_slots; i++)
-            look_at_wear(m, &m->slots[state->first + i], &l, now);
+            look_at_wear(m, pool_slot(m, pool, i), &l, now);
     }
     if (state->wear_ms + WEAR_EVERY_MS < *wake)
         *wake = state->wear_ms + WEAR_EVERY_MS;
@@ -338,14 +275,14 @@ int pools_retire_all(struct master *m, int pool, enum retire_cause cause)
     int n = 0;
 
     for (int i = 0; i < state->n_slots; i++)
-        n += pools_retire(m, state->first + i, cause) == 0;
+        n += pools_retire(m, pool_slot(m, pool, i)->index, cause) == 0;
     return n;
 }
 
 void pools_try_now(struct master *m, int pool)
 {
     for (int i = 0; i < m->pools[pool].n_slots; i++)
-        slot_try_now(&m->slots[m->pools[pool].first + i].policy, clock_ms());
+        slot_try_now(&pool_slot(m, pool, i)->policy, clock_ms());
 }
 
 static void count_one(const struct master *m, const struct child_slot *s, struct pool_count *out)
@@ -374,7 +311,7 @@ void pools_count(const struct master *m, int pool, struct pool_count *out)
 
     *out = (struct pool_count){0};
     for (int i = 0; i < state->n_slots; i++)
-        count_one(m, &m->slots[state->first + i], out);
+        count_one(m, pool_slot(m, pool, i), out);
 }
 
 void pools_child_gone(struct master *m, struct child_slot *s)
@@ -383,6 +320,6 @@ void pools_child_gone(struct master *m, struct child_slot *s)
     struct slot_policy *policies[CONF_MAX_POOL_SIZE * 2];
 
     for (int i = 0; i < state->n_slots; i++)
-        policies[i] = &m->slots[state->first + i].policy;
+        policies[i] = &pool_slot(m, s->pool, i)->policy;
     pool_plan_child_gone(policies, state->n_slots, s->number);
 }

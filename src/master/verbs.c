@@ -237,7 +237,7 @@ static void put_pool(struct pack *p, const struct master *m, int pool)
 
     pools_count(m, pool, &count);
     for (int i = 0; i < m->pools[pool].n_slots; i++) {
-        const struct child_slot *s = &m->slots[m->pools[pool].first + i];
+        const struct child_slot *s = pool_slot(m, pool, i);
         struct score_pulse pulse;
 
         starts += s->starts > 0 ? s->starts - 1 : 0;

@@ -240,3 +240,16 @@ Test(conf_diff, a_pool_does_not_change_its_role)
     cr_assert_null(conf_load_next(ctx, path, running, &err));
     cr_expect_not_null(strstr(err.message, "\"x\" has the role worker"), "%s", err.message);
 }
+
+Test(conf_diff, a_pool_that_is_gone_is_no_pool)
+{
+    struct conf *from = accepted("pools = (" COORDINATOR ", " WORKERS("") ", { name = \"old\"; role = \"api\"; });");
+    struct conf_diff *d;
+
+    from->pools[2].max = from->pools[2].min = 0;
+    d = conf_diff_make(ctx, from, accepted("pools = (" COORDINATOR ", " WORKERS("") ");"));
+    cr_expect_eq(d->n_changes, 0);
+    d = conf_diff_make(ctx, from,
+                       accepted("pools = (" COORDINATOR ", " WORKERS("") ", { name = \"old\"; role = \"api\"; });"));
+    cr_expect_eq(d->pools[2].fate, CONF_POOL_NEW);
+}

@@ -56,8 +56,11 @@ static void write_conf(const char *more)
         close(mkstemp(path));
     }
     f = fopen(path, "w");
-    fprintf(f, "database = { url = \"host=/x password=secret\" };\nblob = { backend = \"fs\"; fs = { root = \"/b\"; }; };\n"
-               "embedder = { name = \"builtin\" };\n%s", more);
+    fprintf(
+        f,
+        "database = { url = \"host=/x password=secret\" };\nblob = { backend = \"fs\"; fs = { root = \"/b\"; }; };\n"
+        "embedder = { name = \"builtin\" };\n%s",
+        more);
     fclose(f);
 }
 
@@ -73,8 +76,9 @@ static struct conf *hang(const void *parent, const char *file, const struct conf
     (void)file;
     (void)running;
     (void)e;
-    for (;;)
-        pause();
+    while (pause() != 0)
+        ;
+    return NULL;
 }
 
 static struct conf *crash(const void *parent, const char *file, const struct conf *running, struct error *e)
