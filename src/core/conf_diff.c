@@ -105,13 +105,14 @@ static void diff_key(struct conf_diff *d, const struct conf *from, const struct 
 
 static bool same_for_children(const struct pool_conf *a, const struct pool_conf *b)
 {
-    return a->stages == b->stages && a->lane_min == b->lane_min && a->lane_max == b->lane_max &&
-           a->max_jobs == b->max_jobs && a->max_age_ms == b->max_age_ms && a->max_memory == b->max_memory;
+    return a->stages == b->stages && a->lane_min == b->lane_min && a->lane_max == b->lane_max;
 }
 
-static bool same_size(const struct pool_conf *a, const struct pool_conf *b)
+/* What the master looks at. */
+static bool same_for_master(const struct pool_conf *a, const struct pool_conf *b)
 {
-    return a->min == b->min && a->max == b->max && a->spare == b->spare;
+    return a->min == b->min && a->max == b->max && a->spare == b->spare && a->max_jobs == b->max_jobs &&
+           a->max_age_ms == b->max_age_ms && a->max_memory == b->max_memory;
 }
 
 /* The one pool of coordinators is the same by whatever name. */
@@ -177,7 +178,7 @@ static void diff_pools(struct conf_diff *d, const struct conf *from, const struc
         *p = (struct conf_pool_change){.to = &to->pools[i], .from = counterpart(from, &to->pools[i])};
         p->fate = p->from == NULL                      ? CONF_POOL_NEW
                   : !same_for_children(p->from, p->to) ? CONF_POOL_REPLACED
-                  : !same_size(p->from, p->to)         ? CONF_POOL_RESIZED
+                  : !same_for_master(p->from, p->to)   ? CONF_POOL_RESIZED
                                                        : CONF_POOL_KEPT;
         if (p->fate != CONF_POOL_KEPT || strcmp(p->from->name, p->to->name) != 0)
             pool_change(d, p);

@@ -21,7 +21,7 @@ struct conf_change {
 
 enum conf_pool_fate {
     CONF_POOL_KEPT,
-    CONF_POOL_RESIZED,  /* its children stay, their number changes */
+    CONF_POOL_RESIZED,  /* its children stay; how many there are or how long they live changes */
     CONF_POOL_REPLACED, /* its children see something new: all are replaced */
     CONF_POOL_NEW,
     CONF_POOL_GONE,

@@ -207,6 +207,7 @@ void pools_adopt(struct master *m, const struct conf_diff *d, struct conf *next)
         const struct pool_range range = range_of(&next->pools[p]);
 
         m->pools[p].most = INT_MAX;
+        m->pools[p].memory_refused = false;
         pool_size_fit(&m->pools[p].size, &range);
         if (m->pools[p].scaled > range.max)
             m->pools[p].scaled = POOL_BY_DEMAND;
