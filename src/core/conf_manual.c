@@ -4,9 +4,11 @@
  * etc/docmill.conf is this example; a test compares the two and loads it. In the example a key with its default is
  * commented out, and only what has no default but is needed is set.
  *
- * Depends on nothing.
+ * Depends on base/roff.
  */
 #include "core/conf_internal.h"
+
+#include "base/roff.h"
 
 #include <string.h>
 
@@ -185,39 +187,18 @@ void conf_print_example(FILE *out)
         fprintf(out, "%s\n", collections_example[i]);
 }
 
-/* Text in the language of man pages: backslash, minus, and a dot or quote at the start of a line are special there. */
-static void print_roff(FILE *out, const char *s)
-{
-    if (*s == '.' || *s == '\'')
-        fputs("\\&", out);
-    for (; *s != '\0'; s++) {
-        if (*s == '\\')
-            fputs("\\e", out);
-        else if (*s == '-')
-            fputs("\\-", out);
-        else
-            fputc(*s, out);
-    }
-}
-
-static void print_man_line(FILE *out, const char *s)
-{
-    print_roff(out, s);
-    fputc('\n', out);
-}
-
 static void print_man_key(FILE *out, int key)
 {
     char text[320];
 
     fputs(".TP\n.B ", out);
-    print_man_line(out, conf_keys[key].name);
-    print_man_line(out, conf_keys[key].help);
+    roff_line(out, conf_keys[key].name);
+    roff_line(out, conf_keys[key].help);
     describe_key(key, text, sizeof text);
-    print_man_line(out, text);
+    roff_line(out, text);
     if (conf_keys[key].def != NULL) {
         fputs("Default: ", out);
-        print_man_line(out, *conf_keys[key].def != '\0' ? conf_keys[key].def : "empty");
+        roff_line(out, *conf_keys[key].def != '\0' ? conf_keys[key].def : "empty");
     }
 }
 
@@ -309,7 +290,7 @@ void conf_print_man(FILE *out)
         fprintf(out, "%s\n", man_pools[i]);
 #define X_LINE(name, type, help)                                                                                       \
     fprintf(out, ".TP\n.B %s\n%c", #name, '(');                                                                        \
-    print_roff(out, type ") " help);                                                                                   \
+    roff_text(out, type ") " help);                                                                                    \
     fputc('\n', out);
     CONF_POOL_KEYS(X_LINE)
 #undef X_LINE
@@ -317,7 +298,7 @@ void conf_print_man(FILE *out)
         fprintf(out, "%s\n", man_collections[i]);
 #define X_LINE(name, type, help)                                                                                       \
     fprintf(out, ".TP\n.B %s\n%c", #name, '(');                                                                        \
-    print_roff(out, type ") " help);                                                                                   \
+    roff_text(out, type ") " help);                                                                                    \
     fputc('\n', out);
     CONF_COLLECTION_KEYS(X_LINE)
 #undef X_LINE

@@ -13,32 +13,21 @@
 #include <string.h>
 #include <talloc.h>
 
-#define ELEMENT_BYTES 80
-
-/* One element of a grammar: an option or a positional word. */
-struct element {
-    bool option;
-    char short_name;          /* 0: none */
-    char name[ELEMENT_BYTES]; /* long name, or the words */
-    bool takes_value, optional, many;
-};
-
-static size_t copy_name(char out[ELEMENT_BYTES], const char *from, const char *stop_at)
+static size_t copy_name(char out[ARGS_ELEMENT_BYTES], const char *from, const char *stop_at)
 {
     size_t n = strcspn(from, stop_at);
-    size_t fits = n < ELEMENT_BYTES - 1 ? n : ELEMENT_BYTES - 1;
+    size_t fits = n < ARGS_ELEMENT_BYTES - 1 ? n : ARGS_ELEMENT_BYTES - 1;
 
     memcpy(out, from, fits);
     out[fits] = '\0';
     return n;
 }
 
-/* Reads the element at *at and moves past it. false at the end. */
-static bool next_element(const char **at, struct element *el)
+bool args_next_element(const char **at, struct args_element *el)
 {
     const char *p = *at + strspn(*at, " ");
 
-    *el = (struct element){0};
+    *el = (struct args_element){0};
     if (*p == '\0')
         return false;
     if (*p == '[') {
@@ -54,6 +43,8 @@ static bool next_element(const char **at, struct element *el)
         p += 2;
         p += copy_name(el->name, p, " ]");
         el->takes_value = *p == ' ';
+        if (el->takes_value)
+            (void)copy_name(el->value, p + 1, " ]");
         p += strcspn(p, "]");
     } else {
         p += copy_name(el->name, p, " ].");
@@ -65,9 +56,9 @@ static bool next_element(const char **at, struct element *el)
 }
 
 /* The option that text (without its dashes; n characters) names. */
-static bool find_option(const char *grammar, const char *text, size_t n, bool is_short, struct element *el)
+static bool find_option(const char *grammar, const char *text, size_t n, bool is_short, struct args_element *el)
 {
-    while (next_element(&grammar, el)) {
+    while (args_next_element(&grammar, el)) {
         if (!el->option)
             continue;
         if (is_short ? n == 1 && el->short_name == text[0] : strlen(el->name) == n && memcmp(el->name, text, n) == 0)
@@ -94,7 +85,7 @@ static int read_option(const void *ctx, const char *grammar, const char *global_
     const char *text = argv[i] + (is_short ? 1 : 2);
     size_t n = is_short ? 1 : strcspn(text, "=");
     const char *value = text + n;
-    struct element el;
+    struct args_element el;
     int rc;
 
     if (!find_option(grammar, text, n, is_short, &el) && !find_option(global_grammar, text, n, is_short, &el))
@@ -116,7 +107,7 @@ static int read_option(const void *ctx, const char *grammar, const char *global_
 }
 
 /* Whether word is one of the small words of the element; one with a word in capitals takes any. */
-static bool stands_for(const struct element *el, const char *word)
+static bool stands_for(const struct args_element *el, const char *word)
 {
     const char *at = el->name;
 
@@ -133,11 +124,11 @@ static bool stands_for(const struct element *el, const char *word)
 /* Whether as many words came as the grammar allows, and those that it names. */
 static int check_words(const char *grammar, const struct args *a, struct error *e)
 {
-    struct element el;
+    struct args_element el;
     int least = 0;
     int most = 0;
 
-    while (next_element(&grammar, &el)) {
+    while (args_next_element(&grammar, &el)) {
         if (el.option)
             continue;
         if (!el.optional && least++ >= a->n_words)

@@ -17,7 +17,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ARGS_MAX_OPTIONS 16
+#define ARGS_MAX_OPTIONS   16
+#define ARGS_ELEMENT_BYTES 80
+
+/* One element of a grammar: an option, or the words that an argument may be. */
+struct args_element {
+    bool option;
+    char short_name;                /* 0: none */
+    char name[ARGS_ELEMENT_BYTES];  /* long name, or the words, separated by | */
+    char value[ARGS_ELEMENT_BYTES]; /* of an option: the word for its value */
+    bool takes_value, optional, many;
+};
+
+/* Reads the element at *at and moves past it; false at the end. */
+bool args_next_element(const char **at, struct args_element *el);
 
 struct args_option {
     const char *name;  /* long name without dashes, as the grammar has it */

@@ -8,6 +8,7 @@
  */
 #include "ctl/ctl.h"
 #include "core/reason.h"
+#include "ctl/complete.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -114,17 +115,48 @@ static int no_verb(const struct ctl *c, int argc, const char *const *argv)
             puts("docmillctl " DOCMILL_VERSION);
             return CTL_OK;
         }
+        if (strcmp(argv[i], "--print-man") == 0) {
+            ctl_print_man(stdout);
+            return CTL_OK;
+        }
     }
     reason_error(&e, REASON_bad_request, EINVAL, "a command is missing");
     error_hint(&e, "docmillctl --help lists the commands.");
     return ctl_fail(c, CTL_USAGE, &e);
 }
 
+static int print_completion(const struct ctl *c, const char *shell)
+{
+    struct error e = {0};
+
+    if (shell != NULL && complete_print_script(shell, stdout))
+        return CTL_OK;
+    reason_error(&e, REASON_bad_request, EINVAL, "--print-completion wants bash or zsh");
+    return ctl_fail(c, CTL_USAGE, &e);
+}
+
+/* What shells and packages ask; -1: something else is asked. */
+static int answer_shell(struct ctl *c, int argc, const char *const *argv)
+{
+    struct error e = {0};
+
+    if (argc > 0 && strcmp(argv[0], "--print-completion") == 0)
+        return print_completion(c, argc > 1 ? argv[1] : NULL);
+    if (argc == 0 || strcmp(argv[0], "--complete") != 0)
+        return -1;
+    if (find_run_dir(c, &e) == 0)
+        complete(c, argc - 1, argv + 1, stdout);
+    return CTL_OK;
+}
+
 static int choose(struct ctl *c, int argc, const char **argv)
 {
     int at = verb_index(argc, argv);
     struct error e = {0};
+    int rc = answer_shell(c, argc, argv);
 
+    if (rc >= 0)
+        return rc;
     if (at >= 0 && strcmp(argv[at], "help") == 0) { /* "help VERB" is "VERB --help" */
         if (at + 1 >= argc) {
             ctl_help(stdout);

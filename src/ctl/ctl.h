@@ -49,7 +49,7 @@ struct verb {
                           operate" */
     int (*run)(struct ctl *c);
     const char *summary;
-    const char *options; /* help, a line each */
+    const char *options; /* help, of the form of helptext.h: manual page and completion are made of it too */
     const char *example;
 };
 
@@ -59,8 +59,12 @@ int ctl_main(int argc, char **argv);
 const struct verb *verb_table(int *n);
 const struct verb *verb_find(const char *name);
 extern const char ctl_global_grammar[];
+extern const char ctl_global_options[], ctl_own_options[], ctl_examples[]; /* of the form of helptext.h */
 void ctl_help(FILE *out);
 void verb_help(const struct verb *v, FILE *out);
+
+/* ---- manual.c ---- */
+void ctl_print_man(FILE *out);
 
 /* ---- output.c ---- */
 /* Says on standard error what went wrong and what to do; returns code. */

@@ -1,7 +1,7 @@
 /*
  * verbs.c - every verb of docmillctl, once: grammar, socket, right, help, example
  *
- * Dispatch, usage lines and --help come from this table.
+ * Dispatch, usage lines, --help, the manual page (manual.c) and what shells complete (complete.c) come from this table.
  */
 #include "core/pause.h"
 #include "ctl/ctl.h"
@@ -16,7 +16,9 @@ const char ctl_global_grammar[] = "[-c|--config FILE] [--run-dir DIR] [--json] [
 static const struct verb verbs[] = {
     {"upload", "FILE... [--lane LANE] [--collection NAME] [--jobs N]", "api", "any", do_upload,
      "Upload files and print the id of each document.",
-     "  --lane LANE    interactive (default) or bulk, which is served after interactive\n"
+     "  --lane LANE    who goes first\n"
+     "                 interactive: the default\n"
+     "                 bulk: served after interactive\n"
      "  --collection NAME  collection to upload to (default: default)\n"
      "  --jobs N       files in flight at once, 1 to 32 (default 4)\n",
      "  docmillctl upload manual.pdf notes.md\n"
@@ -27,7 +29,7 @@ static const struct verb verbs[] = {
      "  ready          the daemon is up and every pool can serve (gives up after a minute unless a time is given)\n"
      "  drained        the workers that are told to take no more (drain, pause all) have nothing in hand\n"
      "  idle           no document of anybody waits or is worked on\n"
-     "  --timeout TIME give up after this (90, 90s, 5m, 1h); exit code 6\n"
+     "  --timeout TIME  give up after this (90, 90s, 5m, 1h); exit code 6\n"
      "Exit code 1: a document that was waited for has failed or, if it was named, was cancelled.\n",
      "  docmillctl wait --timeout 10m\n"
      "  docmillctl wait a698c713-e458-5325-b103-a62a7882830a\n"
@@ -41,7 +43,9 @@ static const struct verb verbs[] = {
      "  docmillctl search -n 3 --json \"kernel modules\"\n"},
     {"documents", "[--parsed-by NAME] [--fallback] [-n|--limit N]", "api", "any", do_documents,
      "List your documents, newest first.",
-     "  --parsed-by NAME  only those that this parser parsed: local, llamaparse\n"
+     "  --parsed-by NAME  only those that this parser parsed\n"
+     "                 local: by a command of this machine\n"
+     "                 llamaparse: by LlamaParse\n"
      "  --fallback     only those that were parsed by another parser than the first of parser.order, which was away\n"
      "  -n, --limit N  most documents to print (default 50)\n",
      "  docmillctl documents -n 10\n"
@@ -79,18 +83,27 @@ static const struct verb verbs[] = {
      "  docmillctl cancel 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
     {"cost", "[--by KEY] [--from DAY] [--to DAY] [--all] [-n|--limit N]", "api", "any, with --all operate", do_cost,
      "Show what outside services cost.",
-     "  --by KEY       day (default), user, document or provider\n"
+     "  --by KEY       what a line stands for\n"
+     "                 day: a day in UTC, the default\n"
+     "                 user: a user\n"
+     "                 document: a document\n"
+     "                 provider: a service and its model\n"
      "  --from DAY     first day, in UTC, as 2026-01-31 (default: 29 days before today)\n"
      "  --to DAY       last day (default: today)\n"
      "  --all          of all users\n"
-     "  -n, --limit N  most lines to print (default 1000); the total is of all\n",
+     "  -n, --limit N  most lines to print (default 1000); the total is of all\n"
+     "Amounts are exact. A cost counts on the day on which it was reserved. Requests of which nobody knows whether they "
+     "were paid for, because their worker died before the answer was written down, are said at the end.\n",
      "  docmillctl cost --by document -n 20\n"
      "  docmillctl cost --all --by provider --from 2026-01-01 --to 2026-01-31\n"},
     {"spaces", "[ORDER] [--collection NAME] [--without-failed]", "api", "operate", do_spaces,
      "Show the collections' embedding spaces and how far a new one is filled, or decide about failed documents.",
      "  ORDER          retry: try the documents again that could not be embedded\n"
      "                 flip: change over without them; searches then do not find them; needs --without-failed\n"
-     "  --collection NAME  whose space it is about (default: default)\n",
+     "  --collection NAME  whose space it is about (default: default)\n"
+     "  --without-failed  needed for flip: with all documents a space is changed by itself\n"
+     "A space is building while documents are embedded for it in the background, live while searches use it, retired "
+     "until its vectors are removed.\n",
      "  docmillctl spaces\n"
      "  docmillctl spaces retry --collection notes\n"
      "  docmillctl spaces flip --without-failed\n"},
@@ -111,7 +124,9 @@ static const struct verb verbs[] = {
     {"audit", "[--since TIME] [-n|--limit N]", "api", "operate", do_audit,
      "List what operators told the daemon to do, newest first.",
      "  --since TIME   only of the last so long (90, 90s, 5m, 1h, 7d)\n"
-     "  -n, --limit N  most records to print (default 50)\n",
+     "  -n, --limit N  most records to print (default 50)\n"
+     "Everything that wants the right operate or admin is recorded, also if it was refused. Arguments that a command does "
+     "not have are not shown.\n",
      "  docmillctl audit --since 1d\n"},
     {"status", "[--watch] [--interval TIME]", "control", "read", do_status,
      "Show the daemon's processes and its queue.",
@@ -140,8 +155,10 @@ static const struct verb verbs[] = {
 #undef X_SERVICE
      "\n  ORDER          what to do with it\n"
 #define X_ORDER(NAME, word, help) "                 " word ": " help "\n"
-     BREAKER_ORDERS(X_ORDER),
+     BREAKER_ORDERS(X_ORDER)
 #undef X_ORDER
+     "A service whose breaker is open gets no requests: the documents that need it wait, without losing an attempt, and "
+     "all others go on. The daemon stays ready.\n",
      "  docmillctl breakers\n"
      "  docmillctl breakers probe embedder\n"},
     {"errors", "[-n|--limit N]", "control", "read", do_errors,
@@ -197,14 +214,23 @@ const struct verb *verb_find(const char *name)
     return NULL;
 }
 
+const char ctl_global_options[] =
+    "  --run-dir DIR      directory of the daemon's sockets (default: $DOCMILL_RUN_DIR, or /run/docmill)\n"
+    "  -c, --config FILE  take run_dir from this configuration file\n"
+    "  --json             print JSON; errors too, on standard error\n"
+    "  -h, --help         explain docmillctl, or one command of it\n";
+
+const char ctl_own_options[] = "  --version          print the version\n"
+                               "  --print-man        print the manual page docmillctl(1)\n"
+                               "  --print-completion SHELL  print what bash or zsh loads to complete command lines\n";
+
+const char ctl_examples[] = "  docmillctl health\n"
+                            "  docmillctl upload README.md && docmillctl wait\n"
+                            "  docmillctl search what is this about\n";
+
 static void help_common(FILE *out)
 {
-    fputs("\nOptions of every command:\n"
-          "  --run-dir DIR      directory of the daemon's sockets (default: $DOCMILL_RUN_DIR, or /run/docmill)\n"
-          "  -c, --config FILE  take run_dir from this configuration file\n"
-          "  --json             print JSON; errors too, on standard error\n"
-          "  -h, --help         this text\n",
-          out);
+    fprintf(out, "\nOptions of every command:\n%s", ctl_global_options);
 }
 
 static void help_rights(FILE *out)
@@ -231,12 +257,8 @@ void ctl_help(FILE *out)
 #define X_PRINT(name, n, meaning) fprintf(out, "  %d  %s\n", n, meaning);
     CTL_EXITS(X_PRINT)
 #undef X_PRINT
-    fputs("\nA first look:\n"
-          "  docmillctl health\n"
-          "  docmillctl upload README.md && docmillctl wait\n"
-          "  docmillctl search what is this about\n\n"
-          "`docmillctl COMMAND --help` explains one command.\n",
-          out);
+    fprintf(out, "\nWithout a command:\n%s", ctl_own_options);
+    fprintf(out, "\nA first look:\n%s\n`docmillctl COMMAND --help` explains one command.\n", ctl_examples);
 }
 
 void verb_help(const struct verb *v, FILE *out)

@@ -10,7 +10,7 @@ import pytest
 
 from harness import account, control
 from harness.account import wait_for
-from test_supervise import COORDINATOR, helpers, master, pool  # noqa: F401  (fixtures)
+from harness.supervised import COORDINATOR, pool
 
 POOLS = [{"name": "coordinator", "role": "coordinator"}, {"name": "api", "role": "api", "min": 1, "max": 1}]
 STRANGER = 54321
@@ -139,7 +139,7 @@ def written(m):
         return []
 
 
-def test_a_successor_gets_what_was_not_confirmed(master):  # noqa: F811
+def test_a_successor_gets_what_was_not_confirmed(master):
     m = master(pool("lazy-coordinator", "coordinator"), pool("good"))
     m.wait_phase("lazy-coordinator", "ready")
     for _ in range(40):
@@ -151,7 +151,7 @@ def test_a_successor_gets_what_was_not_confirmed(master):  # noqa: F811
     assert [seq for seq, _, _ in written(m)] == 2 * list(range(1, 33))
 
 
-def test_more_than_fit_are_dropped_counted_and_said(master):  # noqa: F811
+def test_more_than_fit_are_dropped_counted_and_said(master):
     m = master(pool("lazy-coordinator", "coordinator"), pool("good"))
     m.wait_phase("lazy-coordinator", "ready")
     connection = control.Control(m.socket)
@@ -166,12 +166,12 @@ def test_more_than_fit_are_dropped_counted_and_said(master):  # noqa: F811
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the caller is another user")
-def test_refusals_are_recorded_but_cannot_fill_the_log(master, programs):  # noqa: F811
+def test_refusals_are_recorded_but_cannot_fill_the_log(master, programs):
     m = master(COORDINATOR, pool("good"), keys={"control.read_group": "games"})
     m.wait_phase("good", "ready")
     code = f"""
 import os, sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
-from harness import account, control
+from harness import control
 c = control.Control({m.socket!r})
 for _ in range(100):
     try: c.call("stop", mode="now")

@@ -1,7 +1,7 @@
 """test_manual.py - the manual pages say what the programs' own help says
 
-docmill.conf(5) is printed by docmilld from the table of keys. The other two are written by hand, so they are compared
-with --help: every command with its grammar, every option, every exit status.
+The programs print them from the tables that --help is made of: every command with its grammar, every option, every exit
+status.
 """
 
 import os
@@ -15,11 +15,22 @@ from harness import programs as programs_module
 SOURCE = programs_module.SOURCE
 
 
-def page(name):
+PAGES = {"docmillctl.1": ("docmillctl", "--print-man"), "docmill.conf.5": ("docmilld", "--print-man")}
+
+
+def roff(programs, name):
+    if name not in PAGES:
+        with open(os.path.join(SOURCE, "docs", "man", name), encoding="utf-8") as file:
+            return file.read()
+    program, *arguments = PAGES[name]
+    return subprocess.run([os.path.join(programs, program), *arguments], capture_output=True, text=True, timeout=20,
+                          check=True).stdout
+
+
+def page(programs, name):
     """The page's lines as a reader sees them: no fonts, no escapes."""
-    with open(os.path.join(SOURCE, "docs", "man", name), encoding="utf-8") as file:
-        text = file.read()
-    text = text.replace("\\-", "-").replace("\\e", "\\")
+    text = roff(programs, name)
+    text = text.replace("\\-", "-").replace("\\e", "\\").replace("\\(aq", "'").replace("\\(dq", '"').replace("\\&", "")
     text = re.sub(r"\\f[BIR]", "", text)
     return re.sub(r'^\.(BR|BI|IR|RB|RI|B|I|SH|TP) ?', "", text, flags=re.M).replace('"', "")
 
@@ -35,18 +46,19 @@ def commands(programs):
 
 
 def test_every_command_stands_in_the_page_with_its_grammar(programs):
-    lines = page("docmillctl.1").split("\n")
+    lines = page(programs, "docmillctl.1").split("\n")
     names = commands(programs)
     assert len(names) > 10
     for name in names:
         text = help_of(programs, "docmillctl", name)
         usage = text.split("\n")[0].removeprefix("usage: docmillctl ")
         assert usage in lines
-        assert text.split("\n")[2] in lines
+        assert text.split("\n")[2].replace('"', "") in lines
+        assert "Right: " + text.split("Right: ")[1].split("\n")[0] + "." in lines
 
 
 def test_every_option_of_every_command_stands_in_the_page(programs):
-    lines = page("docmillctl.1").split("\n")
+    lines = page(programs, "docmillctl.1").split("\n")
     for name in commands(programs):
         own = help_of(programs, "docmillctl", name).split("Options of every command")[0]
         for option in re.findall(r"^  ((?:-\w, )?--\S+(?: [A-Z]+)?)\s", own, re.M):
@@ -54,7 +66,7 @@ def test_every_option_of_every_command_stands_in_the_page(programs):
 
 
 def test_every_exit_status_stands_in_the_page(programs):
-    text = page("docmillctl.1").split("EXIT STATUS")[1]
+    text = page(programs, "docmillctl.1").split("EXIT STATUS")[1]
     rows = re.findall(r"^  (\d)  (.*)$", help_of(programs, "docmillctl").split("Exit codes:")[1], re.M)
     assert len(rows) > 3
     for number, meaning in rows:
@@ -62,16 +74,17 @@ def test_every_exit_status_stands_in_the_page(programs):
 
 
 def test_the_daemons_page_names_every_option_of_its_help(programs):
-    text = page("docmilld.8")
+    text = page(programs, "docmilld.8")
     options = set(re.findall(r"(?<![\w-])(--?[a-zA-Z][a-z-]*)", help_of(programs, "docmilld")))
     assert {"-t", "-T", "--to", "--drop-data", "--config"} <= options
     for option in options:
         assert option in text
 
 
-@pytest.mark.parametrize("name", ["docmilld.8", "docmillctl.1"])
-def test_a_page_is_good_roff(name):
-    path = os.path.join(SOURCE, "docs", "man", name)
+@pytest.mark.parametrize("name", ["docmilld.8", "docmillctl.1", "docmill.conf.5"])
+def test_a_page_is_good_roff(programs, tmp_path, name):
+    path = tmp_path / name
+    path.write_text(roff(programs, name), encoding="utf-8")
     try:
         done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-z", path], capture_output=True, text=True, timeout=20,
                               check=False)

@@ -1,9 +1,12 @@
 /* test_args.c - the usage line is the grammar */
 #include "ctl/args.h"
+#include "ctl/complete.h"
 #include "ctl/ctl.h"
+#include "ctl/helptext.h"
 #include "proc/control.h"
 
 #include <criterion/criterion.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -181,5 +184,92 @@ Test(verbs, say_the_right_that_the_daemon_wants)
         if (strcmp(v[i].socket, "control") == 0 && wanted >= 0)
             cr_assert_eq(control_right_parse(first), (int)control_verb_right((enum control_verb)wanted), "%s",
                          v[i].name);
+    }
+}
+
+static bool in_grammar(const struct verb *v, const char *option, const char *word)
+{
+    const char *at = v->grammar;
+    struct args_element el;
+
+    while (args_next_element(&at, &el))
+        if (option != NULL ? el.option && strcmp(el.name, option) == 0 && strcmp(el.value, word) == 0
+                           : !el.option && strstr(el.name, word) != NULL)
+            return true;
+    return false;
+}
+
+/* "-n, --limit N" or "ORDER" */
+static void check_term(const struct verb *v, const struct help_line *l)
+{
+    char term[80], *space;
+    char *word = term;
+
+    snprintf(term, sizeof term, "%.*s", (int)l->term_n, l->term);
+    if (term[0] == '-') {
+        char *option = strstr(term, "--");
+        cr_assert_not_null(option, "%s: %s", v->name, term);
+        space = strchr(option, ' ');
+        word = space != NULL ? space + 1 : option + strlen(option);
+        if (space != NULL)
+            *space = '\0';
+        cr_assert(in_grammar(v, option + 2, word), "%s: the grammar has no %s %s", v->name, option, word);
+    } else {
+        cr_assert(in_grammar(v, NULL, word), "%s: the grammar has no %s", v->name, term);
+    }
+    cr_assert_gt(l->text_n, 0, "%s: two spaces must end \"%s\"", v->name, term);
+}
+
+Test(verbs, have_help_of_the_form_that_pages_and_completion_are_made_of)
+{
+    int n;
+    const struct verb *v = verb_table(&n);
+
+    for (int i = 0; i < n; i++) {
+        const char *at = v[i].options;
+        struct help_line l;
+
+        while (help_next(&at, &l))
+            if (l.kind == HELP_TERM)
+                check_term(&v[i], &l);
+        cr_assert(v[i].example[0] != '\0' && v[i].summary[0] != '\0', "%s", v[i].name);
+    }
+}
+
+static bool has_choices(const struct verb *v, const char *option, const char *word)
+{
+    const char *at = v->options;
+    struct help_line l;
+    bool here = false;
+
+    while (help_next(&at, &l)) {
+        if (l.kind != HELP_MORE)
+            here = help_is_term_of(&l, option, word);
+        if (here && l.choice != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* A new word of a grammar needs its choices in the help, or a row in words.c. */
+Test(verbs, use_words_that_shells_can_complete)
+{
+    int n;
+    const struct verb *v = verb_table(&n);
+
+    for (int i = 0; i < n; i++) {
+        const char *at = v[i].grammar;
+        struct args_element el;
+
+        while (args_next_element(&at, &el)) {
+            char *words = el.option ? el.value : el.name;
+            char *word;
+
+            while ((word = strsep(&words, "|")) != NULL)
+                if (isupper((unsigned char)word[0]))
+                    cr_assert(words_each(NULL, word, NULL, NULL) ||
+                                  has_choices(&v[i], el.option ? el.name : NULL, word),
+                              "%s: %s", v[i].name, word);
+        }
     }
 }

@@ -1,0 +1,104 @@
+"""test_completion.py - what bash and zsh offer for docmillctl, asked of real shells"""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from harness.supervised import COORDINATOR, pool
+
+BASH = r"""
+source /dev/stdin <<<"$SCRIPT"
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+_docmillctl "$1"
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+def script(programs, shell):
+    return subprocess.run([os.path.join(programs, "docmillctl"), "--print-completion", shell], capture_output=True,
+                          text=True, check=True, timeout=20).stdout
+
+
+@pytest.fixture
+def offers(programs):
+    text = script(programs, "bash")
+
+    def ask(*words, run_dir="/nonexistent", cwd=None):
+        done = subprocess.run(["bash", "--norc", "-c", BASH, "bash", os.path.join(programs, "docmillctl"), *words],
+                              capture_output=True, text=True, timeout=20, check=True, cwd=cwd,
+                              env={**os.environ, "SCRIPT": text, "DOCMILL_RUN_DIR": run_dir})
+        assert done.stderr == ""
+        return sorted(done.stdout.split("\n")[:-1]) if done.stdout != "\n" else []
+
+    return ask
+
+
+def test_commands_and_their_options(offers):
+    assert offers("breake") == ["breakers"]
+    assert {"upload", "status", "stop", "help"} <= set(offers(""))
+    assert offers("help", "ups") == [] and offers("help", "uplo") == ["upload"]
+    assert offers("upload", "--l") == ["--lane"]
+    assert offers("-") == offers("--") and "--version" in offers("-")
+    assert "--version" not in offers("upload", "-")
+
+
+def test_values_that_the_grammar_or_the_help_names(offers):
+    assert offers("upload", "--lane", "") == ["bulk", "interactive"]
+    assert offers("upload", "--lane=b") == ["--lane=bulk"]
+    assert offers("upload", "--lane", "=") == ["bulk", "interactive"], "bash takes words apart at ="
+    assert offers("upload", "--lane", "=", "b") == ["bulk"]
+    assert offers("jobs", "--state", "d") == ["deadletter", "done"]
+    assert offers("--json", "breakers", "") == ["close", "open", "probe"]
+    assert offers("breakers", "open", "e") == ["embedder"]
+    assert "embed" in offers("pause", "")
+    assert offers("search", "") == [] and offers("upload", "--jobs", "") == []
+    assert offers("nosuch", "") == offers("")
+
+
+def test_files_and_directories(offers, tmp_path):
+    (tmp_path / "a b.md").write_text("x")
+    (tmp_path / "adir").mkdir()
+    assert offers("upload", "a", cwd=tmp_path) == ["a b.md", "adir"]
+    assert offers("--run-dir", "a", cwd=tmp_path) == ["adir"]
+    assert offers("--config", "a", cwd=tmp_path) == ["a b.md", "adir"]
+
+
+def test_pools_are_those_of_the_running_daemon(offers, master):
+    m = master(COORDINATOR, pool("good-one"), pool("good-two"))
+    assert offers("recycle", "good", run_dir=m.run_dir) == ["good-one", "good-two"]
+    assert offers("--run-dir", m.run_dir, "recycle", "c") == ["coordinator"]
+    assert offers("recycle", "good") == []
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_reads_its_script_and_is_offered_the_same(programs, tmp_path):
+    path = tmp_path / "_docmillctl"
+    path.write_text(script(programs, "zsh"))
+    subprocess.run(["zsh", "-n", path], check=True, timeout=20)
+    # compdef's part is played by hand: _describe and _files say what they were given.
+    asked = r"""
+        _describe() { print -rl -- "${(@P)2}" }
+        _files() { print -r -- "files $*" }
+        words=("$@"); CURRENT=$#
+        source "$SCRIPT"
+    """
+    def ask(*more):
+        done = subprocess.run(["zsh", "-f", "-c", asked, "zsh", os.path.join(programs, "docmillctl"), *more],
+                              capture_output=True, text=True, timeout=20, check=False,
+                              env={**os.environ, "SCRIPT": str(path), "DOCMILL_RUN_DIR": "/nonexistent"})
+        assert done.stderr == ""
+        return done.stdout.split("\n")[:-1]
+
+    assert ask("uplo") == ["upload:Upload files and print the id of each document."]
+    assert [line.split(":")[0] for line in ask("breakers", "")] == ["open", "close", "probe"]
+    assert ask("upload", "") == ["files "] and ask("--run-dir", "") == ["files -/"]
+    assert ask("search", "") == []
+
+
+def test_an_unknown_shell_is_refused(programs):
+    done = subprocess.run([os.path.join(programs, "docmillctl"), "--print-completion", "fish"], capture_output=True,
+                          text=True, timeout=20, check=False)
+    assert done.returncode == 2 and "bash or zsh" in done.stderr
