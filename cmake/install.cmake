@@ -1,4 +1,5 @@
-# What `cmake --install` puts where: programs, helpers, configuration, unit, account, man pages.
+# What `cmake --install` puts where: programs, helpers, configuration, unit, account, man pages,
+# completion.
 #
 # DOCMILL_UNITDIR and DOCMILL_SYSUSERSDIR are where systemd looks; a package sets them as its distribution has them.
 set(DOCMILL_UNITDIR "${CMAKE_INSTALL_PREFIX}/lib/systemd/system" CACHE PATH "directory of systemd units")
@@ -35,12 +36,27 @@ configure_file(systemd/docmill.service.in ${docmill_generated}/docmill.service @
 install(FILES ${docmill_generated}/docmill.service DESTINATION ${DOCMILL_UNITDIR})
 install(FILES systemd/docmill.sysusers DESTINATION ${DOCMILL_SYSUSERSDIR} RENAME docmill.conf)
 
-install(FILES docs/man/docmilld.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
-install(FILES docs/man/docmillctl.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-if(TARGET docmilld)
-  add_custom_command(OUTPUT ${docmill_generated}/docmill.conf.5
-    COMMAND docmilld --print-man > ${docmill_generated}/docmill.conf.5
-    DEPENDS docmilld VERBATIM)
-  add_custom_target(docmill_man ALL DEPENDS ${docmill_generated}/docmill.conf.5)
-  install(FILES ${docmill_generated}/docmill.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
-endif()
+# Manual pages and completion: made by the programs from their own tables.
+set(docmill_papers)
+function(docmill_paper FILE WHERE PROGRAM)
+  if(NOT TARGET ${PROGRAM})
+    return()
+  endif()
+  add_custom_command(OUTPUT ${docmill_generated}/${FILE}
+    COMMAND ${PROGRAM} ${ARGN} > ${docmill_generated}/${FILE}
+    DEPENDS ${PROGRAM} VERBATIM)
+  set(docmill_papers ${docmill_papers} ${docmill_generated}/${FILE} PARENT_SCOPE)
+  get_filename_component(name ${FILE} NAME)
+  install(FILES ${docmill_generated}/${FILE} DESTINATION ${WHERE} RENAME ${name})
+endfunction()
+set(DOCMILL_BASHDIR ${CMAKE_INSTALL_DATADIR}/bash-completion/completions CACHE PATH "directory of bash completion")
+set(DOCMILL_ZSHDIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE PATH "directory of zsh completion")
+file(MAKE_DIRECTORY ${docmill_generated}/bash ${docmill_generated}/zsh)
+docmill_paper(docmilld.8 ${CMAKE_INSTALL_MANDIR}/man8 docmilld --print-man=docmilld)
+docmill_paper(docmill.conf.5 ${CMAKE_INSTALL_MANDIR}/man5 docmilld --print-man)
+docmill_paper(docmillctl.1 ${CMAKE_INSTALL_MANDIR}/man1 docmillctl --print-man)
+docmill_paper(bash/docmilld ${DOCMILL_BASHDIR} docmilld --print-completion bash)
+docmill_paper(bash/docmillctl ${DOCMILL_BASHDIR} docmillctl --print-completion bash)
+docmill_paper(zsh/_docmilld ${DOCMILL_ZSHDIR} docmilld --print-completion zsh)
+docmill_paper(zsh/_docmillctl ${DOCMILL_ZSHDIR} docmillctl --print-completion zsh)
+add_custom_target(docmill_man ALL DEPENDS ${docmill_papers})

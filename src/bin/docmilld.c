@@ -9,6 +9,7 @@
  * Depends on core, db (migrate), master, and each role's main.
  */
 #include "docmilld.h"
+#include "docmilld_cli.h"
 
 #include "base/log.h"
 #include "core/conf.h"
@@ -26,36 +27,6 @@
 #include <string.h>
 #include <talloc.h>
 #include <unistd.h>
-
-#define DEFAULT_CONF "/etc/docmill/docmill.conf"
-
-static const char help_text[] =
-    "docmilld - the docmill daemon: documents in, searchable vectors out, on PostgreSQL\n"
-    "\n"
-    "  docmilld [-c FILE]                  run in the foreground until TERM (drains; again: at once)\n"
-    "  docmilld -t [-c FILE]               check the configuration, key by key: set, default or missing\n"
-    "  docmilld -T [-c FILE]               print the effective values and where each comes from (secrets masked)\n"
-    "  docmilld --example                  print a commented configuration with every key\n"
-    "  docmilld migrate up                 bring the database to this program's schema\n"
-    "  docmilld migrate down [--to N] [--drop-data]\n"
-    "                                      back to version N (default: one less); refuses while rows would be lost\n"
-    "  docmilld migrate status             which versions are applied\n"
-    "  docmilld --print-state-sql          the table of statuses and states as SQL\n"
-    "  docmilld --print-state-markdown     the same for people: docs/states.md\n"
-    "  docmilld --print-providers-markdown what is known of the outside services: docs/providers.md\n"
-    "  docmilld --print-man                the manual page docmill.conf(5)\n"
-    "  docmilld --version | --help\n"
-    "\n"
-    "  -c, --config FILE                   configuration (default " DEFAULT_CONF ")\n"
-    "\n"
-    "A first start:\n"
-    "  docmilld --example > docmill.conf   then set database.url, blob.backend, blob.fs.root and embedder.name\n"
-    "  docmilld -t -c docmill.conf         says what is still missing\n"
-    "  docmilld -c docmill.conf migrate up\n"
-    "  docmilld -c docmill.conf            and in another terminal: docmillctl health\n"
-    "\n"
-    "Signals: TERM or INT finishes what is in hand (supervise.drain_timeout), a second one stops within 2 s, QUIT at\n"
-    "once. Exit status: 0 as asked, 1 failed, 2 wrong usage, 78 the configuration is not good.\n";
 
 static const struct {
     const char *role;
@@ -128,29 +99,41 @@ static int run(const char *path)
     return r;
 }
 
-enum { OPT_CHILD = 256, OPT_EXAMPLE, OPT_STATE_SQL, OPT_STATE_PAGE, OPT_PROVIDERS_PAGE, OPT_MAN, OPT_VERSION };
-
 static const struct option options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"test", no_argument, NULL, 't'},
-    {"dump", no_argument, NULL, 'T'},
-    {"help", no_argument, NULL, 'h'},
-    {"child", required_argument, NULL, OPT_CHILD},
-    {"example", no_argument, NULL, OPT_EXAMPLE},
-    {"print-state-sql", no_argument, NULL, OPT_STATE_SQL},
-    {"print-state-markdown", no_argument, NULL, OPT_STATE_PAGE},
-    {"print-providers-markdown", no_argument, NULL, OPT_PROVIDERS_PAGE},
-    {"print-man", no_argument, NULL, OPT_MAN},
-    {"version", no_argument, NULL, OPT_VERSION},
+#define X_OPTION(NAME, letter, name, takes, ...) {name, takes, NULL, (letter) != 0 ? (letter) : OPT_##NAME},
+    DOCMILLD_OPTIONS(X_OPTION)
+#undef X_OPTION
+        {"child", required_argument, NULL, OPT_CHILD},
     {NULL, 0, NULL, 0},
 };
+
+static int print_man(const char *page)
+{
+    if (page == NULL || strcmp(page, "docmill.conf") == 0) {
+        conf_print_man(stdout);
+    } else if (strcmp(page, "docmilld") == 0) {
+        docmilld_print_man(stdout);
+    } else {
+        fprintf(stderr, "docmilld: there is no page \"%s\"\n", page);
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
+
+static int print_completion(const char *shell)
+{
+    if (docmilld_print_completion(shell, stdout))
+        return EXIT_OK;
+    fprintf(stderr, "docmilld: --print-completion wants bash or zsh\n");
+    return EXIT_USAGE;
+}
 
 /* What needs no configuration; -1: the option is of another kind. */
 static int answer_at_once(int opt)
 {
     switch (opt) {
     case 'h':
-        fputs(help_text, stdout);
+        docmilld_help(stdout);
         return EXIT_OK;
     case OPT_EXAMPLE:
         conf_print_example(stdout);
@@ -165,8 +148,9 @@ static int answer_at_once(int opt)
         providers_print_markdown(stdout);
         return EXIT_OK;
     case OPT_MAN:
-        conf_print_man(stdout);
-        return EXIT_OK;
+        return print_man(optarg);
+    case OPT_COMPLETION:
+        return print_completion(optarg);
     case OPT_VERSION:
         puts("docmilld " DOCMILL_VERSION);
         return EXIT_OK;

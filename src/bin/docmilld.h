@@ -2,7 +2,11 @@
 #ifndef BIN_DOCMILLD_H
 #define BIN_DOCMILLD_H
 
-enum docmilld_exit { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONF = 78 };
+#include "docmilld_cli.h"
+
+#define X_EXIT(NAME, number, meaning) EXIT_##NAME = (number),
+enum docmilld_exit { DOCMILLD_EXITS(X_EXIT) };
+#undef X_EXIT
 
 struct conf;
 

@@ -1,4 +1,4 @@
-"""test_completion.py - what bash and zsh offer for docmillctl, asked of real shells"""
+"""test_completion.py - what bash and zsh offer for docmillctl and docmilld, asked of real shells"""
 
 import os
 import shutil
@@ -12,28 +12,32 @@ BASH = r"""
 source /dev/stdin <<<"$SCRIPT"
 COMP_WORDS=("$@")
 COMP_CWORD=$(($# - 1))
-_docmillctl "$1"
+_${1##*/} "$1"
 printf '%s\n' "${COMPREPLY[@]}"
 """
 
 
-def script(programs, shell):
-    return subprocess.run([os.path.join(programs, "docmillctl"), "--print-completion", shell], capture_output=True,
+def script(programs, shell, program="docmillctl"):
+    return subprocess.run([os.path.join(programs, program), "--print-completion", shell], capture_output=True,
                           text=True, check=True, timeout=20).stdout
 
 
-@pytest.fixture
-def offers(programs):
-    text = script(programs, "bash")
+def asker(programs, program):
+    text = script(programs, "bash", program)
 
     def ask(*words, run_dir="/nonexistent", cwd=None):
-        done = subprocess.run(["bash", "--norc", "-c", BASH, "bash", os.path.join(programs, "docmillctl"), *words],
+        done = subprocess.run(["bash", "--norc", "-c", BASH, "bash", os.path.join(programs, program), *words],
                               capture_output=True, text=True, timeout=20, check=True, cwd=cwd,
                               env={**os.environ, "SCRIPT": text, "DOCMILL_RUN_DIR": run_dir})
         assert done.stderr == ""
         return sorted(done.stdout.split("\n")[:-1]) if done.stdout != "\n" else []
 
     return ask
+
+
+@pytest.fixture
+def offers(programs):
+    return asker(programs, "docmillctl")
 
 
 def test_commands_and_their_options(offers):
@@ -71,6 +75,31 @@ def test_pools_are_those_of_the_running_daemon(offers, master):
     assert offers("recycle", "good", run_dir=m.run_dir) == ["good-one", "good-two"]
     assert offers("--run-dir", m.run_dir, "recycle", "c") == ["coordinator"]
     assert offers("recycle", "good") == []
+
+
+def test_the_daemons_options_and_commands(programs, tmp_path):
+    ask = asker(programs, "docmilld")
+    (tmp_path / "my.conf").write_text("x")
+    assert ask("--print-c") == ["--print-completion"] and "migrate" in ask("")
+    assert ask("--print-completion", "") == ["bash", "zsh"]
+    assert ask("--print-man", "=", "docmilld") == ["docmilld"]
+    assert ask("-c", "my", cwd=tmp_path) == ["my.conf"] and ask("--config", "=", "m", cwd=tmp_path) == ["my.conf"]
+    assert ask("migrate", "") == ["down", "status", "up"]
+    assert ask("-c", "x", "migrate", "down", "--") == ["--drop-data", "--to"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_takes_the_daemons_script(programs, tmp_path):
+    path = tmp_path / "_docmilld"
+    path.write_text(script(programs, "zsh", "docmilld"))
+    asked = '_arguments() { print -rl -- "$@" }; source "$SCRIPT"'
+    done = subprocess.run(["zsh", "-f", "-c", asked], capture_output=True, text=True, timeout=20, check=True,
+                          env={**os.environ, "SCRIPT": str(path)})
+    lines = done.stdout.split("\n")
+    assert done.stderr == ""
+    assert "(-t --test)--test[check the configuration, key by key: set, default or missing]" in lines
+    assert any(line.startswith("(-c --config)-c[") and line.endswith(":FILE:_files") for line in lines)
+    assert "2:order:(up down status)" in lines
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")

@@ -10,18 +10,11 @@ import subprocess
 
 import pytest
 
-from harness import programs as programs_module
-
-SOURCE = programs_module.SOURCE
-
-
-PAGES = {"docmillctl.1": ("docmillctl", "--print-man"), "docmill.conf.5": ("docmilld", "--print-man")}
+PAGES = {"docmilld.8": ("docmilld", "--print-man=docmilld"), "docmillctl.1": ("docmillctl", "--print-man"),
+         "docmill.conf.5": ("docmilld", "--print-man")}
 
 
 def roff(programs, name):
-    if name not in PAGES:
-        with open(os.path.join(SOURCE, "docs", "man", name), encoding="utf-8") as file:
-            return file.read()
     program, *arguments = PAGES[name]
     return subprocess.run([os.path.join(programs, program), *arguments], capture_output=True, text=True, timeout=20,
                           check=True).stdout
@@ -79,6 +72,14 @@ def test_the_daemons_page_names_every_option_of_its_help(programs):
     assert {"-t", "-T", "--to", "--drop-data", "--config"} <= options
     for option in options:
         assert option in text
+
+
+def test_the_daemons_page_names_its_exit_statuses_and_signals(programs):
+    text, told = page(programs, "docmilld.8"), help_of(programs, "docmilld")
+    for number in ("0", "1", "2", "78"):
+        assert re.search(rf"^  {number} ", told, re.M) and f"\n{number}\n" in text.split("EXIT STATUS")[1]
+    for name in ("TERM, INT", "QUIT"):
+        assert name in told and name in text.split("SIGNALS")[1]
 
 
 @pytest.mark.parametrize("name", ["docmilld.8", "docmillctl.1", "docmill.conf.5"])
