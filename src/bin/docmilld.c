@@ -168,6 +168,7 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     const char *path = DEFAULT_CONF;
+    bool online = false;
     int opt, what = 0;
 
     /* '+': options after `migrate` are that command's own. */
@@ -180,6 +181,8 @@ int main(int argc, char **argv)
             return become(optarg);
         if (opt == 'c')
             path = optarg;
+        else if (opt == OPT_ONLINE)
+            online = true;
         else if (opt == 't' || opt == 'T')
             what = opt;
         else
@@ -187,9 +190,9 @@ int main(int argc, char **argv)
     }
     if (optind < argc && strcmp(argv[optind], "migrate") == 0 && what == 0)
         return docmilld_migrate(argc - optind, argv + optind, path);
-    if (optind < argc)
+    if (optind < argc || (online && what != 't'))
         return usage();
     if (what == 't')
-        return conf_test(path, stdout) == 0 ? EXIT_OK : EXIT_CONF;
+        return conf_test(path, stdout) != 0 ? EXIT_CONF : online ? docmilld_online(path) : EXIT_OK;
     return what == 'T' ? dump(path) : run(path);
 }

@@ -12,5 +12,6 @@ struct conf;
 
 struct conf *docmilld_load(const char *path);                       /* NULL: said why on stderr */
 int docmilld_migrate(int argc, char **argv, const char *conf_path); /* argv[0] is "migrate"; the exit status */
+int docmilld_online(const char *conf_path);                         /* -t --online; the exit status */
 
 #endif

@@ -18,6 +18,9 @@
       "configuration; see docmill.conf(5) (default: " DEFAULT_CONF ")")                                                \
     X(TEST, 't', "test", no_argument, "", "",                                                                          \
       "check the configuration, key by key: set, default or missing")                                                  \
+    X(ONLINE, 0, "online", no_argument, "", "",                                                                        \
+      "with -t: and that the server's connections and the memory of the machine, or of the control group of whoever "  \
+      "asks, suffice for the pools at their largest beside the other living nodes")                                    \
     X(DUMP, 'T', "dump", no_argument, "", "",                                                                          \
       "print the effective values and where each comes from; secrets are masked")                                      \
     X(EXAMPLE, 0, "example", no_argument, "", "",                                                                      \

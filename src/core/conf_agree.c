@@ -14,6 +14,7 @@
 #include <talloc.h>
 
 #define DIGEST_BYTES 8
+#define ROOM_SHARE   4 /* one successor for so many children */
 
 struct agreed_row {
     int key;
@@ -116,11 +117,22 @@ char *conf_agreement(const void *talloc_parent, const struct conf *c, char finge
     return json;
 }
 
+int conf_pool_room(int max)
+{
+    return (max + ROOM_SHARE - 1) / ROOM_SHARE;
+}
+
+/* There is one coordinator at a time: its successor waits for the node's lock. */
+int conf_pool_children(const struct pool_conf *p)
+{
+    return p->max + (p->role == POOL_COORDINATOR ? 0 : conf_pool_room(p->max));
+}
+
 int conf_connections(const struct conf *c)
 {
     int64_t n = 0;
 
     for (int i = 0; i < c->n_pools; i++)
-        n += c->pools[i].max * (c->pools[i].role == POOL_API ? c->api_db_connections : 1);
+        n += conf_pool_children(&c->pools[i]) * (c->pools[i].role == POOL_API ? c->api_db_connections : 1);
     return (int)n;
 }

@@ -41,6 +41,9 @@
 
 /* The digests, {"key": "digest", ...}; collections are `collections.NAME`. NULL: out of memory. */
 char *conf_agreement(const void *talloc_parent, const struct conf *c, char fingerprint[CONF_FINGERPRINT_MAX + 1]);
+/* Children of a pool at its largest, with those that retire while their successors start. */
+int conf_pool_room(int max); /* how many successors there may be at once */
+int conf_pool_children(const struct pool_conf *p);
 /* Connections to the database that this node may need at once. */
 int conf_connections(const struct conf *c);
 

@@ -13,6 +13,7 @@
 #include "master/master_int.h"
 
 #include "base/clock.h"
+#include "core/conf_agree.h"
 #include "core/reason.h"
 
 #include <errno.h>
@@ -20,11 +21,9 @@
 #include <string.h>
 #include <talloc.h>
 
-#define ROOM_SHARE 4 /* one successor for so many children */
-
 int pools_room(int max)
 {
-    return (max + ROOM_SHARE - 1) / ROOM_SHARE;
+    return conf_pool_room(max);
 }
 
 struct child_slot *pool_slot(const struct master *m, int pool, int i)

@@ -176,3 +176,50 @@ def test_nodes_of_two_configurations_do_not_begin_and_give_up_a_space_in_turns(p
     wait_for(lambda: two.sql("""SELECT s.dimension FROM upload_pipeline.collections c JOIN upload_pipeline.embedding_spaces s
                                 ON s.space = c.live_space""")[0][0] == 256, 30, "the flip", dump=two.log)
     assert two.log().count("the embedding space that was being filled is given up") == 0
+
+
+# --- docmilld -t --online
+
+
+def online(one):
+    done = one.docmilld("-t", "--online", check=False)
+    return done.returncode, done.stdout
+
+
+def test_pools_that_need_more_connections_than_there_are_are_refused(daemon):
+    small = daemon(pools=POOLS, start=False)
+    code, said = online(small)
+    assert code == 0 and "online: good" in said, said
+    large = daemon(pools=POOLS[:2] + [{"name": "w", "role": "worker", "min": 1, "max": 256}], start=False)
+    code, said = online(large)
+    assert code == 78 and "connections to the database" in said and "the server grants" in said, said
+
+
+def test_what_other_living_nodes_need_is_not_there_for_this_one(daemon, own_cluster):
+    database = own_cluster.create_database()
+    with psycopg.connect(own_cluster.url("postgres"), autocommit=True) as c:
+        c.execute("ALTER SYSTEM SET max_connections = 30")
+    own_cluster.stop()
+    own_cluster.start()
+    one = daemon({"node.heartbeat": "200ms"}, pools=POOLS, database=database, start=False)
+    two = daemon({"blob.fs.root": one.blobs}, pools=POOLS[:2] + [{"name": "w", "role": "worker", "min": 1, "max": 9}],
+                 database=database, start=False)
+    assert online(two)[0] == 0
+    one.start()
+    code, said = online(two)
+    assert code == 78 and "of other nodes" in said, said
+    one.stop()
+    assert online(two)[0] == 0, "who said goodbye needs nothing"
+
+
+def test_pools_that_need_more_memory_than_there_is_are_refused(daemon):
+    one = daemon(pools=POOLS[:2] + [{"name": "w", "role": "worker", "max": 10, "max_memory": "9000GB"}], start=False)
+    code, said = online(one)
+    assert code == 78 and "of memory at their largest" in said, said
+
+
+def test_a_database_that_does_not_answer_fails_the_check(daemon):
+    one = daemon({"database.url": "host=/nowhere dbname=x", "database.connect_timeout": "500ms"}, pools=POOLS, start=False)
+    one.database.migrated = True
+    code, said = online(one)
+    assert code == 78 and "error: database.url" in said, said

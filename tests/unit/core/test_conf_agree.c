@@ -76,5 +76,5 @@ Test(conf_agree, connections_are_those_of_all_pools_at_their_largest)
              "{ name = \"w\"; role = \"worker\"; min = 1; max = 5; } );");
 
     cr_assert_not_null(c, "%s", err.message);
-    cr_expect_eq(conf_connections(c), 1 + 2 * 3 + 5);
+    cr_expect_eq(conf_connections(c), 1 + (2 + 1) * 3 + 5 + 2, "with successors");
 }
