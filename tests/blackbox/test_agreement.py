@@ -213,7 +213,7 @@ def test_what_other_living_nodes_need_is_not_there_for_this_one(daemon, own_clus
 
 
 def test_pools_that_need_more_memory_than_there_is_are_refused(daemon):
-    one = daemon(pools=POOLS[:2] + [{"name": "w", "role": "worker", "max": 10, "max_memory": "9000GB"}], start=False)
+    one = daemon(pools=POOLS[:2] + [{"name": "w", "role": "worker", "max": 10, "max_memory": "900GB"}], start=False)
     code, said = online(one)
     assert code == 78 and "of memory at their largest" in said, said
 
