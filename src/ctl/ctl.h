@@ -104,6 +104,7 @@ int do_job(struct ctl *c);
 int do_retry(struct ctl *c);
 int do_cancel(struct ctl *c);
 int do_search(struct ctl *c);
+int do_events(struct ctl *c);
 int do_cost(struct ctl *c);
 int do_spaces(struct ctl *c);
 int do_wait(struct ctl *c);

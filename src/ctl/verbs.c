@@ -81,6 +81,14 @@ static const struct verb verbs[] = {
      "Cancel a job that has not ended.",
      "  ID             a job's or a document's id\n",
      "  docmillctl cancel 0b5f2a9e-6d0b-4a53-8f0e-0d2f5b1f6c11\n"},
+    {"events", "[--follow] [--all] [--after ID] [-n|--limit N]", "api", "any, with --all operate", do_events,
+     "List what happened to your documents, oldest first.",
+     "  --follow       go on with what happens, each event once, until ^C; with --json one line each\n"
+     "  --all          of all users\n"
+     "  --after ID     on from the event of this number (id in --json); without it the newest\n"
+     "  -n, --limit N  most events to print (default 50; with --follow 10 of those before)\n",
+     "  docmillctl events -n 20\n"
+     "  docmillctl events --follow --all\n"},
     {"cost", "[--by KEY] [--from DAY] [--to DAY] [--all] [-n|--limit N]", "api", "any, with --all operate", do_cost,
      "Show what outside services cost.",
      "  --by KEY       what a line stands for\n"

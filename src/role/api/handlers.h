@@ -22,6 +22,8 @@ int jobs_cancel(struct request *r, struct error *e) MUST_CHECK;
 
 int audit_get(struct request *r, struct error *e) MUST_CHECK;
 
+int events_list(struct request *r, struct error *e) MUST_CHECK;
+
 int cost_get(struct request *r, struct error *e) MUST_CHECK;
 
 int spaces_get(struct request *r, struct error *e) MUST_CHECK;

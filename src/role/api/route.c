@@ -33,6 +33,8 @@ static const struct route routes[] = {
      "Start a failed or cancelled job again."},
     {"POST",   "/v1/jobs/{id}/cancel", "", 0, NULL, NULL, jobs_cancel,
      "Cancel a job that has not ended."},
+    {"GET",    "/v1/events",           "after before limit all follow", 0, NULL, NULL, events_list,
+     "What happened to the caller's documents, newest first, or on from after=ID; all=1, for operators: to everybody's."},
     {"GET",    "/v1/search",           "q limit collection", 0, NULL, NULL, search_get,
      "The passages nearest to the text q, in one collection."},
     {"POST",   "/v1/webhooks/llamaparse/{token}", "", ROUTE_OPEN, webhook_begin, webhook_data, webhook_end,
