@@ -3,7 +3,7 @@
  *
  * Pages by id: after=ID goes on from there, oldest first; without it the newest come first, and before=ID goes back.
  * Ids do not become visible in their order. Who follows (follow=1) is told `last` and `writers` with each page, which
- * say when everything up to an id has been seen; sql/0013 has the reasoning, src/ctl/follow.c does it.
+ * say when everything up to an id has been seen; sql/0014 has the reasoning, src/ctl/follow.c does it.
  *
  * Depends on base, core, db.
  */

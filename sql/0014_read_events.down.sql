@@ -1,4 +1,4 @@
--- 0013_read_events: events are read by job only.
+-- 0014_read_events: events are read by job only.
 
 SET LOCAL search_path = upload_pipeline, public;
 

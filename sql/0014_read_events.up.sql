@@ -1,4 +1,4 @@
--- 0013_read_events: events, one's own or everybody's, in pages by id and followed.
+-- 0014_read_events: events, one's own or everybody's, in pages by id and followed.
 
 SET LOCAL search_path = upload_pipeline, public;
 SET LOCAL ROLE docmill_owner;
