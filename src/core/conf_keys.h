@@ -273,6 +273,10 @@
       "First wait before a child that failed in start-up is started again; it doubles.")                                     \
     X(supervise_backoff_cap, "supervise.backoff_cap", DURATION, "60s", 10, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,             \
       "Longest such wait.")                                                                                                  \
+    X(supervise_fail_deaths, "supervise.fail_deaths", INT, "10", 0, 1000, CF_NODE | CF_RELOAD, CR_MASTER,                    \
+      "A pool is given up, until docmillctl reset, when its children died of faults so many times for each of them within supervise.fail_window and nothing was finished in between; 0: never.") \
+    X(supervise_fail_window, "supervise.fail_window", DURATION, "10m", SEC, DAY, CF_NODE | CF_RELOAD, CR_MASTER,             \
+      "How far back such deaths count.")                                                                                     \
     X(supervise_hang_timeout, "supervise.hang_timeout", DURATION, "60s", SEC, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,           \
       "A child whose loop has not moved for this long is ended and replaced.")                                               \
     X(supervise_drain_timeout, "supervise.drain_timeout", DURATION, "30s", 100, DAY, CF_NODE | CF_RELOAD, CR_MASTER,         \

@@ -119,6 +119,7 @@ int do_breakers(struct ctl *c);
 int do_errors(struct ctl *c);
 int do_recycle(struct ctl *c);
 int do_restart(struct ctl *c);
+int do_reset(struct ctl *c);
 int do_scale(struct ctl *c);
 int do_drain(struct ctl *c);
 int do_stop(struct ctl *c);

@@ -1,5 +1,5 @@
 /*
- * do_pools.c - docmillctl recycle, restart, scale, drain: what an operator tells a pool, over control.sock
+ * do_pools.c - docmillctl recycle, restart, reset, scale, drain: what an operator tells a pool, over control.sock
  *
  * Depends on base, core, proc/control.
  */
@@ -54,6 +54,11 @@ int do_recycle(struct ctl *c)
 int do_restart(struct ctl *c)
 {
     return order(c, "restart", json_pack("{s:s}", "pool", c->args.words[0]));
+}
+
+int do_reset(struct ctl *c)
+{
+    return order(c, "reset", json_pack("{s:s}", "pool", c->args.words[0]));
 }
 
 int do_scale(struct ctl *c)

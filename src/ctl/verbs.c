@@ -181,6 +181,10 @@ static const struct verb verbs[] = {
      "End a pool's processes and start them again, all at once; what they do not finish goes back to the queue.",
      "  POOL           a pool's name\n",
      "  docmillctl restart workers\n"},
+    {"reset", "POOL", "control", "operate", do_reset,
+     "Try again with a pool that was given up because its processes kept failing.",
+     "  POOL           a pool's name\n",
+     "  docmillctl reset workers\n"},
     {"scale", "POOL SIZE", "control", "operate", do_scale,
      "Set how many processes a pool has, until the daemon is restarted.",
      "  POOL           a pool's name\n"

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/reason.h"
 #include "core/state.h"
 
 #include <errno.h>
@@ -204,12 +205,13 @@ static void add_retirement(struct child_slot *s, const struct msg_death *d)
         snprintf(s->last_death + n, sizeof s->last_death - n, ", retiring: %s", why);
 }
 
-enum death_kind death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru)
+struct slot_death death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru)
 {
     struct death_record *rec = &m->recent[m->n_recent++ % MASTER_DEATHS_KEPT];
     struct score_data score;
     bool torn = scoreboard_read(m->board, s->index, &score) != 0;
     struct death_facts facts;
+    enum error_class class = s->fatal.reason[0] != '\0' ? reason_class(reason_parse(s->fatal.reason)) : ERR_INTERNAL;
     enum death_kind kind;
 
     join_evidence(m, s, wait_status, ru, &score, torn, &rec->death);
@@ -232,7 +234,13 @@ enum death_kind death_record(struct master *m, struct child_slot *s, int wait_st
     log_death(m, s, &rec->death, kind == DEATH_ASKED, rec->at_ms - s->started_ms);
     if (m->conf->pools[s->pool].role == POOL_WORKER)
         enqueue(m, &rec->death);
-    return kind;
+    return (struct slot_death){
+        .kind = kind,
+        .finished = score.jobs_done + score.jobs_failed + score.requests > 0,
+        .by_us = rec->death.sent_by_us != 0,
+        .in_hand = rec->death.n_in_hand > 0,
+        .outside = class == ERR_TRANSIENT || class == ERR_RECOVERABLE,
+    };
 }
 
 /* ---- to the coordinator ---- */

@@ -4,7 +4,8 @@
  *   run.c       start-up order, signals, the loop, systemd's notifications, the end
  *   rundir.c    run_dir, its lock, the sockets in it
  *   spawn.c     fork + exec of one child
- *   supervise.c children: events in, actions out
+ *   supervise.c the children: what is due, and when
+ *   children.c  one child: what it says, how it starts, is told to go, and dies
  *   pool_slots.c     which pools and slots there are
  *   pools.c     which slots hold a pool's children: retiring, replacing, more and fewer of them
  *   death.c     evidence of a death; the queue of deaths for the coordinator
@@ -22,6 +23,7 @@
 #define MASTER_MASTER_INT_H
 
 #include "base/error.h"
+#include "base/log.h"
 #include "core/conf.h"
 #include "core/conf_diff.h"
 #include "master/pool_plan.h"
@@ -82,10 +84,13 @@ struct pool_state {
     struct pool_size size; /* what its work wants */
     int scaled;            /* an operator's word on that, or POOL_BY_DEMAND */
     bool drained;          /* by an operator: none */
-    int64_t wear_ms;       /* when its children were last looked at for jobs, age and memory */
-    int64_t fresh_bytes;   /* least that a fresh child of it used; 0: not known */
-    bool memory_refused;   /* max_memory is too near to that, and not applied */
-    int most;              /* a pool that a reload brings has few until it is trusted */
+    struct pool_faults faults;
+    uint64_t finished_before; /* of its living children, when the count of faults began */
+    char fault[200];          /* the last one's cause */
+    int64_t wear_ms;          /* when its children were last looked at for jobs, age and memory */
+    int64_t fresh_bytes;      /* least that a fresh child of it used; 0: not known */
+    bool memory_refused;      /* max_memory is too near to that, and not applied */
+    int most;                 /* a pool that a reload brings has few until it is trusted */
 };
 
 struct death_item {
@@ -171,7 +176,14 @@ int spawn_child(struct master *m, struct child_slot *s, struct error *e) MUST_CH
 int supervise_init(struct master *m, struct error *e) MUST_CHECK;
 void supervise_process(struct master *m);
 void supervise_stop(struct master *m, enum stop_mode mode);
+
+/* children.c */
+enum pool_role child_role(const struct child_slot *s);
+const char *child_pool_name(const struct child_slot *s);
+void child_log(enum log_level level, const struct child_slot *s, const char *msg);
 bool slot_has_ready_child(const struct child_slot *s); /* retiring ones too, until they are told to drain */
+void child_start(struct master *m, struct child_slot *s);
+void child_ping(struct child_slot *s);
 void child_kill(struct child_slot *s, int sig, enum kill_cause cause);
 /* Told to finish within limit_ms and to take no more; who has not begun is killed for `cause`. */
 void child_drain(struct child_slot *s, int64_t limit_ms, enum kill_cause cause);
@@ -210,13 +222,14 @@ void pools_disown(struct master *m, struct conf *former, const struct conf *next
 int pools_target(const struct master *m, int pool); /* children that it should have now */
 void pools_try_now(struct master *m, int pool);     /* who waits before a start does not wait on */
 int pools_room(int max);                            /* slots for successors in a pool of so many */
-void pools_child_gone(struct master *m, struct child_slot *s);
+void pools_child_gone(struct master *m, struct child_slot *s, const struct slot_death *d);
+void pools_reset(struct master *m, int pool); /* forgets every failure, and tries again */
 
 /* death.c */
 void death_init(struct master *m);
 void death_baseline(struct master *m); /* reads the kernel's out-of-memory counter */
-/* The child of s is gone: joins the evidence, enters it in records, totals and queue; tells what kind it was. */
-enum death_kind death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru);
+/* The child of s is gone: joins the evidence, enters it in records, totals and queue; tells how it died. */
+struct slot_death death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru);
 void death_describe(const struct msg_death *d, enum kill_cause cause, const struct msg_fatal *fatal, char *out,
                     size_t size);
 void death_send(struct master *m);   /* to the coordinator, as far as it takes them */
@@ -248,6 +261,7 @@ void audit_end(struct master *m); /* says what nobody has confirmed */
 int verb_recycle(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 int verb_restart(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 int verb_scale(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+int verb_reset(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 int verb_drain(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 
 /* service_verbs.c: what an operator asks about the outside services */

@@ -78,24 +78,51 @@ static bool too_many_deaths(struct slot_policy *s, int64_t now_ms)
     return full;
 }
 
-int64_t slot_died(struct slot_policy *s, enum death_kind kind, int64_t now_ms, const struct policy_limits *l)
+void slot_forgive(struct slot_policy *s)
+{
+    s->failures = 0;
+    s->n_deaths = 0;
+    s->start_at_ms = 0;
+}
+
+int64_t slot_died(struct slot_policy *s, const struct slot_death *d, int64_t now_ms, const struct policy_limits *l)
 {
     bool was_ready = s->ready_ms != 0;
+    bool stable = was_ready && now_ms - s->ready_ms >= POLICY_STABLE_MS;
 
     slot_set_state(s, SLOT_EMPTY, now_ms);
     s->start_at_ms = now_ms;
-    if (was_ready && now_ms - s->ready_ms >= POLICY_STABLE_MS) {
+    if (stable) {
         s->failures = 0;
         s->n_deaths = 0;
     }
     s->ready_ms = 0;
-    if (kind == DEATH_OUTSIDER && was_ready)
+    if (d->kind == DEATH_OUTSIDER && was_ready)
         return 0;
-    if (kind == DEATH_ASKED && s->retires != 0)
+    if (d->kind == DEATH_ASKED && s->retires != 0)
         return 0;
-    if (too_many_deaths(s, now_ms) || (kind == DEATH_FAULT && !was_ready))
+    if (too_many_deaths(s, now_ms) || (d->kind == DEATH_FAULT && !d->finished && !stable))
         return wait_longer(s, now_ms, l);
     return 0;
+}
+
+bool pool_fault(struct pool_faults *f, const struct slot_death *d, int children, int64_t now_ms,
+                const struct policy_limits *l)
+{
+    if (d->finished)
+        f->n = 0;
+    if (d->kind != DEATH_FAULT || d->by_us || d->in_hand || d->outside || l->fail_deaths == 0 || f->failed)
+        return false;
+    if (f->n == 0 || now_ms - f->first_ms > l->fail_window_ms) {
+        f->n = 0;
+        f->first_ms = now_ms;
+    }
+    f->n++;
+    if (f->n < l->fail_deaths * (children > 0 ? children : 1))
+        return false;
+    f->failed = true;
+    f->failed_ms = now_ms;
+    return true;
 }
 
 static enum slot_action step_up(const struct slot_policy *s, const struct slot_pulse *p, int64_t now_ms,

@@ -6,12 +6,17 @@
  * below is a unit test.
  *
  *   - A child has `ready_ms` to become ready; then it is killed.
- *   - A death before that, a crash, an exit with an error: a start-up failure waits (first, doubling, to a cap, with
- *     jitter). A child that had been ready is started again at once, unless its slot saw more than POLICY_WINDOW_DEATHS
- *     deaths within POLICY_WINDOW_MS: then it waits in the same way. A child that stayed ready for POLICY_STABLE_MS
- * wipes the slate.
+ *   - A death by a fault (crash, error, memory, hang, too late) before the first job was finished is a start-up failure:
+ *     the slot waits (first, doubling, to a cap, with jitter). Where there is no work to finish, POLICY_STABLE_MS of being
+ *     ready count as much, so that an idle child that dies after hours is no start-up failure. Later deaths are answered
+ *     at once, unless the slot saw more than POLICY_WINDOW_DEATHS of them within POLICY_WINDOW_MS: then it waits in the
+ *     same way. A child that stayed ready for POLICY_STABLE_MS wipes the slate.
  *   - A kill from outside (KILL or TERM that we did not send, no memory shortage) after it was ready is no fault: it is
  *     started again at once, however often.
+ *   - A pool is failed for good when it saw `fail_deaths` faults a child within `fail_window_ms` and nothing was finished
+ *     in between: pool_fault(). It is not started again until an operator resets it. These do not count: faults that
+ *     say themselves that something outside is away (the database), since they end by themselves; those with work in
+ *     hand, which the document's own crash budget bounds: no document may stop a pool; and kills, ours or others'.
  *   - A child whose own deadline has passed, or whose loop has not moved for `hang_ms`, gets TERM, and after `term_ms`
  *     KILL. At half of `hang_ms` it is pinged, so that a loop with nothing to do can show that it lives.
  *   - A child that was told to drain by a certain time gets KILL then.
@@ -60,6 +65,25 @@ enum death_kind {
 
 struct policy_limits {
     int64_t ready_ms, backoff_first_ms, backoff_cap_ms, hang_ms, term_ms;
+    int fail_deaths; /* 0: a pool never fails */
+    int64_t fail_window_ms;
+};
+
+/* How a child died. */
+struct slot_death {
+    enum death_kind kind;
+    bool finished; /* it had finished a job, or a request */
+    bool by_us;    /* we killed it, whatever for */
+    bool in_hand;  /* it had work in hand */
+    bool outside;  /* it said that something outside is away */
+};
+
+/* The faults of a pool since something was last finished in it. */
+struct pool_faults {
+    int n;
+    int64_t first_ms;
+    bool failed;
+    int64_t failed_ms;
 };
 
 struct slot_policy {
@@ -91,7 +115,11 @@ void slot_set_state(struct slot_policy *s, enum slot_state state, int64_t now_ms
 void slot_try_now(struct slot_policy *s, int64_t now_ms);
 void slot_pinged(struct slot_policy *s, int64_t now_ms);
 /* The child is gone: decides when the next may start. Returns how long that is from now; 0: at once. */
-int64_t slot_died(struct slot_policy *s, enum death_kind kind, int64_t now_ms, const struct policy_limits *l);
+int64_t slot_died(struct slot_policy *s, const struct slot_death *d, int64_t now_ms, const struct policy_limits *l);
+void slot_forgive(struct slot_policy *s); /* all failures are forgotten, and the next start is due */
+/* A child of a pool of so many died. True: with that the pool has failed for good. */
+bool pool_fault(struct pool_faults *f, const struct slot_death *d, int children, int64_t now_ms,
+                const struct policy_limits *l);
 /* wanted: this slot should have a child. *wake_ms is lowered to when to ask again, if that is earlier. */
 enum slot_action slot_step(const struct slot_policy *s, const struct slot_pulse *pulse, bool wanted, int64_t now_ms,
                            const struct policy_limits *l, int64_t *wake_ms);

@@ -1,5 +1,5 @@
 /*
- * pool_verbs.c - what an operator tells a pool: recycle, restart, scale, drain
+ * pool_verbs.c - what an operator tells a pool: recycle, restart, reset, scale, drain
  *
  * Every verb says what is to be, and answers at once with the pool as it is; `status` shows how it gets there.
  *
@@ -53,6 +53,7 @@ static void put_pool_state(struct pack *p, const struct master *m, int pool)
     pack_put_int(p, "ready", count.up);
     pack_put_int(p, "to_replace", count.wishes);
     pack_put_int(p, "retiring", count.retiring);
+    pack_put_bool(p, "failed", m->pools[pool].faults.failed);
 }
 
 static void tell(const struct master *m, int pool, const char *what)
@@ -82,6 +83,18 @@ int verb_recycle(struct master *m, const struct control_request *r, struct pack 
 int verb_restart(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
 {
     return replace_all(m, r, p, RETIRE_RESTART, e);
+}
+
+int verb_reset(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
+{
+    int pool, bad = arg_pool(m, r, true, &pool, e);
+
+    if (bad != 0)
+        return bad;
+    pools_reset(m, pool);
+    tell(m, pool, "an operator has its failures forgotten");
+    put_pool_state(p, m, pool);
+    return 0;
 }
 
 /* ---- scale ---- */

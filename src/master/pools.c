@@ -314,7 +314,61 @@ void pools_count(const struct master *m, int pool, struct pool_count *out)
         count_one(m, pool_slot(m, pool, i), out);
 }
 
-void pools_child_gone(struct master *m, struct child_slot *s)
+/* ---- failed for good ---- */
+
+static uint64_t finished_by_living(const struct master *m, int pool)
+{
+    const struct pool_state *state = &m->pools[pool];
+    uint64_t n = 0;
+
+    for (int i = 0; i < state->n_slots; i++) {
+        const struct child_slot *s = pool_slot(m, pool, i);
+        struct score_data score;
+
+        if (s->pid == 0)
+            continue;
+        (void)scoreboard_read(m->board, s->index, &score);
+        n += score.jobs_done + score.jobs_failed + score.requests;
+    }
+    return n;
+}
+
+static void fail_pool(struct master *m, int pool)
+{
+    struct pool_state *state = &m->pools[pool];
+    char text[300];
+
+    snprintf(text, sizeof text, "pool %s is given up after %d faults: %s; `docmillctl reset %s` tries again",
+             m->conf->pools[pool].name, state->faults.n, state->fault, m->conf->pools[pool].name);
+    log_error("pools", text, NULL);
+    services_raise(m->services, m->conf->pools[pool].name, reason_name(REASON_start_failed), text, clock_ms());
+}
+
+static void count_fault(struct master *m, struct child_slot *s, const struct slot_death *d)
+{
+    struct pool_state *state = &m->pools[s->pool];
+    uint64_t finished = finished_by_living(m, s->pool);
+
+    if (d->kind == DEATH_FAULT)
+        memcpy(state->fault, s->last_death, sizeof state->fault);
+    if (finished > state->finished_before)
+        state->faults.n = 0; /* the others get on */
+    if (state->faults.n == 0)
+        state->finished_before = finished;
+    if (pool_fault(&state->faults, d, pools_target(m, s->pool), clock_ms(), &m->limits))
+        fail_pool(m, s->pool);
+}
+
+void pools_reset(struct master *m, int pool)
+{
+    struct pool_state *state = &m->pools[pool];
+
+    state->faults = (struct pool_faults){0};
+    for (int i = 0; i < state->n_slots; i++)
+        slot_forgive(&pool_slot(m, pool, i)->policy);
+}
+
+void pools_child_gone(struct master *m, struct child_slot *s, const struct slot_death *d)
 {
     const struct pool_state *state = &m->pools[s->pool];
     struct slot_policy *policies[CONF_MAX_POOL_SIZE * 2];
@@ -322,4 +376,5 @@ void pools_child_gone(struct master *m, struct child_slot *s)
     for (int i = 0; i < state->n_slots; i++)
         policies[i] = &pool_slot(m, s->pool, i)->policy;
     pool_plan_child_gone(policies, state->n_slots, s->number);
+    count_fault(m, s, d);
 }

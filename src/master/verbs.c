@@ -33,7 +33,7 @@ static const char *phase_name(const struct child_slot *s, const struct score_dat
                                         [SCORE_DRAINING] = "draining"};
 
     if (s->pid == 0)
-        return s->policy.start_at_ms > now ? "backoff" : "empty";
+        return s->master->pools[s->pool].faults.failed ? "failed" : s->policy.start_at_ms > now ? "backoff" : "empty";
     if (s->policy.state == SLOT_STARTING)
         return "starting";
     if (s->policy.state == SLOT_UP && d->phase == SCORE_STARTING)
@@ -109,7 +109,10 @@ static void judge_pools(const struct master *m, struct signal *g)
             why[s->pool] = s->last_death;
     }
     for (int p = 0; p < m->conf->n_pools; p++)
-        if (ready[p] == 0 && pools_target(m, p) > 0)
+        if (m->pools[p].faults.failed)
+            blame(g, "pool %s was given up: %.60s; docmillctl reset %.31s", m->conf->pools[p].name, m->pools[p].fault,
+                  m->conf->pools[p].name);
+        else if (ready[p] == 0 && pools_target(m, p) > 0)
             blame(g, "pool %s has no child that is ready%s%.90s", m->conf->pools[p].name,
                   why[p] != NULL ? "; the last " : "", why[p] != NULL ? why[p] : "");
 }
@@ -229,6 +232,17 @@ static int verb_health(struct master *m, const struct control_request *r, struct
 
 /* ---- status ---- */
 
+static void put_faults(struct pack *p, const struct pool_state *state)
+{
+    pack_put_int(p, "faults", state->faults.n);
+    pack_str(p, "failed_ms_ago");
+    if (state->faults.failed)
+        pack_int(p, clock_ms() - state->faults.failed_ms);
+    else
+        pack_nil(p);
+    pack_put_str(p, "fault", state->fault[0] != '\0' ? state->fault : NULL);
+}
+
 static void put_pool(struct pack *p, const struct master *m, int pool)
 {
     struct pool_count count;
@@ -261,6 +275,7 @@ static void put_pool(struct pack *p, const struct master *m, int pool)
     pack_put_int(p, "fresh_bytes", m->pools[pool].fresh_bytes);
     pack_put_bool(p, "memory_refused", m->pools[pool].memory_refused);
     pack_put_int(p, "restarts", (int64_t)starts);
+    put_faults(p, &m->pools[pool]);
     pack_end(p);
 }
 
@@ -532,9 +547,9 @@ static const verb_handler handlers[CONTROL_VERB_MAX_] = {
     [CONTROL_VERB_STATUS] = verb_status,     [CONTROL_VERB_HEALTH] = verb_health,
     [CONTROL_VERB_BREAKERS] = verb_breakers, [CONTROL_VERB_BREAKER] = verb_breaker,
     [CONTROL_VERB_ERRORS] = verb_errors,     [CONTROL_VERB_VERSION] = verb_version,
-    [CONTROL_VERB_RECYCLE] = verb_recycle,   [CONTROL_VERB_RESTART] = verb_restart,
-    [CONTROL_VERB_SCALE] = verb_scale,       [CONTROL_VERB_DRAIN] = verb_drain,
-    [CONTROL_VERB_STOP] = verb_stop,
+    [CONTROL_VERB_RESET] = verb_reset,       [CONTROL_VERB_RECYCLE] = verb_recycle,
+    [CONTROL_VERB_RESTART] = verb_restart,   [CONTROL_VERB_SCALE] = verb_scale,
+    [CONTROL_VERB_DRAIN] = verb_drain,       [CONTROL_VERB_STOP] = verb_stop,
 };
 
 int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent,

@@ -17,9 +17,9 @@
  *            whatever does not need them.
  *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|drained|draining|stopping, uptime_ms,
  *            ready, pools: [{name, role, size, min, max, scaled, ready, busy, starting, backoff, retiring, drained,
- *              fresh_bytes, memory_refused, restarts}],
- *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|retiring|draining|backoff|empty, stage,
- *              note, in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims, jobs_done,
+ *              fresh_bytes, memory_refused, restarts, faults, failed_ms_ago, fault}],
+ *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|retiring|draining|backoff|failed|empty,
+ *              stage, note, in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims, jobs_done,
  *              jobs_failed, jobs_lost, requests, bytes_in, db_reconnects, db_ok, storage_ok, private_bytes, torn,
  *              starts, start_in_ms, last_death}],
  *            queue: null or {age_ms, leader, schema_version, oldest_queued_ms, by_status: {}, by_state: {}},
@@ -28,6 +28,7 @@
  *            audit: {pending, dropped}, deaths_pending,
  *            deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
  *            `size` of a pool is how many children it should have now, `scaled`: because an operator said so.
+ *            `faults` died since something was last finished; `failed_ms_ago`: when the pool was given up, or null; `fault` is the last one.
  *            `fresh_bytes` is what a fresh child of it used at least (PSS), `memory_refused`: max_memory is too near to that.
  *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
  *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.
@@ -38,10 +39,10 @@
  *            rates are what this node may use now, null: no limit. Counters are since the daemon's start.
  *   breaker  args {service, order: "open" | "close" | "probe"}; answers with that service's entry
  *   errors   {errors: [{ago_ms, first_ago_ms, times, module, reason, message}]}, newest first
- *   recycle, restart   args {pool}; {pool, size, ready, to_replace, retiring}
+ *   recycle, restart, reset   args {pool}; {pool, size, ready, to_replace, retiring, failed}
  *   scale    args {pool, size: a number, or "auto"}; the same
  *   drain    args {pool: "" for every pool of workers, order: "begin" (default) | "cancel"};
- *            {pools: [{pool, size, ready, to_replace, retiring, drained}], left}: children that have not finished yet
+ *            {pools: [{pool, size, ready, to_replace, retiring, failed, drained}], left}: children that have not finished yet
  *   stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
  *
  * Depends on base, core, proc/pack.
@@ -87,6 +88,7 @@ int control_right_parse(const char *name); /* number, or -EINVAL */
     X(VERSION, "version", CONTROL_READ, "", "version of the running daemon")                                           \
     X(RECYCLE, "recycle", CONTROL_OPERATE, "pool=POOL", "replace a pool's children one after another")                 \
     X(RESTART, "restart", CONTROL_OPERATE, "pool=POOL", "end a pool's children and start them again, all at once")     \
+    X(RESET, "reset", CONTROL_OPERATE, "pool=POOL", "try again with a pool that was given up")                         \
     X(SCALE, "scale", CONTROL_OPERATE, "pool=POOL size=N|auto", "set how many children a pool has")                    \
     X(DRAIN, "drain", CONTROL_OPERATE, "pool=POOL order=begin|cancel", "finish what is in hand and take no more")      \
     X(STOP, "stop", CONTROL_ADMIN, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")

@@ -156,11 +156,11 @@ def test_a_child_that_uses_too_much_memory_is_replaced(master):
 
 
 def test_a_memory_limit_below_a_fresh_child_is_refused_and_said_once(master):
-    m = master(COORDINATOR, {**pool("good", size=2), "max_memory": "300KB"})
+    m = master(COORDINATOR, {**pool("good", size=2), "max_memory": "100KB"})
     old = pids(up(m, "good", 2))
     wait_for(lambda: row(m, "good")["memory_refused"], 10, dump=m.log)
     errors = wait_for(lambda: m.call("errors")["errors"], 5)
-    assert [e["times"] for e in errors if "max_memory of pool good is 300 kB" in e["message"]] == [1], errors
+    assert [e["times"] for e in errors if "max_memory of pool good is 100 kB" in e["message"]] == [1], errors
     time.sleep(2)
     assert pids(m.children("good")) == old, "nobody is replaced for it"
 

@@ -119,6 +119,48 @@ def test_a_crash_loop_after_ready_is_slowed_down(master):
     assert m.child("crash")["starts"] <= 14
 
 
+def test_a_death_before_the_first_finished_job_is_a_start_up_failure(master):
+    m = master(COORDINATOR, pool("fragile"))
+    m.wait_dead("fragile", "killed by signal 6 (ABRT)")
+    assert m.wait_phase("fragile", "backoff")["starts"] == 1
+
+
+QUICK_FAILURE = {"supervise.backoff_first": "20ms", "supervise.backoff_cap": "40ms", "supervise.fail_deaths": 4}
+
+
+@pytest.mark.parametrize("name", ["fatal", "fragile"])
+def test_a_pool_is_given_up_until_it_is_reset_and_the_rest_goes_on(master, name):
+    m = master(COORDINATOR, pool(name, size=2), pool("good"), keys=QUICK_FAILURE)
+    row = wait_for(lambda: next((p for p in m.status()["pools"] if p["failed_ms_ago"] is not None), None), 10, dump=m.log)
+    assert row["name"] == name and row["faults"] == 8, "four for each of two"
+    starts = sum(c["starts"] for c in m.children(name))
+    assert {c["phase"] for c in m.children(name)} <= {"failed", "ready"}
+    reasons = m.health()["ready"]["reasons"]
+    assert any(f"pool {name} was given up" in r and f"reset {name}" in r for r in reasons), reasons
+    assert any(f"pool {name} is given up after 8 faults" in e["message"] for e in m.call("errors")["errors"])
+    time.sleep(0.5)
+    assert sum(c["starts"] for c in m.children(name)) == starts, "it is not tried again"
+    assert m.child("good")["starts"] == 1 and m.child("good")["phase"] == "ready"
+    assert not m.call("reset", pool=name)["failed"]
+    wait_for(lambda: sum(c["starts"] for c in m.children(name)) >= starts + 8, 10, "it to be tried again")
+    wait_for(lambda: m.child(name)["phase"] == "failed", 10, "and given up again")
+
+
+def test_a_pool_that_misses_the_database_is_never_given_up(master):
+    m = master(COORDINATOR, pool("away"), keys=QUICK_FAILURE)
+    wait_for(lambda: m.child("away")["starts"] > 12, 10, dump=m.log)
+    assert m.status()["pools"][1]["failed_ms_ago"] is None
+
+
+def test_kills_never_fail_a_pool(master):
+    m = master(COORDINATOR, pool("good"), keys=QUICK_FAILURE)
+    for number in (signal.SIGKILL, signal.SIGTERM) * 6:
+        pid = m.wait_phase("good", "ready")["pid"]
+        os.kill(pid, number)
+        wait_for(lambda: m.child("good")["pid"] not in (pid, 0), 5, every=0.01)
+    assert m.status()["pools"][1]["faults"] == 0
+
+
 def test_the_coordinator_gets_the_evidence_of_a_torn_slot(master):
     m = master(COORDINATOR, pool("holder"))
     child = wait_for(lambda: (c := m.child("holder"))["in_hand"] == 2 and c, 10)

@@ -94,7 +94,7 @@ Test(death, the_evidence_holds_what_the_slot_held)
     d->n_in_hand = 2;
     d->in_hand[1].lease = 99;
     d->jobs_done = 5; /* and it dies before score_end */
-    cr_assert_eq(death_record(m, &m->slots[1], killed_status(), &ru), DEATH_OUTSIDER);
+    cr_assert_eq(death_record(m, &m->slots[1], killed_status(), &ru).kind, DEATH_OUTSIDER);
     cr_assert_eq(m->n_deaths, 1);
     cr_assert_eq(m->deaths->death.serial, 12);
     cr_assert_eq(m->deaths->death.signal, SIGKILL);

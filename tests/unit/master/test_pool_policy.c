@@ -5,8 +5,13 @@
 #include <criterion/parameterized.h>
 #include <signal.h>
 
-static const struct policy_limits limits = {
-    .ready_ms = 30000, .backoff_first_ms = 2000, .backoff_cap_ms = 60000, .hang_ms = 60000, .term_ms = 5000};
+static const struct policy_limits limits = {.fail_deaths = 3,
+                                            .fail_window_ms = 60000,
+                                            .ready_ms = 30000,
+                                            .backoff_first_ms = 2000,
+                                            .backoff_cap_ms = 60000,
+                                            .hang_ms = 60000,
+                                            .term_ms = 5000};
 
 #define T0 1000000
 
@@ -16,6 +21,21 @@ static enum slot_action step(const struct slot_policy *s, int64_t beat, int64_t 
 
     *wake = INT64_MAX;
     return slot_step(s, &p, true, now, &limits, wake);
+}
+
+/* Before it had finished anything. */
+static int64_t died(struct slot_policy *s, enum death_kind kind, int64_t now)
+{
+    const struct slot_death d = {.kind = kind};
+
+    return slot_died(s, &d, now, &limits);
+}
+
+static int64_t died_after_work(struct slot_policy *s, enum death_kind kind, int64_t now)
+{
+    const struct slot_death d = {.kind = kind, .finished = true};
+
+    return slot_died(s, &d, now, &limits);
 }
 
 static struct slot_policy up_since(int64_t now)
@@ -65,7 +85,7 @@ Test(pool_policy, start_up_failures_wait_twice_as_long_each_time_up_to_the_cap)
         int64_t wait, wake;
 
         slot_started(&s, now);
-        wait = slot_died(&s, DEATH_FAULT, now, &limits);
+        wait = died(&s, DEATH_FAULT, now);
         cr_assert_geq(wait, full / 2, "failure %d", i);
         cr_assert_leq(wait, full, "failure %d", i);
         cr_assert_eq(step(&s, 0, 0, now + wait - 1, &wake), SLOT_NOTHING);
@@ -81,11 +101,27 @@ Test(pool_policy, an_established_child_that_crashes_is_started_again_at_once)
     struct slot_policy s = up_since(T0);
     int64_t wake;
 
-    cr_assert_eq(slot_died(&s, DEATH_FAULT, T0 + 500, &limits), 0);
+    cr_assert_eq(died_after_work(&s, DEATH_FAULT, T0 + 500), 0);
     cr_assert_eq(step(&s, 0, 0, T0 + 500, &wake), SLOT_START);
 }
 
-Test(pool_policy, a_crash_loop_after_ready_waits_too)
+Test(pool_policy, a_crash_before_the_first_finished_job_is_a_start_up_failure)
+{
+    struct slot_policy s = up_since(T0);
+
+    cr_assert_geq(died(&s, DEATH_FAULT, T0 + POLICY_STABLE_MS - 1), 1000);
+    cr_assert_eq(s.failures, 1);
+}
+
+Test(pool_policy, a_child_that_had_nothing_to_do_for_a_while_is_no_start_up_failure)
+{
+    struct slot_policy s = up_since(T0);
+
+    cr_assert_eq(died(&s, DEATH_FAULT, T0 + POLICY_STABLE_MS), 0);
+    cr_assert_eq(s.failures, 0);
+}
+
+Test(pool_policy, a_crash_loop_after_work_waits_too)
 {
     struct slot_policy s = {0};
     int64_t now = T0, wait = 0;
@@ -95,7 +131,7 @@ Test(pool_policy, a_crash_loop_after_ready_waits_too)
         slot_started(&s, now);
         slot_became_ready(&s, now + 100);
         now += 200;
-        wait = slot_died(&s, DEATH_FAULT, now, &limits);
+        wait = died_after_work(&s, DEATH_FAULT, now);
         deaths++;
     }
     cr_assert_eq(deaths, POLICY_WINDOW_DEATHS + 1);
@@ -111,7 +147,7 @@ Test(pool_policy, crashes_spread_over_time_do_not_wait)
         slot_started(&s, now);
         slot_became_ready(&s, now);
         now += 1500;
-        cr_assert_eq(slot_died(&s, DEATH_FAULT, now, &limits), 0, "crash %d", i);
+        cr_assert_eq(died_after_work(&s, DEATH_FAULT, now), 0, "crash %d", i);
     }
 }
 
@@ -122,7 +158,7 @@ Test(pool_policy, kills_from_outside_never_make_a_ready_slot_wait)
     for (int i = 0; i < 200; i++) {
         slot_started(&s, T0 + i);
         slot_became_ready(&s, T0 + i);
-        cr_assert_eq(slot_died(&s, DEATH_OUTSIDER, T0 + i, &limits), 0, "kill %d", i);
+        cr_assert_eq(died(&s, DEATH_OUTSIDER, T0 + i), 0, "kill %d", i);
     }
 }
 
@@ -134,7 +170,7 @@ Test(pool_policy, kills_from_outside_before_ready_are_limited_by_the_window)
     do {
         slot_started(&s, T0 + i);
         i++;
-    } while (slot_died(&s, DEATH_OUTSIDER, T0 + i, &limits) == 0 && i < 100);
+    } while (died(&s, DEATH_OUTSIDER, T0 + i) == 0 && i < 100);
     cr_assert_eq(i, POLICY_WINDOW_DEATHS + 1);
 }
 
@@ -144,13 +180,13 @@ Test(pool_policy, a_child_that_stayed_ready_wipes_the_slate)
 
     for (int i = 0; i < 5; i++) {
         slot_started(&s, T0);
-        (void)slot_died(&s, DEATH_FAULT, T0, &limits);
+        (void)died(&s, DEATH_FAULT, T0);
     }
     slot_started(&s, T0);
     slot_became_ready(&s, T0);
-    cr_assert_eq(slot_died(&s, DEATH_FAULT, T0 + POLICY_STABLE_MS, &limits), 0);
+    cr_assert_eq(died(&s, DEATH_FAULT, T0 + POLICY_STABLE_MS), 0);
     slot_started(&s, T0);
-    cr_assert_leq(slot_died(&s, DEATH_FAULT, T0, &limits), 2000, "the next failure is a first one again");
+    cr_assert_leq(died(&s, DEATH_FAULT, T0), 2000, "the next failure is a first one again");
 }
 
 Test(pool_policy, a_wait_can_be_cut_short)
@@ -159,7 +195,7 @@ Test(pool_policy, a_wait_can_be_cut_short)
     int64_t wake;
 
     slot_started(&s, T0);
-    (void)slot_died(&s, DEATH_FAULT, T0, &limits);
+    (void)died(&s, DEATH_FAULT, T0);
     cr_assert_eq(step(&s, 0, 0, T0 + 1, &wake), SLOT_NOTHING);
     slot_try_now(&s, T0 + 1);
     cr_assert_eq(step(&s, 0, 0, T0 + 1, &wake), SLOT_START);
@@ -283,6 +319,87 @@ Test(pool_policy, a_restart_that_was_asked_for_is_no_death_to_count)
         slot_started(&s, T0);
         slot_became_ready(&s, T0);
         s.retires = 1;
-        cr_assert_eq(slot_died(&s, DEATH_ASKED, T0 + 10, &limits), 0, "restart %d", i);
+        cr_assert_eq(died(&s, DEATH_ASKED, T0 + 10), 0, "restart %d", i);
     }
+}
+
+static bool fault(struct pool_faults *f, int64_t now)
+{
+    const struct slot_death d = {.kind = DEATH_FAULT};
+
+    return pool_fault(f, &d, 2, now, &limits);
+}
+
+Test(pool_policy, a_pool_fails_for_good_after_so_many_faults_a_child)
+{
+    struct pool_faults f = {0};
+
+    for (int i = 0; i < 5; i++)
+        cr_assert_not(fault(&f, T0 + i), "fault %d", i);
+    cr_assert(fault(&f, T0 + 5), "three for each of two children");
+    cr_assert(f.failed);
+    cr_assert_eq(f.failed_ms, T0 + 5);
+    cr_assert_not(fault(&f, T0 + 6), "it is said once");
+}
+
+Test(pool_policy, faults_far_apart_fail_no_pool)
+{
+    struct pool_faults f = {0};
+
+    for (int i = 0; i < 50; i++)
+        cr_assert_not(fault(&f, T0 + i * 20000), "fault %d", i);
+}
+
+Test(pool_policy, something_finished_in_between_begins_the_count_anew)
+{
+    struct pool_faults f = {0};
+    const struct slot_death after_work = {.kind = DEATH_FAULT, .finished = true};
+
+    for (int i = 0; i < 50; i++)
+        cr_assert_not(pool_fault(&f, &after_work, 2, T0, &limits));
+    for (int i = 0; i < 4; i++)
+        cr_assert_not(fault(&f, T0));
+    cr_assert_not(pool_fault(&f, &after_work, 2, T0, &limits));
+    cr_assert_not(fault(&f, T0));
+}
+
+Test(pool_policy, kills_of_any_hand_documents_and_what_is_away_fail_no_pool)
+{
+    static const struct slot_death innocent[] = {
+        {.kind = DEATH_OUTSIDER},
+        {.kind = DEATH_ASKED},
+        {.kind = DEATH_FAULT, .by_us = true},
+        {.kind = DEATH_FAULT, .in_hand = true},
+        {.kind = DEATH_FAULT, .outside = true},
+    };
+    struct pool_faults f = {0};
+
+    for (int i = 0; i < 100; i++)
+        cr_assert_not(pool_fault(&f, &innocent[(size_t)i % 5], 1, T0, &limits), "death %d", i);
+}
+
+Test(pool_policy, without_a_limit_no_pool_fails)
+{
+    struct policy_limits never = limits;
+    struct pool_faults f = {0};
+    const struct slot_death d = {.kind = DEATH_FAULT};
+
+    never.fail_deaths = 0;
+    for (int i = 0; i < 100; i++)
+        cr_assert_not(pool_fault(&f, &d, 1, T0, &never));
+}
+
+Test(pool_policy, a_slot_that_is_forgiven_starts_at_once_and_waits_little_the_next_time)
+{
+    struct slot_policy s = {0};
+    int64_t wake;
+
+    for (int i = 0; i < 6; i++) {
+        slot_started(&s, T0);
+        (void)died(&s, DEATH_FAULT, T0);
+    }
+    slot_forgive(&s);
+    cr_assert_eq(step(&s, 0, 0, T0 + 1, &wake), SLOT_START);
+    slot_started(&s, T0);
+    cr_assert_leq(died(&s, DEATH_FAULT, T0), 2000);
 }

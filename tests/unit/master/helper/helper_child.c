@@ -5,7 +5,9 @@
  *   fatal...     says why it cannot start and exits 70
  *   vanish...    exits 3 at once without a word
  *   mute...      never says READY
- *   crash...     READY, then aborts after 50 ms
+ *   crash...     READY, finishes a job, then aborts after 50 ms
+ *   fragile...   READY, then aborts after 50 ms without having done anything
+ *   away...      says that the database is away and exits 70
  *   stubborn...  hears neither DRAIN nor TERM
  *   slow...      as good, but takes 1.5 s to finish when drained
  *   once...      the first one of a master is good, the later ones exit 3 before they are ready
@@ -201,6 +203,11 @@ static void misbehave_early(void)
         child_say_fatal(&self, &e);
         exit(70);
     }
+    if (is("away")) {
+        (void)error_set(&e, EAGAIN, ERR_RECOVERABLE, "db_unavailable", "it is written so");
+        child_say_fatal(&self, &e);
+        exit(70);
+    }
     while (is("mute"))
         pause();
 }
@@ -222,6 +229,10 @@ static void misbehave(void)
     struct score_data *d;
 
     if (is("crash")) {
+        score_begin(self.score)->jobs_done++;
+        score_end(self.score);
+    }
+    if (is("crash") || is("fragile")) {
         poll(NULL, 0, 50);
         abort();
     }

@@ -1,0 +1,294 @@
+/*
+ * children.c - one child: what it says, how it starts, is told to go, and dies
+ *
+ * handle_exit and handle_channel record what happened to one child; what follows from that is supervise.c's.
+ *
+ * A child's channel that breaks the protocol, or closes while the child lives, ends that child: the master isolates,
+ * logs and goes on.
+ *
+ * Diagnostics
+ *   warns   a child that could not be started, or that sends what it must not
+ *
+ * Depends on base, core, proc.
+ */
+#include "master/master_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/reason.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <unistd.h>
+
+#define WAKE_IDLE_MAX 8 /* idle workers that one WAKE reaches */
+
+enum pool_role child_role(const struct child_slot *s)
+{
+    return s->master->conf->pools[s->pool].role;
+}
+
+const char *child_pool_name(const struct child_slot *s)
+{
+    return s->master->conf->pools[s->pool].name;
+}
+
+bool slot_has_ready_child(const struct child_slot *s)
+{
+    return s->pid != 0 && s->policy.state == SLOT_UP;
+}
+
+void child_log(enum log_level level, const struct child_slot *s, const char *msg)
+{
+    log_event(level, "supervise", msg, "pool", child_pool_name(s), "slot", LOG_I(s->number), "child", LOG_I(s->pid),
+              "serial", LOG_I(s->serial), NULL);
+}
+
+void child_kill(struct child_slot *s, int sig, enum kill_cause cause)
+{
+    if (s->pid == 0)
+        return;
+    s->sent_signal = sig;
+    s->kill_cause = cause;
+    kill(s->pid, sig); /* not reaped yet, so the number is still its own */
+    slot_set_state(&s->policy, sig == SIGKILL ? SLOT_KILLED : SLOT_TERMED, clock_ms());
+}
+
+/* ---- events: record only ---- */
+
+static void relay_wake(struct master *m, const struct channel_msg *msg)
+{
+    int sent = 0, busy = -1;
+
+    for (int i = 0; i < m->n_slots && sent < WAKE_IDLE_MAX; i++) {
+        int at = (m->next_wake + i) % m->n_slots;
+        struct child_slot *s = &m->slots[at];
+        struct score_pulse pulse;
+
+        if (child_role(s) != POOL_WORKER || !slot_has_ready_child(s))
+            continue;
+        scoreboard_pulse(m->board, at, &pulse);
+        if (pulse.phase != SCORE_READY)
+            busy = at;
+        else if (channel_send(s->channel, msg) == 0)
+            sent++;
+    }
+    if (sent == 0)
+        m->missed_ms = clock_ms();
+    if (sent == 0 && busy >= 0)
+        (void)channel_send(m->slots[busy].channel, msg); /* a hint: it will look once more before it rests */
+    m->next_wake = (m->next_wake + 1) % m->n_slots;
+}
+
+/* Work that came to this node: the coordinator tells the other nodes. */
+static void tell_coordinator(struct master *m, const struct channel_msg *msg)
+{
+    struct child_slot *c = coordinator_slot(m);
+
+    if (c != NULL)
+        (void)channel_send(c->channel, msg);
+}
+
+static void record_ready(struct child_slot *s)
+{
+    struct master *m = s->master;
+
+    log_event(LOG_LVL_INFO, "supervise", "child is ready", "pool", child_pool_name(s), "slot", LOG_I(s->number),
+              "child", LOG_I(s->pid), "after_ms", LOG_I(clock_ms() - s->started_ms), NULL);
+    slot_became_ready(&s->policy, clock_ms());
+    if (child_role(s) != POOL_COORDINATOR)
+        return;
+    m->coordinated = true;
+    for (int i = 0; i < m->n_slots; i++) /* the database answers: who failed for want of it need not wait on */
+        slot_try_now(&m->slots[i].policy, clock_ms());
+}
+
+static void record_message(struct child_slot *s, const struct channel_msg *msg)
+{
+    struct master *m = s->master;
+
+    switch (msg->kind) {
+    case CHANNEL_READY:
+        record_ready(s);
+        return;
+    case CHANNEL_WAKE:
+        if (child_role(s) != POOL_WORKER)
+            relay_wake(m, msg);
+        if (child_role(s) == POOL_API)
+            tell_coordinator(m, msg);
+        return;
+    case CHANNEL_BYE:
+        s->asked = true;
+        return;
+    case CHANNEL_FATAL:
+        s->fatal = msg->fatal;
+        if (child_role(s) != POOL_COORDINATOR)
+            return;
+        m->taken = strcmp(msg->fatal.reason, reason_name(REASON_node_taken)) == 0;
+        m->refused = m->taken || strcmp(msg->fatal.reason, reason_name(REASON_conflict)) == 0;
+        return;
+    case CHANNEL_RELEASED:
+        if (child_role(s) == POOL_COORDINATOR)
+            death_released(m, &msg->released);
+        return;
+    case CHANNEL_AUDITED:
+        if (child_role(s) == POOL_COORDINATOR)
+            audit_written(m, &msg->audited);
+        return;
+    case CHANNEL_PONG:
+        return; /* its beat moved by that: see pool_policy */
+    case CHANNEL_DRAIN:
+    case CHANNEL_DEATH:
+    case CHANNEL_AUDIT:
+    case CHANNEL_PING:
+    case CHANNEL_LOG:
+        child_log(LOG_LVL_WARN, s, "child sent a message that only the master sends");
+        child_kill(s, SIGKILL, KILL_BROKEN);
+        return;
+    }
+}
+
+/* Reads all there is. False if nothing more will come. */
+static bool read_channel(struct child_slot *s)
+{
+    struct channel_msg msg;
+    struct error e = {0};
+    int r;
+
+    while ((r = channel_recv(s->channel, &msg, &e)) == 0)
+        record_message(s, &msg);
+    if (r == -EAGAIN)
+        return true;
+    if (r == -EPROTO) {
+        log_warn("supervise", "child broke the channel's protocol", "pool", child_pool_name(s), "child", LOG_I(s->pid),
+                 "error", e.message, NULL);
+        child_kill(s, SIGKILL, KILL_BROKEN);
+    }
+    return false;
+}
+
+static int handle_channel(sd_event_source *src, int fd, uint32_t events, void *arg)
+{
+    struct child_slot *s = arg;
+
+    (void)fd;
+    (void)events;
+    if (!read_channel(s))
+        sd_event_source_set_enabled(src, SD_EVENT_OFF); /* closed: its end is near, and comes by the pidfd */
+    return 0;
+}
+
+static void forget_child(struct child_slot *s)
+{
+    s->pid_source = sd_event_source_disable_unref(s->pid_source);
+    s->channel_source = sd_event_source_disable_unref(s->channel_source);
+    if (s->pidfd >= 0)
+        close(s->pidfd);
+    if (s->channel >= 0)
+        close(s->channel);
+    s->pidfd = s->channel = -1;
+    s->pid = 0;
+}
+
+static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
+{
+    struct child_slot *s = arg;
+    struct master *m = s->master;
+    struct rusage ru;
+    struct slot_death death;
+    int64_t wait_ms;
+    int status;
+
+    (void)src;
+    (void)fd;
+    (void)events;
+    if (wait4(s->pid, &status, WNOHANG, &ru) != s->pid)
+        return 0;
+    (void)read_channel(s); /* what it said before it went */
+    death = death_record(m, s, status, &ru);
+    services_child_died(m->services, s->pid, clock_ms());
+    if (death.kind == DEATH_FAULT)
+        services_raise(m->services, child_pool_name(s),
+                       s->fatal.reason[0] != '\0' ? s->fatal.reason : reason_name(REASON_worker_lost), s->last_death,
+                       clock_ms());
+    if (death.kind == DEATH_FAULT && s->generation == m->generation) {
+        m->generation_faults++;
+        memcpy(m->generation_fault, s->last_death, sizeof m->generation_fault);
+    }
+    forget_child(s);
+    scoreboard_reset(m->board, s->index, s->pool);
+    if (child_role(s) == POOL_COORDINATOR) {
+        death_unsend(m);
+        audit_unsend(m);
+    } else {
+        death_send(m); /* before anything else: jobs wait for it */
+    }
+    wait_ms = slot_died(&s->policy, &death, clock_ms(), &m->limits);
+    pools_child_gone(m, s, &death);
+    if (wait_ms > 0 && m->stop.mode == STOP_NONE)
+        log_warn("supervise", "waiting before the next start", "pool", child_pool_name(s), "slot", LOG_I(s->number),
+                 "wait_ms", LOG_I(wait_ms), "failures", LOG_I(s->policy.failures), NULL);
+    return 0;
+}
+
+/* ---- orders ---- */
+
+void child_start(struct master *m, struct child_slot *s)
+{
+    struct error e = {0};
+    int r;
+
+    s->sent_signal = 0;
+    s->kill_cause = KILL_NONE;
+    s->asked = s->drain_owed = s->log_owed = false;
+    memset(&s->fatal, 0, sizeof s->fatal);
+    r = spawn_child(m, s, &e);
+    if (r != 0) {
+        snprintf(s->last_death, sizeof s->last_death, "not started: %.150s", e.message);
+        log_warn("supervise", "child could not be started", "pool", child_pool_name(s), "error", e.message, NULL);
+        slot_start_failed(&s->policy, clock_ms(), &m->limits);
+        return;
+    }
+    s->started_ms = clock_ms();
+    s->generation = m->generation;
+    s->starts++;
+    m->totals.starts++;
+    slot_started(&s->policy, s->started_ms);
+    r = sd_event_add_io(m->event, &s->pid_source, s->pidfd, EPOLLIN, handle_exit, s);
+    if (r >= 0)
+        r = sd_event_add_io(m->event, &s->channel_source, s->channel, EPOLLIN, handle_channel, s);
+    if (r < 0) /* out of descriptors or memory: without eyes on it, it must not live */
+        log_panic("supervise", "a child cannot be watched");
+    /* Deaths go before hints and questions: jobs wait for them. */
+    sd_event_source_set_priority(s->pid_source, SD_EVENT_PRIORITY_IMPORTANT);
+    child_log(LOG_LVL_DEBUG, s, "child started");
+}
+
+void child_ping(struct child_slot *s)
+{
+    const struct channel_msg ping = {.kind = CHANNEL_PING};
+
+    (void)channel_send(s->channel, &ping); /* a full channel is answered by the hang limit */
+    slot_pinged(&s->policy, clock_ms());
+}
+
+void child_drain(struct child_slot *s, int64_t limit_ms, enum kill_cause cause)
+{
+    struct channel_msg msg = {.kind = CHANNEL_DRAIN};
+
+    if (s->pid == 0 || s->policy.state == SLOT_KILLED)
+        return;
+    if (s->policy.state == SLOT_STARTING) { /* has nothing in hand, and may not listen yet */
+        child_kill(s, SIGKILL, cause);
+        return;
+    }
+    msg.drain.limit_ms = limit_ms;
+    s->asked = true;
+    s->drain_owed = channel_send(s->channel, &msg) == -EAGAIN;
+    if (s->policy.state == SLOT_UP)
+        slot_set_state(&s->policy, SLOT_DRAINING, clock_ms());
+}
