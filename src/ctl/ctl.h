@@ -122,6 +122,7 @@ int do_restart(struct ctl *c);
 int do_reset(struct ctl *c);
 int do_scale(struct ctl *c);
 int do_drain(struct ctl *c);
+int do_log(struct ctl *c);
 int do_stop(struct ctl *c);
 int do_version(struct ctl *c);
 

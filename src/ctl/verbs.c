@@ -173,6 +173,14 @@ static const struct verb verbs[] = {
      "List the last errors that want a person's attention, newest first.",
      "  -n, --limit N  most errors to print (default 50)\n",
      "  docmillctl errors -n 5\n"},
+    {"log", "level [MODULE] [LEVEL]", "control", "read, with LEVEL operate", do_log,
+     "Show how much the daemon's log tells, or set it for a module or for all, until the daemon is restarted.",
+     "  MODULE         part of the daemon that a line's `module` names, or all (default)\n"
+     "  LEVEL          debug, info, warn, error; default: as the others, and these as the configuration says\n"
+     "It counts for every process of this node at once, those that start later too.\n",
+     "  docmillctl log level\n"
+     "  docmillctl log level http debug\n"
+     "  docmillctl log level all default\n"},
     {"recycle", "POOL", "control", "operate", do_recycle,
      "Replace a pool's processes, a few at a time; each finishes what it has in hand.",
      "  POOL           a pool's name: docmillctl status shows them\n",

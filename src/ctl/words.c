@@ -6,6 +6,8 @@
  *
  * Depends on base, core, proc.
  */
+#include "base/log.h"
+#include "core/log_modules.h"
 #include "core/pause.h"
 #include "core/state.h"
 #include "ctl/complete.h"
@@ -55,6 +57,23 @@ static void each_pause(struct ctl *c, complete_emit emit, void *arg)
         emit(arg, pause_name((enum pause)p), pause_title((enum pause)p));
 }
 
+static void each_module(struct ctl *c, complete_emit emit, void *arg)
+{
+    (void)c;
+    emit(arg, "all", "every module");
+#define X_MODULE(name, what) emit(arg, #name, what);
+    LOG_MODULES(X_MODULE)
+#undef X_MODULE
+}
+
+static void each_level(struct ctl *c, complete_emit emit, void *arg)
+{
+    (void)c;
+    for (int i = LOG_LVL_DEBUG; i <= LOG_LVL_ERROR; i++)
+        emit(arg, log_level_name((enum log_level)i), "");
+    emit(arg, "default", "");
+}
+
 static void each_pool(struct ctl *c, complete_emit emit, void *arg)
 {
     const char *path = talloc_asprintf(c->mem, "%s/" CONTROL_SOCKET, c->run_dir);
@@ -78,6 +97,8 @@ static const struct word_row rows[] = {
     {"SERVICE", each_service},
     {"STATE",   each_state},
     {"WHAT",    each_pause},
+    {"MODULE",  each_module},
+    {"LEVEL",   each_level},
     {"DAY",     NULL},
     {"ID",      NULL},
     {"N",       NULL},

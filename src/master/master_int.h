@@ -15,6 +15,7 @@
  *   audit.c     records of operators' verbs; their queue for the coordinator
  *   pool_verbs.c     the same, about the pools
  *   service_verbs.c  the same, about the outside services
+ *   log_verbs.c      the same, about the log's levels
  *   policy      pool_policy.c, pool_plan.c, pool_size.c, stop_policy.c: decisions without means
  *
  * handle_* (event callbacks) record and never act on others; one post source runs supervise_process() after them.
@@ -268,6 +269,9 @@ int verb_drain(struct master *m, const struct control_request *r, struct pack *p
 int verb_breakers(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 int verb_breaker(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 int verb_errors(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+/* log_verbs.c: levels of the log */
+int verb_log_levels(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
+int verb_log_level(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 /* Says in words why a service is out of service; false: it is not. */
 bool service_trouble(struct master *m, enum service v, char *out, size_t size);
 

@@ -543,14 +543,24 @@ static int verb_stop(struct master *m, const struct control_request *r, struct p
 
 typedef int (*verb_handler)(struct master *m, const struct control_request *r, struct pack *p, struct error *e);
 
+/* clang-format off: a line each */
 static const verb_handler handlers[CONTROL_VERB_MAX_] = {
-    [CONTROL_VERB_STATUS] = verb_status,     [CONTROL_VERB_HEALTH] = verb_health,
-    [CONTROL_VERB_BREAKERS] = verb_breakers, [CONTROL_VERB_BREAKER] = verb_breaker,
-    [CONTROL_VERB_ERRORS] = verb_errors,     [CONTROL_VERB_VERSION] = verb_version,
-    [CONTROL_VERB_RESET] = verb_reset,       [CONTROL_VERB_RECYCLE] = verb_recycle,
-    [CONTROL_VERB_RESTART] = verb_restart,   [CONTROL_VERB_SCALE] = verb_scale,
-    [CONTROL_VERB_DRAIN] = verb_drain,       [CONTROL_VERB_STOP] = verb_stop,
+    [CONTROL_VERB_STATUS] = verb_status,
+    [CONTROL_VERB_HEALTH] = verb_health,
+    [CONTROL_VERB_BREAKERS] = verb_breakers,
+    [CONTROL_VERB_BREAKER] = verb_breaker,
+    [CONTROL_VERB_ERRORS] = verb_errors,
+    [CONTROL_VERB_VERSION] = verb_version,
+    [CONTROL_VERB_LOG_LEVELS] = verb_log_levels,
+    [CONTROL_VERB_LOG_LEVEL] = verb_log_level,
+    [CONTROL_VERB_RECYCLE] = verb_recycle,
+    [CONTROL_VERB_RESTART] = verb_restart,
+    [CONTROL_VERB_SCALE] = verb_scale,
+    [CONTROL_VERB_DRAIN] = verb_drain,
+    [CONTROL_VERB_STOP] = verb_stop,
+    [CONTROL_VERB_RESET] = verb_reset,
 };
+/* clang-format on */
 
 int verb_answer(struct master *m, const struct control_request *r, struct pack *reply, const void *talloc_parent,
                 struct error *e)

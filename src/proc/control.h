@@ -39,7 +39,13 @@
  *            rates are what this node may use now, null: no limit. Counters are since the daemon's start.
  *   breaker  args {service, order: "open" | "close" | "probe"}; answers with that service's entry
  *   errors   {errors: [{ago_ms, first_ago_ms, times, module, reason, message}]}, newest first
+<<<<<<< HEAD
  *   recycle, restart, reset   args {pool}; {pool, size, ready, to_replace, retiring, failed}
+=======
+ *   log_levels  {level, modules: [{module, level, own}]}; own: another than the general one
+ *   log_level   args {module: a name or "all", level: debug|info|warn|error|default}; answers as log_levels
+ *   recycle, restart   args {pool}; {pool, size, ready, to_replace, retiring}
+>>>>>>> 802aa80 (Set the log's levels while the daemon runs, for a module or for all)
  *   scale    args {pool, size: a number, or "auto"}; the same
  *   drain    args {pool: "" for every pool of workers, order: "begin" (default) | "cancel"};
  *            {pools: [{pool, size, ready, to_replace, retiring, failed, drained}], left}: children that have not finished yet
@@ -85,6 +91,8 @@ int control_right_parse(const char *name); /* number, or -EINVAL */
     X(BREAKERS, "breakers", CONTROL_READ, "", "circuit breakers and limits of the outside services")                   \
     X(BREAKER, "breaker", CONTROL_OPERATE, "service=NAME order=open|close|probe", "change a circuit breaker")          \
     X(ERRORS, "errors", CONTROL_READ, "", "the last errors that want a person's attention")                            \
+    X(LOG_LEVELS, "log_levels", CONTROL_READ, "", "how much each module of the log tells")                             \
+    X(LOG_LEVEL, "log_level", CONTROL_OPERATE, "module=MODULE level=LEVEL", "set how much a module of the log tells")  \
     X(VERSION, "version", CONTROL_READ, "", "version of the running daemon")                                           \
     X(RECYCLE, "recycle", CONTROL_OPERATE, "pool=POOL", "replace a pool's children one after another")                 \
     X(RESTART, "restart", CONTROL_OPERATE, "pool=POOL", "end a pool's children and start them again, all at once")     \
