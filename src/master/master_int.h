@@ -10,7 +10,8 @@
  *   pools.c     which slots hold a pool's children: retiring, replacing, more and fewer of them
  *   death.c     evidence of a death; the queue of deaths for the coordinator
  *   logfile.c   the log file anew, in all processes
- *   server.c    connections of the control socket
+ *   server.c    who gets a connection of the control socket, and how much of the master's time; payer.c
+ *   connection.c one connection
  *   verbs.c     what the verbs answer
  *   audit.c     records of operators' verbs; their queue for the coordinator
  *   pool_verbs.c     the same, about the pools

@@ -1,361 +1,393 @@
 /*
- * server.c - the control socket's connections
+ * server.c - the control socket's server: who gets a connection, and how much of the master's time
  *
- * Non-blocking, in the master's loop; a slow or hostile client costs a little memory for a bounded time and nothing
- * else. A connection reads one request, answers it, and may ask again. Deadlines: IDLE_MS without a request begun,
- * REQUEST_MS from a request's first byte to its answer's last. At most CONNECTIONS_MAX in all and PER_UID of one uid;
- * over the cap the oldest of that uid makes room (it answers no one: every complete request has been answered already).
+ * Its connections hang on an epoll set of their own, one source of the master's loop, so that a crowd of them is one
+ * event there: AT_ONCE of them are looked after and supervision has its turn again. Questions come after supervision.
+ *
+ * Against the many: PER_UID connections of one user, CONNECTIONS_MAX in all; over that the oldest of the user who has
+ * most makes room (it answers no one: every complete request has been answered already). Against the busy: users other
+ * than root and our own get a share of the time (payer.c), then their sockets rest until the next window. Against the
+ * end of descriptors: callers never get the last FOR_CHILDREN, which the start of a child needs; and one is kept in
+ * reserve, so that who comes when there is none is hung up on, and not found waiting again at once.
  *
  * Who may: see proc/rights.h. The socket's mode keeps out who has no right at all; the peer is asked for again here, so
  * that a wrong chmod opens nothing. What a peer may is found when it connects: the kernel keeps its groups of then.
  *
  * Diagnostics
- *   warns   a refused caller
+ *   warns   a refused caller; no descriptor left for callers
  *
  * Depends on base, core, proc.
  */
-#include "master/master_int.h"
+#include "master/connection.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/peer.h"
 #include "core/reason.h"
-#include "proc/control.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <talloc.h>
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 64
 #define PER_UID         16
-#define IDLE_MS         60000
-#define REQUEST_MS      5000
-
-struct connection {
-    struct server *server;
-    struct connection *next; /* newest first */
-    int fd;
-    sd_event_source *source, *timer;
-    uid_t uid;
-    int right; /* the highest it has */
-    uint8_t head[CONTROL_HEAD_BYTES];
-    size_t have;    /* bytes of head and body read so far */
-    size_t body_n;  /* known once the head is complete */
-    uint8_t *body;  /* owned; NULL while there is none */
-    uint8_t *reply; /* owned by reply_ctx; NULL: nothing to write */
-    void *reply_ctx;
-    size_t reply_n, reply_sent;
-    bool close_after;
-};
+#define FOR_CHILDREN    16
+#define AT_ONCE         32   /* events, and new connections, in one turn */
+#define TURN_US         2000 /* of callers who are not trusted, in one turn */
+#define BREATH_MS       100  /* without a descriptor, not even the reserved one */
 
 struct server {
     struct master *master;
-    int fd;
-    sd_event_source *source;
+    int highest;            /* descriptor that a caller may have */
+    int fd, epoll, reserve; /* reserve: an open descriptor for the day when there is none; -1: in use */
+    sd_event_source *source, *timer;
     struct connection *connections;
     int n;
+    struct payers payers;
+    int64_t resume_ms;                /* when sockets that rest are looked at again; 0: none rests */
+    int64_t accept_ms;                /* no connection is accepted before; 0: any time */
+    struct epoll_event turn[AT_ONCE]; /* the present turn's, with NULL for connections that have gone */
+    int turn_n;
 };
+
+struct master *server_master(const struct server *s)
+{
+    return s->master;
+}
 
 /* ---- life of a connection ---- */
 
 static int connection_destroy(struct connection *c)
 {
-    struct connection **at = &c->server->connections;
+    struct server *s = c->server;
+    struct connection **at = &s->connections;
 
     while (*at != NULL && *at != c)
         at = &(*at)->next;
     if (*at == c) {
         *at = c->next;
-        c->server->n--;
+        s->n--;
     }
-    sd_event_source_disable_unref(c->source);
-    sd_event_source_disable_unref(c->timer);
+    for (int i = 0; i < s->turn_n; i++)
+        if (s->turn[i].data.ptr == c)
+            s->turn[i].data.ptr = NULL;
+    /* Closing is not enough: a child that was forked this moment and has not exec'd holds the connection, too. */
+    (void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     close(c->fd);
     return 0;
 }
 
-static int handle_deadline(sd_event_source *src, uint64_t due_us, void *arg)
+void server_watch(struct connection *c, uint32_t events)
 {
-    (void)src;
-    (void)due_us;
-    talloc_free(arg);
-    return 0;
+    struct epoll_event e = {.events = events, .data.ptr = c};
+
+    if (c->watched == events)
+        return;
+    c->watched = events;
+    (void)epoll_ctl(c->server->epoll, EPOLL_CTL_MOD, c->fd, &e);
 }
 
-static void set_deadline(struct connection *c, int64_t ms)
+static bool connection_new(struct server *s, int fd, uid_t uid, int right, bool owner)
 {
-    sd_event_source_set_time(c->timer, (uint64_t)(clock_ms() + ms) * 1000);
-    sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
-}
+    struct connection *c = talloc_zero(s, struct connection);
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
 
-static void next_request(struct connection *c)
-{
-    talloc_free(c->body);
-    talloc_free(c->reply_ctx);
-    c->body = NULL;
-    c->reply = NULL;
-    c->reply_ctx = NULL;
-    c->have = c->body_n = c->reply_n = c->reply_sent = 0;
-    set_deadline(c, IDLE_MS);
-    sd_event_source_set_io_events(c->source, EPOLLIN);
-}
-
-/* ---- requests ---- */
-
-/* Writes what is left of the reply; false if the connection is of no more use. */
-static bool write_reply(struct connection *c)
-{
-    while (c->reply_sent < c->reply_n) {
-        ssize_t n = send(c->fd, c->reply + c->reply_sent, c->reply_n - c->reply_sent, MSG_NOSIGNAL);
-
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            sd_event_source_set_io_events(c->source, EPOLLOUT);
-            return true;
-        }
-        if (n <= 0)
-            return false;
-        c->reply_sent += (size_t)n;
-    }
-    if (c->close_after)
-        return false;
-    next_request(c);
-    return true;
-}
-
-/* A verb that is known: may the peer use it, and what comes of it? What wants more than read leaves a record. */
-static int answer_verb(struct connection *c, const struct control_request *r, enum control_verb v, struct pack *p)
-{
-    struct master *m = c->server->master;
-    enum control_right wanted = control_verb_right(v);
-    bool allowed = c->right >= (int)wanted;
-    struct error e = {0};
-    int n;
-
-    if (allowed) {
-        n = verb_answer(m, r, p, c->reply_ctx, &e);
-    } else {
-        (void)rights_refuse(&m->rights, r->verb, c->right, wanted, &e);
-        n = control_reply_error(p, c->reply_ctx, r->id, &e);
-    }
-    if (wanted != CONTROL_READ)
-        audit_note(m, c->uid, r, v, allowed, e.reason[0] != '\0' ? e.reason : "done");
-    return n;
-}
-
-static bool answer(struct connection *c)
-{
-    struct control_request r;
-    struct error e = {0};
-    struct pack p;
-    int v, n;
-
-    c->reply_ctx = talloc_new(c);
-    if (control_decode_request(c->body, c->body_n, &r, &e) != 0) {
-        c->close_after = true; /* whoever frames one request wrongly is not believed about the next */
-        n = control_reply_error(&p, c->reply_ctx, r.id, &e);
-    } else if ((v = control_verb_parse(r.verb)) >= 0) {
-        n = answer_verb(c, &r, (enum control_verb)v, &p);
-    } else {
-        n = verb_answer(c->server->master, &r, &p, c->reply_ctx, &e); /* says so */
-    }
-    if (n < 0) {
-        (void)reason_error(&e, REASON_internal, EMSGSIZE, "The answer is too large.");
-        n = control_reply_error(&p, c->reply_ctx, r.id, &e);
-    }
-    if (n < 0)
-        return false;
-    c->reply = p.buf;
-    c->reply_n = (size_t)n;
-    return write_reply(c);
-}
-
-static bool refuse_giant(struct connection *c)
-{
-    struct error e = {0};
-    struct pack p;
-    int n;
-
-    (void)reason_error(&e, REASON_bad_frame, EMSGSIZE, "A request of %zu bytes; at most %d are allowed.", c->body_n,
-                       CONTROL_MAX_REQUEST);
-    c->reply_ctx = talloc_new(c);
-    c->close_after = true;
-    n = control_reply_error(&p, c->reply_ctx, 0, &e);
-    if (n < 0)
-        return false;
-    c->reply = p.buf;
-    c->reply_n = (size_t)n;
-    return write_reply(c);
-}
-
-/* The head is complete: makes room for the body. */
-static bool begin_body(struct connection *c)
-{
-    c->body_n = control_get_length(c->head);
-    if (c->body_n > CONTROL_MAX_REQUEST)
-        return true;
-    c->body = talloc_size(c, c->body_n + 1);
-    return c->body != NULL;
-}
-
-/* One read, at most up to the end of the present request; false if the connection ends. */
-static bool read_some(struct connection *c)
-{
-    uint8_t *to = c->have < CONTROL_HEAD_BYTES ? c->head + c->have : c->body + (c->have - CONTROL_HEAD_BYTES);
-    size_t want =
-        c->have < CONTROL_HEAD_BYTES ? CONTROL_HEAD_BYTES - c->have : c->body_n - (c->have - CONTROL_HEAD_BYTES);
-    ssize_t n = recv(c->fd, to, want, 0);
-
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR;
-    if (n == 0)
-        return false;
-    if (c->have == 0)
-        set_deadline(c, REQUEST_MS);
-    c->have += (size_t)n;
-    if (c->have == CONTROL_HEAD_BYTES && c->body == NULL && !begin_body(c))
-        return false;
-    if (c->body_n > CONTROL_MAX_REQUEST)
-        return refuse_giant(c);
-    if (c->body != NULL && c->have == CONTROL_HEAD_BYTES + c->body_n)
-        return answer(c);
-    return true;
-}
-
-static int handle_connection(sd_event_source *src, int fd, uint32_t events, void *arg)
-{
-    struct connection *c = arg;
-    bool alive;
-
-    (void)src;
-    (void)fd;
-    if (c->reply != NULL)
-        alive = (events & (EPOLLERR | EPOLLHUP)) == 0 && write_reply(c);
-    else
-        alive = read_some(c);
-    if (!alive)
+    if (c == NULL || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) != 0) {
         talloc_free(c);
-    return 0;
+        return false;
+    }
+    *c = (struct connection){
+        .server = s, .fd = fd, .uid = uid, .right = right, .owner = owner, .watched = EPOLLIN, .next = s->connections};
+    s->connections = c;
+    s->n++;
+    talloc_set_destructor(c, connection_destroy);
+    connection_begin(c);
+    return true;
 }
 
 /* ---- accepting ---- */
 
-/* The oldest connection of uid, or of anybody if uid is -1. The list is newest first. */
-static struct connection *oldest_of(const struct server *s, uid_t uid, int *count)
+static int count_of(const struct server *s, uid_t uid)
+{
+    int n = 0;
+
+    for (const struct connection *c = s->connections; c != NULL; c = c->next)
+        n += c->uid == uid;
+    return n;
+}
+
+/* The list is newest first. */
+static struct connection *oldest_of(const struct server *s, uid_t uid)
 {
     struct connection *found = NULL;
 
-    *count = 0;
-    for (struct connection *c = s->connections; c != NULL; c = c->next) {
-        if (uid != (uid_t)-1 && c->uid != uid)
-            continue;
-        found = c;
-        (*count)++;
-    }
+    for (struct connection *c = s->connections; c != NULL; c = c->next)
+        if (c->uid == uid)
+            found = c;
     return found;
 }
 
 static void make_room(struct server *s, uid_t uid)
 {
-    int n;
-    struct connection *old = oldest_of(s, uid, &n);
+    uid_t most = uid;
+    int n = 0;
 
-    if (n >= PER_UID)
-        talloc_free(old);
-    old = oldest_of(s, (uid_t)-1, &n);
-    if (n >= CONNECTIONS_MAX)
-        talloc_free(old);
+    if (count_of(s, uid) >= PER_UID)
+        talloc_free(oldest_of(s, uid));
+    if (s->n < CONNECTIONS_MAX)
+        return;
+    for (const struct connection *c = s->connections; c != NULL; c = c->next)
+        if (count_of(s, c->uid) > n) {
+            n = count_of(s, c->uid);
+            most = c->uid;
+        }
+    talloc_free(oldest_of(s, most));
 }
 
-static bool connection_new(struct server *s, int fd, uid_t uid, int right)
+static void greet(struct server *s, int fd)
 {
-    struct connection *c = talloc_zero(s, struct connection);
-    sd_event *ev = s->master->event;
+    int64_t began = clock_ns(), until;
+    uid_t uid = (uid_t)-1;
+    bool owner = peer_is_owner(fd);
+    int right = RIGHTS_NONE;
+    bool taken = false;
 
-    if (c == NULL)
-        return false;
-    *c = (struct connection){.server = s, .fd = fd, .uid = uid, .right = right, .next = s->connections};
-    s->connections = c;
-    s->n++;
-    talloc_set_destructor(c, connection_destroy);
-    if (sd_event_add_io(ev, &c->source, fd, EPOLLIN, handle_connection, c) < 0 ||
-        sd_event_add_time(ev, &c->timer, CLOCK_MONOTONIC, UINT64_MAX, 0, handle_deadline, c) < 0) {
-        talloc_free(c); /* closes fd */
-        return true;
+    if (peer_credentials(fd, &uid, NULL, NULL) && (owner || payers_may(&s->payers, uid, clock_ms(), &until))) {
+        right = rights_of_peer(&s->master->rights, fd);
+        if (right == RIGHTS_NONE) {
+            log_warn("control", "caller refused", "uid", LOG_I(uid), NULL);
+            connection_refuse(s->master, fd);
+        } else {
+            make_room(s, uid);
+            taken = connection_new(s, fd, uid, right, owner);
+        }
     }
-    set_deadline(c, IDLE_MS);
-    return true;
+    if (!taken)
+        close(fd);
+    if (!owner)
+        payers_charge(&s->payers, uid, (clock_ns() - began) / 1000, clock_ms());
 }
 
-/* Says why and hangs up: one attempt, which the empty socket takes whole. */
-static void refuse_caller(struct server *s, int fd, uid_t uid)
+static void hang_up(int fd)
 {
-    struct error e = {0};
-    struct pack p;
-    void *ctx = talloc_new(s);
-    int n;
-
-    log_warn("control", "caller refused", "uid", LOG_I(uid == (uid_t)-1 ? -1 : (int64_t)uid), NULL);
-    (void)rights_refuse(&s->master->rights, CONTROL_SOCKET, RIGHTS_NONE, CONTROL_READ, &e);
-    n = control_reply_error(&p, ctx, 0, &e);
-    if (n > 0)
-        (void)!send(fd, p.buf, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    talloc_free(ctx);
+    log_warn("control", "descriptors are short: a caller is hung up on", NULL);
     close(fd);
 }
 
-static int handle_accept(sd_event_source *src, int listen_fd, uint32_t events, void *arg)
+/* Nobody waits whom we cannot hear: with the reserved descriptor one caller is taken, to be hung up on. */
+static void hang_up_on_one(struct server *s)
+{
+    int fd;
+
+    log_warn("control", "descriptors are short: a caller is hung up on", NULL);
+    if (s->reserve >= 0)
+        close(s->reserve);
+    fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        close(fd);
+    else
+        s->accept_ms = clock_ms() + BREATH_MS;
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void watch_listener(struct server *s, uint32_t events)
+{
+    struct epoll_event e = {.events = events, .data.ptr = s};
+
+    (void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->fd, &e);
+}
+
+static void accept_some(struct server *s)
+{
+    for (int i = 0; i < AT_ONCE && s->accept_ms == 0; i++) {
+        int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd > s->highest)
+            hang_up(fd);
+        else if (fd >= 0)
+            greet(s, fd);
+        else if (errno == EMFILE || errno == ENFILE)
+            hang_up_on_one(s);
+        else if (errno == ENOBUFS || errno == ENOMEM)
+            s->accept_ms = clock_ms() + BREATH_MS;
+        else if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+    if (s->accept_ms != 0)
+        watch_listener(s, 0);
+}
+
+/* ---- a turn ---- */
+
+static void serve(struct server *s, struct connection *c, uint32_t events)
+{
+    int64_t began = clock_ns();
+    uid_t uid = c->uid;
+    bool owner = c->owner;
+
+    if (!connection_step(c, events))
+        talloc_free(c);
+    if (!owner)
+        payers_charge(&s->payers, uid, (clock_ns() - began) / 1000, clock_ms());
+}
+
+/* Whether it may be served now; otherwise it rests, if only for the next turn. */
+static bool may_serve(struct server *s, struct connection *c, uint32_t events, int64_t until_ns)
+{
+    int64_t resume;
+
+    if (payers_may(&s->payers, c->uid, clock_ms(), &resume))
+        return clock_ns() < until_ns;
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+        talloc_free(c);
+        return false;
+    }
+    server_watch(c, 0);
+    s->resume_ms = resume;
+    return false;
+}
+
+static void serve_owners(struct server *s)
+{
+    for (int i = 0; i < s->turn_n; i++) {
+        struct connection *c = s->turn[i].data.ptr;
+
+        if (c == NULL || (void *)c == s || !c->owner)
+            continue;
+        s->turn[i].data.ptr = NULL;
+        serve(s, c, s->turn[i].events);
+    }
+}
+
+static void serve_others(struct server *s)
+{
+    int64_t until_ns = clock_ns() + TURN_US * 1000;
+
+    for (int i = 0; i < s->turn_n; i++) {
+        struct connection *c = s->turn[i].data.ptr;
+
+        if (c != NULL && (void *)c != s && may_serve(s, c, s->turn[i].events, until_ns))
+            serve(s, c, s->turn[i].events);
+    }
+}
+
+/* Ends what is late, wakes what has rested, and says when to look again. */
+static void look_at_clock(struct server *s)
+{
+    int64_t now = clock_ms(), next = INT64_MAX;
+    bool resume = s->resume_ms != 0 && now >= s->resume_ms;
+    struct connection *after;
+
+    if (s->accept_ms != 0 && now >= s->accept_ms) {
+        s->accept_ms = 0;
+        watch_listener(s, EPOLLIN);
+    }
+    if (resume)
+        s->resume_ms = 0;
+    for (struct connection *c = s->connections; c != NULL; c = after) {
+        after = c->next;
+        if (now >= c->deadline_ms) {
+            talloc_free(c);
+            continue;
+        }
+        if (resume && c->watched == 0)
+            server_watch(c, c->reply != NULL ? EPOLLOUT : EPOLLIN);
+        if (c->deadline_ms < next)
+            next = c->deadline_ms;
+    }
+    if (s->resume_ms != 0 && s->resume_ms < next)
+        next = s->resume_ms;
+    if (s->accept_ms != 0 && s->accept_ms < next)
+        next = s->accept_ms;
+    sd_event_source_set_time(s->timer, next == INT64_MAX ? UINT64_MAX : (uint64_t)next * 1000);
+    sd_event_source_set_enabled(s->timer, next == INT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static int handle_turn(sd_event_source *src, int fd, uint32_t events, void *arg)
 {
     struct server *s = arg;
-    uid_t uid = (uid_t)-1;
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    int right;
 
     (void)src;
     (void)events;
-    if (fd < 0)
-        return 0;
-    right = rights_of_peer(&s->master->rights, fd);
-    if (!peer_credentials(fd, &uid, NULL, NULL) || right == RIGHTS_NONE) {
-        refuse_caller(s, fd, uid);
-        return 0;
-    }
-    make_room(s, uid);
-    if (!connection_new(s, fd, uid, right))
-        close(fd);
+    s->turn_n = epoll_wait(fd, s->turn, AT_ONCE, 0);
+    for (int i = 0; i < s->turn_n; i++)
+        if (s->turn[i].data.ptr == s)
+            accept_some(s);
+    serve_owners(s);
+    serve_others(s);
+    s->turn_n = 0;
+    look_at_clock(s);
     return 0;
+}
+
+static int handle_clock(sd_event_source *src, uint64_t due_us, void *arg)
+{
+    (void)src;
+    (void)due_us;
+    look_at_clock(arg);
+    return 0;
+}
+
+/* ---- start and end ---- */
+
+static int server_destroy(struct server *s)
+{
+    while (s->connections != NULL)
+        talloc_free(s->connections);
+    sd_event_source_disable_unref(s->source);
+    sd_event_source_disable_unref(s->timer);
+    if (s->epoll >= 0)
+        close(s->epoll);
+    if (s->reserve >= 0)
+        close(s->reserve);
+    close(s->fd);
+    return 0;
+}
+
+static int highest_for_callers(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur > INT_MAX)
+        return INT_MAX;
+    return (int)r.rlim_cur - 1 - FOR_CHILDREN;
 }
 
 int server_start(struct master *m, int listen_fd, struct error *e)
 {
     struct server *s = talloc_zero(m, struct server);
+    struct epoll_event listener = {.events = EPOLLIN, .data.ptr = s};
     int r;
 
     if (s == NULL)
         return reason_error(e, REASON_os_error, ENOMEM, "out of memory");
-    *s = (struct server){.master = m, .fd = listen_fd};
-    r = sd_event_add_io(m->event, &s->source, listen_fd, EPOLLIN, handle_accept, s);
-    if (r < 0)
+    *s = (struct server){.master = m, .fd = listen_fd, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    s->highest = highest_for_callers();
+    talloc_set_destructor(s, server_destroy);
+    r = s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, listen_fd, &listener) != 0 ? -errno : 0;
+    if (r >= 0)
+        r = sd_event_add_io(m->event, &s->source, s->epoll, EPOLLIN, handle_turn, s);
+    if (r >= 0)
+        r = sd_event_add_time(m->event, &s->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, handle_clock, s);
+    if (r < 0) {
+        talloc_free(s);
         return reason_error(e, REASON_os_error, -r, "control socket: %s", strerror(-r));
+    }
     /* Questions come after supervision. */
     sd_event_source_set_priority(s->source, SD_EVENT_PRIORITY_IDLE);
+    sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
     m->server = s;
     return 0;
 }
 
 void server_stop(struct master *m)
 {
-    struct server *s = m->server;
-
-    if (s == NULL)
-        return;
-    while (s->connections != NULL)
-        talloc_free(s->connections);
-    sd_event_source_disable_unref(s->source);
-    close(s->fd);
-    talloc_free(s);
-    m->server = NULL;
+    TALLOC_FREE(m->server);
 }
