@@ -112,6 +112,7 @@ int do_pause(struct ctl *c);
 int do_resume(struct ctl *c);
 int do_audit(struct ctl *c);
 int do_status(struct ctl *c);
+int do_top(struct ctl *c);
 int do_workers(struct ctl *c);
 int do_pools(struct ctl *c);
 int do_health(struct ctl *c);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,11 +102,27 @@ void screen_draw(const char *page, int more)
         page += n + (page[n] == '\n');
     }
     fputs("\033[J", out);
-    if (more > 0)
+    if (more > 0 && !is_open)
         fputs("\r\n", out);
     if (fclose(out) == 0)
         put_all(frame, size);
     free(frame);
+}
+
+void screen_last_line(const char *fmt, ...)
+{
+    char line[160], frame[240];
+    int rows, columns, n;
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    screen_size(&rows, &columns);
+    n = snprintf(frame, sizeof frame, "\033[%d;1H\033[2m%.*s\033[0m\033[K", rows,
+                 columns < (int)sizeof line ? columns : (int)sizeof line - 1, line);
+    if (n > 0 && (size_t)n < sizeof frame)
+        put_all(frame, (size_t)n);
 }
 
 /* ---- the terminal, taken and given back ---- */

@@ -22,6 +22,8 @@ bool screen_possible(void);
 void screen_size(int *rows, int *columns);
 /* Over what stands there, from the first row on, in one write. `more`: rows that are left free at the end. */
 void screen_draw(const char *page, int more);
+/* In the last row, dimmed. */
+void screen_last_line(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* ---- a screen of its own, with keys ---- */
 

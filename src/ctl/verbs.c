@@ -142,6 +142,14 @@ static const struct verb verbs[] = {
      "  --interval TIME  with --watch: how often (default 1s)\n",
      "  docmillctl status\n"
      "  docmillctl status --watch\n"},
+    {"top", "[--interval TIME] [-n|--pages N]", "control", "read", do_top,
+     "Watch the daemon at work, full-screen: its processes, what each has in hand, how fast, how much; its queue.",
+     "  --interval TIME  how often (default 1s)\n"
+     "  -n, --pages N  end after so many pages\n"
+     "Keys: q ends, s sorts by pool, cpu, memory or done/s, space holds the page, arrows scroll. Where standard output is no\n"
+     "terminal a page follows the other; with --json a line.\n",
+     "  docmillctl top\n"
+     "  docmillctl top --json -n 1\n"},
     {"workers", "[POOL...] [--all]", "control", "read", do_workers,
      "Show each worker: what it does, for how long, what it has in hand, what it has used.",
      "  POOL           only those of this pool, of whatever role\n"
