@@ -39,13 +39,9 @@
  *            rates are what this node may use now, null: no limit. Counters are since the daemon's start.
  *   breaker  args {service, order: "open" | "close" | "probe"}; answers with that service's entry
  *   errors   {errors: [{ago_ms, first_ago_ms, times, module, reason, message}]}, newest first
-<<<<<<< HEAD
- *   recycle, restart, reset   args {pool}; {pool, size, ready, to_replace, retiring, failed}
-=======
  *   log_levels  {level, modules: [{module, level, own}]}; own: another than the general one
  *   log_level   args {module: a name or "all", level: debug|info|warn|error|default}; answers as log_levels
- *   recycle, restart   args {pool}; {pool, size, ready, to_replace, retiring}
->>>>>>> 802aa80 (Set the log's levels while the daemon runs, for a module or for all)
+ *   recycle, restart, reset   args {pool}; {pool, size, ready, to_replace, retiring, failed}
  *   scale    args {pool, size: a number, or "auto"}; the same
  *   drain    args {pool: "" for every pool of workers, order: "begin" (default) | "cancel"};
  *            {pools: [{pool, size, ready, to_replace, retiring, failed, drained}], left}: children that have not finished yet
