@@ -342,8 +342,7 @@ int channel_recv(int fd, struct channel_msg *m, struct error *e)
     uint8_t buf[CHANNEL_MAX_BYTES];
     struct iovec v = {.iov_base = buf, .iov_len = sizeof buf};
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    struct msghdr h = {
-        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN(sizeof(int))};
+    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN(sizeof(int))};
     ssize_t n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
     int came, r;
 
