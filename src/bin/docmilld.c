@@ -71,6 +71,17 @@ static int dump(const char *path)
     return EXIT_OK;
 }
 
+/* It is read again later, perhaps from elsewhere. Links are followed then, not now: they may be made to point to another
+ * file. */
+static char *absolute(const void *mem, const char *path)
+{
+    char *here = path[0] != '/' ? getcwd(NULL, 0) : NULL;
+    char *whole = here != NULL ? talloc_asprintf(mem, "%s/%s", here, path) : talloc_strdup(mem, path);
+
+    free(here);
+    return whole;
+}
+
 static int run(const char *path)
 {
     struct conf *c = docmilld_load(path);
@@ -80,6 +91,7 @@ static int run(const char *path)
 
     if (c == NULL)
         return EXIT_CONF;
+    o.conf_path = absolute(c, path);
     if (logs_open(c, &e) != 0) {
         fprintf(stderr, "docmilld: %s\n", e.message);
         talloc_free(c);

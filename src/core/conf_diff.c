@@ -94,7 +94,9 @@ static void diff_key(struct conf_diff *d, const struct conf *from, const struct 
 
     if (conf_keys[key].roles == 0 || same_value(from, to, key)) /* no process sees the former */
         return;
-    c = add_change(d, conf_keys[key].name, conf_keys[key].roles, is_fixed(from, to, key));
+    /* The master sets the level for all its children at once. */
+    c = add_change(d, conf_keys[key].name, key == CONF_KEY_log_level ? CR_MASTER : conf_keys[key].roles,
+                   is_fixed(from, to, key));
     c->from = value_text(d, from, key);
     c->to = value_text(d, to, key);
     if (strcmp(c->from, c->to) == 0)
@@ -227,6 +229,19 @@ static const char *collections_text(const void *mem, const struct conf *c)
     return text;
 }
 
+void conf_diff_touch(struct conf_diff *d, unsigned roles)
+{
+    static const unsigned seen_by[] = {[POOL_COORDINATOR] = CR_COORD, [POOL_API] = CR_API, [POOL_WORKER] = CR_WORKER};
+
+    d->roles |= roles;
+    for (int i = 0; i < d->n_pools; i++) {
+        struct conf_pool_change *p = &d->pools[i];
+
+        if (p->from != NULL && p->to != NULL && (seen_by[p->to->role] & roles) != 0)
+            p->fate = CONF_POOL_REPLACED;
+    }
+}
+
 struct conf_diff *conf_diff_make(const void *talloc_parent, const struct conf *from, const struct conf *to)
 {
     struct conf_diff *d = talloc_zero(talloc_parent, struct conf_diff);
@@ -245,13 +260,7 @@ struct conf_diff *conf_diff_make(const void *talloc_parent, const struct conf *f
         c->from = collections_text(d, from);
         c->to = collections_text(d, to);
     }
-    for (int i = 0; i < d->n_pools; i++) {
-        static const unsigned roles[] = {[POOL_COORDINATOR] = CR_COORD, [POOL_API] = CR_API, [POOL_WORKER] = CR_WORKER};
-        struct conf_pool_change *p = &d->pools[i];
-
-        if (p->from != NULL && p->to != NULL && (roles[p->to->role] & keys) != 0)
-            p->fate = CONF_POOL_REPLACED;
-    }
+    conf_diff_touch(d, keys);
     return d;
 }
 
@@ -306,6 +315,24 @@ void conf_keep_former(struct conf *next, const struct conf *running, int64_t gra
 
         add_former(next, f->key, f->text, until, now_ms);
     }
+}
+
+static bool keeps_former(const struct conf *c, const struct conf_former *f)
+{
+    for (int i = 0; i < c->n_formers; i++)
+        if (c->formers[i].key == f->key && strcmp(c->formers[i].text, f->text) == 0)
+            return true;
+    return same_text(*conf_field_text(plain(c), f->key), f->text);
+}
+
+unsigned conf_former_dropped(const struct conf *next, const struct conf *running, int64_t now_ms)
+{
+    unsigned roles = 0;
+
+    for (int i = 0; i < running->n_formers; i++)
+        if (running->formers[i].until_ms > now_ms && !keeps_former(next, &running->formers[i]))
+            roles |= conf_keys[running->formers[i].key].roles;
+    return roles;
 }
 
 /* ---- reading ---- */

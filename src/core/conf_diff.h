@@ -51,6 +51,11 @@ void conf_keep_fixed(struct conf *next, const struct conf *running);
  * what was kept before goes on being kept until its time is over. A secret that is removed is not accepted any more. */
 void conf_keep_former(struct conf *next, const struct conf *running, int64_t grace_ms, int64_t now_ms);
 
+/* Of which roles the children that accept a former secret of `running` have to be told that it is accepted no more. */
+unsigned conf_former_dropped(const struct conf *next, const struct conf *running, int64_t now_ms);
+/* The children of these roles are replaced, whatever changes. */
+void conf_diff_touch(struct conf_diff *d, unsigned roles);
+
 /* Reads path for a daemon that runs with `running`. What would be in effect is checked too, since keys that keep their
  * value may not go with new ones. NULL with *e set. */
 struct conf *conf_load_next(const void *talloc_parent, const char *path, const struct conf *running,

@@ -25,6 +25,7 @@ static int exit_of(const struct error *e)
     case REASON_forbidden:
     case REASON_bad_request:
     case REASON_not_found:
+    case REASON_conflict:
         return CTL_REFUSED;
     case REASON_control_timeout:
         return CTL_TIMEOUT;

@@ -17,7 +17,7 @@
 
 #define CTL_EXITS(X)                                                                                                   \
     X(OK, 0, "done")                                                                                                   \
-    X(FAILED, 1, "documents failed, or the daemon is not healthy")                                                     \
+    X(FAILED, 1, "documents failed, the daemon is not healthy, or a reload was taken back")                             \
     X(USAGE, 2, "the command line is wrong, or a file cannot be read")                                                 \
     X(UNREACHABLE, 3, "the daemon does not run or cannot be reached")                                                  \
     X(REFUSED, 4, "the daemon refused the request")                                                                    \
@@ -124,6 +124,7 @@ int do_reset(struct ctl *c);
 int do_scale(struct ctl *c);
 int do_drain(struct ctl *c);
 int do_log(struct ctl *c);
+int do_reload(struct ctl *c);
 int do_stop(struct ctl *c);
 int do_version(struct ctl *c);
 

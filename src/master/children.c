@@ -215,10 +215,7 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
         services_raise(m->services, child_pool_name(s),
                        s->fatal.reason[0] != '\0' ? s->fatal.reason : reason_name(REASON_worker_lost), s->last_death,
                        clock_ms());
-    if (death.kind == DEATH_FAULT && s->generation == m->generation) {
-        m->generation_faults++;
-        memcpy(m->generation_fault, s->last_death, sizeof m->generation_fault);
-    }
+    reload_child_gone(m, s);
     forget_child(s);
     scoreboard_reset(m->board, s->index, s->pool);
     if (child_role(s) == POOL_COORDINATOR) {
@@ -254,7 +251,6 @@ void child_start(struct master *m, struct child_slot *s)
         return;
     }
     s->started_ms = clock_ms();
-    s->generation = m->generation;
     s->starts++;
     m->totals.starts++;
     slot_started(&s->policy, s->started_ms);

@@ -12,7 +12,8 @@
 
 struct master_options {
     const struct conf *conf;
-    int exe_fd; /* what children are exec'd from: the daemon's own executable, held open */
+    const char *conf_path; /* what it was read from, and is read from again; absolute */
+    int exe_fd;            /* what children are exec'd from: the daemon's own executable, held open */
 };
 
 /* Runs until stopped. Returns the exit status: 0 stopped as asked, 1 could not start (logged). */

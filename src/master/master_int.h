@@ -8,6 +8,8 @@
  *   children.c  one child: what it says, how it starts, is told to go, and dies
  *   pool_slots.c     which pools and slots there are
  *   pools.c     which slots hold a pool's children: retiring, replacing, more and fewer of them
+ *   reload.c    another configuration, child by child; what it was asked and how it went: reload_report.c
+ *   conf_reader.c    reads the file in a process of its own
  *   death.c     evidence of a death; the queue of deaths for the coordinator
  *   logfile.c   the log file anew, in all processes
  *   server.c    who gets a connection of the control socket, and how much of the master's time; payer.c
@@ -30,6 +32,7 @@
 #include "core/conf_diff.h"
 #include "master/pool_plan.h"
 #include "master/pool_policy.h"
+#include "master/reload.h"
 #include "master/pool_size.h"
 #include "master/stop_policy.h"
 #include "master/wear.h"
@@ -131,9 +134,8 @@ struct master {
     int n_slots;
     struct child_slot *slots;
     struct pool_state pools[CONF_MAX_POOLS];
-    uint64_t generation;        /* of the configuration; children that start now get it */
-    int generation_faults;      /* children of this generation that died of a fault */
-    char generation_fault[200]; /* how the last one did */
+    uint64_t generation; /* of conf */
+    struct reload reload;
     struct policy_limits limits;
     struct stop_plan stop;
     bool drained;      /* an operator drains the node, and it stays up */
@@ -183,6 +185,7 @@ void supervise_stop(struct master *m, enum stop_mode mode);
 enum pool_role child_role(const struct child_slot *s);
 const char *child_pool_name(const struct child_slot *s);
 void child_log(enum log_level level, const struct child_slot *s, const char *msg);
+void supervise_apply(struct master *m);                /* the configuration's limits */
 bool slot_has_ready_child(const struct child_slot *s); /* retiring ones too, until they are told to drain */
 void child_start(struct master *m, struct child_slot *s);
 void child_ping(struct child_slot *s);
@@ -194,16 +197,13 @@ void child_drain(struct child_slot *s, int64_t limit_ms, enum kill_cause cause);
  *
  * Whoever wants a child replaced calls pools_retire(): its successor is started at once in another slot, with the
  * configuration of then; the child drains when the successor is ready, within supervise.drain_timeout, and no longer
- * counts. Not more of a pool retire at once than it has room for (pools_room); the rest follow by themselves. Of what
- * came of it, pools_count() tells: with master.generation raised before, who is new is of_generation. */
+ * counts. Not more of a pool retire at once than it has room for (pools_room); the rest follow by themselves. */
 struct pool_count {
     int held;          /* slots that hold a place: starting, up, waiting */
     int starting, up;  /* of these; up: ready, and not told to go */
     int waiting;       /* of these: no child now */
     int retiring;      /* children that finish */
     int wishes;        /* held ones that are still to be replaced */
-    int of_generation; /* held ones that are up with the present configuration */
-    int proven;        /* of these: have finished a job, or a request */
 };
 int pools_init(struct master *m, struct error *e) MUST_CHECK; /* makes the slots */
 void pools_process(struct master *m, int64_t now, int64_t *wake);
@@ -215,7 +215,7 @@ int pools_find(const struct master *m, const char *name); /* index, or -1 */
 struct child_slot *pool_slot(const struct master *m, int pool, int i);
 bool pool_is_gone(const struct master *m, int pool); /* removed by a reload; its last children may be finishing */
 /* For a reload. Lists the pools of `next` as the master does and makes room for what is new, which gets no children
- * until pool_state.most is raised; on failure all is as it was. */
+ * until pool_state.most is raised; on failure, or with next NULL, all is as it was. */
 int pools_arrange(struct master *m, const struct conf_diff *d, struct conf *next, struct error *e) MUST_CHECK;
 void pools_adopt(struct master *m, const struct conf_diff *d,
                  struct conf *next); /* next is the one: sizes, pools that go */

@@ -174,7 +174,7 @@ int pools_arrange(struct master *m, const struct conf_diff *d, struct conf *next
         error_hint(e, "Slots of pools that are gone are given back by a restart.");
         return -ENOSPC;
     }
-    if (rc != 0)
+    if (rc != 0 || next == NULL)
         return rc;
     memcpy(next->pools, a.pools, sizeof next->pools);
     next->n_pools = a.n;

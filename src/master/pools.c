@@ -285,10 +285,8 @@ void pools_try_now(struct master *m, int pool)
         slot_try_now(&pool_slot(m, pool, i)->policy, clock_ms());
 }
 
-static void count_one(const struct master *m, const struct child_slot *s, struct pool_count *out)
+static void count_one(const struct child_slot *s, struct pool_count *out)
 {
-    struct score_data score;
-
     if (s->policy.place == PLACE_RETIRING)
         out->retiring++;
     if (s->policy.place != PLACE_HELD)
@@ -298,11 +296,6 @@ static void count_one(const struct master *m, const struct child_slot *s, struct
     out->waiting += s->pid == 0;
     out->starting += s->policy.state == SLOT_STARTING;
     out->up += s->policy.state == SLOT_UP;
-    if (s->policy.state != SLOT_UP || s->generation != m->generation)
-        return;
-    out->of_generation++;
-    (void)scoreboard_read(m->board, s->index, &score); /* torn: these counters only grow */
-    out->proven += score.jobs_done + score.jobs_failed + score.requests > 0;
 }
 
 void pools_count(const struct master *m, int pool, struct pool_count *out)
@@ -311,7 +304,7 @@ void pools_count(const struct master *m, int pool, struct pool_count *out)
 
     *out = (struct pool_count){0};
     for (int i = 0; i < state->n_slots; i++)
-        count_one(m, pool_slot(m, pool, i), out);
+        count_one(pool_slot(m, pool, i), out);
 }
 
 /* ---- failed for good ---- */

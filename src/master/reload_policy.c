@@ -21,6 +21,15 @@ const char *reload_state_name(enum reload_state s)
     return names[s];
 }
 
+const char *reload_state_help(enum reload_state s)
+{
+#define X_HELP(NAME, name, help) [RELOAD_##NAME] = (help),
+    static const char *const texts[RELOAD_STATE_MAX_] = {RELOAD_STATES(X_HELP)};
+#undef X_HELP
+
+    return texts[s];
+}
+
 const char *reload_trouble_text(enum reload_trouble t)
 {
 #define X_TEXT(NAME, text) [RELOAD_TROUBLE_##NAME] = (text),

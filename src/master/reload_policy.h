@@ -34,6 +34,7 @@
 enum reload_state { RELOAD_STATES(X_STATE) RELOAD_STATE_MAX_ };
 #undef X_STATE
 const char *reload_state_name(enum reload_state s);
+const char *reload_state_help(enum reload_state s);
 
 enum reload_action {
     RELOAD_WAIT,

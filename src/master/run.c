@@ -5,7 +5,7 @@
  * before everything that can refuse has agreed. READY=1 goes to systemd when every pool has a child that is ready, or,
  * so that a database that is down does not fail the start, after supervise.ready_timeout; STATUS says which.
  *
- * Signals: TERM and INT drain, again: fast; QUIT kills at once; HUP says that a restart is needed; USR1 opens log.file
+ * Signals: TERM and INT drain, again: fast; QUIT kills at once; HUP reads the configuration anew; USR1 opens log.file
  * anew.
  *
  * Diagnostics
@@ -51,8 +51,7 @@ static int handle_hup(sd_event_source *src, const struct signalfd_siginfo *si, v
 {
     (void)src;
     (void)si;
-    (void)arg;
-    log_warn("master", "HUP: the configuration is read at start only; restart the daemon to change it", NULL);
+    reload_hup(arg);
     return 0;
 }
 
@@ -206,6 +205,8 @@ static int master_start(struct master *m, struct error *e)
     if (r == 0)
         r = supervise_init(m, e);
     if (r == 0)
+        reload_init(m, m->reload.path);
+    if (r == 0)
         r = rundir_listen_api(m, e);
     if (r != 0)
         return r;
@@ -221,6 +222,7 @@ static int master_start(struct master *m, struct error *e)
 static void master_end(struct master *m)
 {
     server_stop(m);
+    reload_end(m);
     audit_end(m);
     for (int i = 0; i < m->n_slots; i++)
         if (m->slots[i].pid != 0) {
@@ -252,7 +254,8 @@ int master_run(const struct master_options *o)
                          .started_ms = clock_ms(),
                          .lock_fd = -1,
                          .log_fd = -1,
-                         .listen_unix = -1};
+                         .listen_unix = -1,
+                         .reload = {.path = o->conf_path}};
     death_init(m);
     block_signals();
 #ifndef __SANITIZE_ADDRESS__ /* the leak checker has to trace its own process */

@@ -157,7 +157,7 @@ int spawn_child(struct master *m, struct child_slot *s, struct error *e)
 
     if (l == NULL)
         return reason_error(e, REASON_os_error, ENOMEM, "out of memory");
-    conf_fd = conf_export(m->conf, conf_roles[p->role], e);
+    conf_fd = conf_export(reload_conf_of(m, s, &s->generation), conf_roles[p->role], e);
     if (conf_fd < 0)
         r = conf_fd;
     else if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)

@@ -217,6 +217,7 @@ void supervise_process(struct master *m)
 
     process_refusal(m, now, &wake);
     process_stop(m, now, &wake);
+    reload_process(m, now, &wake);
     pools_process(m, now, &wake);
     process_slots(m, now, &wake);
     process_owed(m, now, &wake);
@@ -233,6 +234,7 @@ void supervise_stop(struct master *m, enum stop_mode mode)
 
     if (mode <= m->stop.mode)
         return;
+    reload_abandon(m);
     log_info("supervise", words[mode], "limit_ms", LOG_I(m->conf->supervise_drain_timeout), NULL);
     stop_begin(&m->stop, mode, mode == STOP_NOW ? 0 : m->conf->supervise_drain_timeout, clock_ms());
     rundir_close_api(m); /* who connects now is refused, not left waiting */
@@ -257,10 +259,8 @@ static int handle_timer(sd_event_source *src, uint64_t due_us, void *arg)
     return 0;
 }
 
-int supervise_init(struct master *m, struct error *e)
+void supervise_apply(struct master *m)
 {
-    int r;
-
     m->limits = (struct policy_limits){
         .ready_ms = m->conf->supervise_ready_timeout,
         .backoff_first_ms = m->conf->supervise_backoff_first,
@@ -270,6 +270,13 @@ int supervise_init(struct master *m, struct error *e)
         .fail_deaths = (int)m->conf->supervise_fail_deaths,
         .fail_window_ms = m->conf->supervise_fail_window,
     };
+}
+
+int supervise_init(struct master *m, struct error *e)
+{
+    int r;
+
+    supervise_apply(m);
     r = pools_init(m, e);
     if (r != 0)
         return r;

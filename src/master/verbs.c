@@ -465,6 +465,7 @@ static void put_self(struct pack *p, const struct master *m, int64_t now)
     pack_put_str(p, "state", master_state(m));
     pack_put_int(p, "uptime_ms", now - m->started_ms);
     pack_put_bool(p, "ready", ready.n == 0);
+    reload_put_status(p, m);
 }
 
 static int verb_status(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
@@ -559,6 +560,8 @@ static const verb_handler handlers[CONTROL_VERB_MAX_] = {
     [CONTROL_VERB_DRAIN] = verb_drain,
     [CONTROL_VERB_STOP] = verb_stop,
     [CONTROL_VERB_RESET] = verb_reset,
+    [CONTROL_VERB_RELOAD] = verb_reload,
+    [CONTROL_VERB_RELOAD_STATUS] = verb_reload_status,
 };
 /* clang-format on */
 

@@ -16,7 +16,8 @@
  *            paused: [{name, rests, for_ms}]}: three signals; ok is all three. `services` says which outside services are out of service; that is no signal, since the node serves
  *            whatever does not need them.
  *   status   {version, pid, node, run_dir, listen, incarnation, state: starting|running|drained|draining|stopping, uptime_ms,
- *            ready, pools: [{name, role, size, min, max, scaled, ready, busy, starting, backoff, retiring, drained,
+ *            ready, generation, restart_pending: null or the keys, reload: null or {number, outcome, error} of the last,
+ *            pools: [{name, role, size, min, max, scaled, ready, busy, starting, backoff, retiring, drained,
  *              fresh_bytes, memory_refused, restarts, faults, failed_ms_ago, fault}],
  *            children: [{pool, role, slot, pid, serial, phase: starting|ready|busy|retiring|draining|backoff|failed|empty,
  *              stage, note, in_hand, jobs: [{job_id, lease, status}], since_ms, age_ms, beat_age_ms, progress, claims, jobs_done,
@@ -45,6 +46,12 @@
  *   scale    args {pool, size: a number, or "auto"}; the same
  *   drain    args {pool: "" for every pool of workers, order: "begin" (default) | "cancel"};
  *            {pools: [{pool, size, ready, to_replace, retiring, failed, drained}], left}: children that have not finished yet
+ *   reload   args {mode: "run" (default) | "plan", plan: what an earlier one showed, or nothing}; {number}. It has only
+ *            begun; ask reload-status until `outcome` is not "running". conflict: one runs.
+ *   reload-status  args {number (default: the last)}; {number, dry_run, by, outcome: running|done|unchanged|planned|
+ *            refused|taken-back|abandoned, ok, state: reading|canary|rolling|back|over, pool, took_ms, plan,
+ *            former_secrets_ms, changes: [{key, from, to, needs_restart}], pools: [{pool, role, fate: resized|replaced|
+ *            new|gone, children}], error: null or {reason, message, hint}}
  *   stop     args {mode: "drain" (default) | "fast" | "now"}: as TERM, TERM twice, QUIT. {state, limit_ms}
  *
  * Depends on base, core, proc/pack.
@@ -95,6 +102,8 @@ int control_right_parse(const char *name); /* number, or -EINVAL */
     X(RESET, "reset", CONTROL_OPERATE, "pool=POOL", "try again with a pool that was given up")                         \
     X(SCALE, "scale", CONTROL_OPERATE, "pool=POOL size=N|auto", "set how many children a pool has")                    \
     X(DRAIN, "drain", CONTROL_OPERATE, "pool=POOL order=begin|cancel", "finish what is in hand and take no more")      \
+    X(RELOAD, "reload", CONTROL_OPERATE, "mode=run|plan plan=PLAN", "begin to read the configuration anew")             \
+    X(RELOAD_STATUS, "reload-status", CONTROL_READ, "number=N", "what a reload changes, and how it went")              \
     X(STOP, "stop", CONTROL_ADMIN, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")
 
 #define X_VERB(NAME, text, right, args, help) CONTROL_VERB_##NAME,

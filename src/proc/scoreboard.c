@@ -288,3 +288,11 @@ void score_stage_done(struct scoreboard *b, int status, int64_t took_ms, uint64_
     d->beat_ms = clock_ms();
     score_end(b);
 }
+
+void score_fault(struct scoreboard *b, int reason)
+{
+    struct score_data *d = score_begin(b);
+
+    d->fault = reason;
+    score_end(b);
+}

@@ -58,6 +58,7 @@ struct score_data {
     int32_t db_ok;         /* 1 connected, 0 not */
     int32_t storage_ok;    /* 1 the blob store could be written, 0 not, -1 not tried */
     char note[96];         /* in words, why it is not ready */
+    int32_t fault;         /* enum reason of the last thing that failed, 0: none */
     struct score_job in_hand[SCORE_IN_HAND_MAX];
     /* coordinator only */
     int64_t queue_counted_ms; /* when the counts below were read; 0: never */
@@ -103,5 +104,6 @@ void score_beat(struct scoreboard *b);
 void score_phase(struct scoreboard *b, enum score_phase phase, const char *note);
 void score_stage(struct scoreboard *b, int status, int64_t busy_for_ms); /* also since; 0: no deadline */
 void score_stage_done(struct scoreboard *b, int status, int64_t took_ms, uint64_t n);
+void score_fault(struct scoreboard *b, int reason);
 
 #endif

@@ -165,6 +165,11 @@ struct services *services_attach(int fd, const struct conf *conf, struct error *
     return s;
 }
 
+void services_apply(struct services *s, const struct conf *conf)
+{
+    set_policies(s, conf);
+}
+
 int services_fd(const struct services *s)
 {
     return s->fd;

@@ -73,6 +73,7 @@ struct services;
  * limited and the breakers have the defaults. NULL on error. */
 struct services *services_create(const struct conf *conf, struct error *e) MUST_CHECK;
 struct services *services_attach(int fd, const struct conf *conf, struct error *e) MUST_CHECK;
+void services_apply(struct services *s, const struct conf *conf); /* the limits and thresholds of another one */
 int services_fd(const struct services *s);
 void services_free(struct services **s);
 

@@ -193,6 +193,8 @@ void outside_answered(struct outside *o, struct outside_call *call, const struct
     enum breaker_change change;
 
     change = services_done(o->w->child.services, &call->permit, &result, clock_ms());
+    if (v->reason != REASON_NONE)
+        score_fault(o->w->child.score, (int)v->reason);
     log_change(service, change, v);
     memset(&call->permit, 0, sizeof call->permit);
     call->http = NULL;

@@ -52,6 +52,7 @@ int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, str
 
     if (rc < 0)
         return rc;
+    score_fault(w->child.score, (int)reason_parse(why->reason));
     hand_over(w, h, false, rc == 0);
     return 0;
 }

@@ -24,6 +24,7 @@ int main(int argc, char **argv)
     log_init("master", LOG_LVL_DEBUG);
     c = conf_load(NULL, argv[1], &e);
     o.conf = c;
+    o.conf_path = argv[1];
     o.exe_fd = open(argv[2], O_RDONLY | O_CLOEXEC);
     if (c == NULL || o.exe_fd < 0) {
         fprintf(stderr, "helper_master: %s\n", e.message);
