@@ -219,7 +219,7 @@ static const struct verb verbs[] = {
      "Read the configuration anew and replace the processes that see a change, a first one on trial.",
      "  --dry-run      only show what changes, which processes are replaced, and what waits for a restart\n"
      "  --plan PLAN    only if the configuration is still that of this plan, which --dry-run has shown\n"
-     "  --timeout TIME wait no longer (90, 90s, 5m, 1h) and leave it to itself; exit code 6\n"
+     "  --timeout TIME  wait no longer (90, 90s, 5m, 1h) and leave it to itself; exit code 6\n"
      "Exit code 4: the configuration is not good, and nothing happened. Exit code 1: a process with the new one failed, and\n"
      "the former one is in effect again. Keys that need a restart of the daemon keep their value and are named.\n",
      "  docmillctl reload --dry-run\n"

@@ -103,6 +103,7 @@ static const struct word_row rows[] = {
     {"ID",      NULL},
     {"N",       NULL},
     {"NAME",    NULL},
+    {"PLAN",    NULL},
     {"SIZE",    NULL},
     {"TEXT",    NULL},
     {"TIME",    NULL},

@@ -199,11 +199,11 @@ void child_drain(struct child_slot *s, int64_t limit_ms, enum kill_cause cause);
  * configuration of then; the child drains when the successor is ready, within supervise.drain_timeout, and no longer
  * counts. Not more of a pool retire at once than it has room for (pools_room); the rest follow by themselves. */
 struct pool_count {
-    int held;          /* slots that hold a place: starting, up, waiting */
-    int starting, up;  /* of these; up: ready, and not told to go */
-    int waiting;       /* of these: no child now */
-    int retiring;      /* children that finish */
-    int wishes;        /* held ones that are still to be replaced */
+    int held;         /* slots that hold a place: starting, up, waiting */
+    int starting, up; /* of these; up: ready, and not told to go */
+    int waiting;      /* of these: no child now */
+    int retiring;     /* children that finish */
+    int wishes;       /* held ones that are still to be replaced */
 };
 int pools_init(struct master *m, struct error *e) MUST_CHECK; /* makes the slots */
 void pools_process(struct master *m, int64_t now, int64_t *wake);
@@ -213,6 +213,7 @@ int pools_retire_all(struct master *m, int pool, enum retire_cause cause); /* ho
 void pools_count(const struct master *m, int pool, struct pool_count *out);
 int pools_find(const struct master *m, const char *name); /* index, or -1 */
 struct child_slot *pool_slot(const struct master *m, int pool, int i);
+bool pool_has_children(const struct master *m, int pool);
 bool pool_is_gone(const struct master *m, int pool); /* removed by a reload; its last children may be finishing */
 /* For a reload. Lists the pools of `next` as the master does and makes room for what is new, which gets no children
  * until pool_state.most is raised; on failure, or with next NULL, all is as it was. */

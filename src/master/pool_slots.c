@@ -109,7 +109,7 @@ int pools_init(struct master *m, struct error *e)
 
 /* ---- another configuration ---- */
 
-static bool has_children(const struct master *m, int pool)
+bool pool_has_children(const struct master *m, int pool)
 {
     for (int i = 0; i < m->pools[pool].n_slots; i++)
         if (pool_slot(m, pool, i)->pid != 0)
@@ -127,7 +127,7 @@ struct arrangement {
 static int free_index(const struct master *m, const struct arrangement *a)
 {
     for (int i = 0; i < m->conf->n_pools; i++)
-        if (pool_is_gone(m, i) && !a->new[i] && !has_children(m, i))
+        if (pool_is_gone(m, i) && !a->new[i] && !pool_has_children(m, i))
             return i;
     return a->n < CONF_MAX_POOLS ? a->n : -1;
 }
@@ -192,8 +192,9 @@ int pools_arrange(struct master *m, const struct conf_diff *d, struct conf *next
     return 0;
 }
 
-static void end_pool(struct conf *c, int pool)
+static void end_pool(struct master *m, struct conf *c, int pool)
 {
+    m->pools[pool].faults = (struct pool_faults){0};
     c->pools[pool].min = c->pools[pool].max = c->pools[pool].spare = 0;
 }
 
@@ -201,7 +202,7 @@ void pools_adopt(struct master *m, const struct conf_diff *d, struct conf *next)
 {
     for (int i = 0; i < d->n_pools; i++)
         if (d->pools[i].to == NULL)
-            end_pool(next, (int)(d->pools[i].from - d->running->pools));
+            end_pool(m, next, (int)(d->pools[i].from - d->running->pools));
     for (int p = 0; p < next->n_pools; p++) {
         const struct pool_range range = range_of(&next->pools[p]);
 
@@ -220,7 +221,7 @@ void pools_disown(struct master *m, struct conf *former, const struct conf *next
 
         if (p >= former->n_pools || former->pools[p].max == 0) {
             former->pools[p] = next->pools[p]; /* its children go by this name until they are gone */
-            end_pool(former, p);
+            end_pool(m, former, p);
         } else {
             pool_size_fit(&m->pools[p].size, &range);
         }

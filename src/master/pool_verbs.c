@@ -22,7 +22,8 @@ static int unknown_pool(const struct master *m, const char *name, struct error *
     size_t n = 0;
 
     for (int p = 0; p < m->conf->n_pools && n < sizeof known; p++)
-        n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", p > 0 ? ", " : "", m->conf->pools[p].name);
+        if (!pool_is_gone(m, p))
+            n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", p > 0 ? ", " : "", m->conf->pools[p].name);
     (void)reason_error(e, REASON_not_found, ENOENT, "There is no pool \"%s\".", name);
     error_hint(e, "The pools are: %s.", known);
     return -ENOENT;
@@ -174,7 +175,7 @@ int verb_drain(struct master *m, const struct control_request *r, struct pack *p
     for (int i = 0; i < m->conf->n_pools; i++) {
         struct pool_count count;
 
-        if (pool >= 0 ? i != pool : m->conf->pools[i].role == POOL_COORDINATOR)
+        if (pool_is_gone(m, i) || (pool >= 0 ? i != pool : m->conf->pools[i].role == POOL_COORDINATOR))
             continue;
         pools_count(m, i, &count);
         left += m->pools[i].drained ? count.up + count.starting + count.retiring : 0;

@@ -324,6 +324,7 @@ int reload_start(struct master *m, bool dry_run, bool by_signal, const char *exp
     strncat(r->report->expected, expected, RELOAD_PLAN_CHARS);
     if (dry_run)
         return 0;
+    r->last_real = r->number;
     log_info("reload", "the configuration is read anew", "reload", LOG_I((int64_t)r->number), "file", r->path, "by",
              by_signal ? "HUP" : "docmillctl", NULL);
     notify_begin(m);

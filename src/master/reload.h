@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RELOAD_KEPT       8  /* last reports */
+#define RELOAD_KEPT       16 /* last reports */
 #define RELOAD_PLAN_CHARS 16 /* of the digest that stands for a plan */
 
 struct master;
@@ -70,6 +70,7 @@ struct reload {
     const char *path;
     uint8_t key[CONF_READER_KEY_BYTES]; /* digests mean something in this master's life only */
     uint64_t number, generation;        /* given out last */
+    uint64_t last_real;                 /* number of the last that was no dry run; 0: none */
     bool again;                         /* HUP came while one ran */
     struct reload_report *report;       /* of the one that runs */
     struct reload_report *kept[RELOAD_KEPT];
@@ -113,6 +114,9 @@ void reload_describe(struct master *m, struct reload_report *r, const struct con
 void reload_log_changes(const struct reload_report *r);
 void reload_log_end(struct master *m, const struct reload_report *r);
 bool reload_outcome_is_good(enum reload_outcome o);
+bool reload_runs(const struct master *m); /* one that is no dry run */
+void reload_add_words(const struct master *m, char *text,
+                      size_t size);                             /* to systemd's STATUS: how the last one failed */
 void reload_put_status(struct pack *p, const struct master *m); /* members of `status` */
 int verb_reload(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;
 int verb_reload_status(struct master *m, const struct control_request *r, struct pack *p, struct error *e) MUST_CHECK;

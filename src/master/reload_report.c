@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,10 +171,29 @@ static const struct reload_report *find_report(const struct master *m, uint64_t 
     return p != NULL && p->number == number ? p : NULL;
 }
 
+bool reload_runs(const struct master *m)
+{
+    return m->reload.report != NULL && !m->reload.report->dry_run;
+}
+
+void reload_add_words(const struct master *m, char *text, size_t size)
+{
+    const struct reload *r = &m->reload;
+    const struct reload_report *last = r->last_real > 0 ? find_report(m, r->last_real) : NULL;
+    size_t n = strlen(text);
+
+    if (last == NULL || outcomes[last->outcome].good || last->outcome == RELOAD_END_RUNNING)
+        return;
+    snprintf(text + n, size - n, "; reload %" PRIu64 " failed: %s", last->number, last->error.message);
+    for (; text[n] != '\0'; n++) /* a line break would begin another word to systemd */
+        if ((unsigned char)text[n] < ' ')
+            text[n] = ' ';
+}
+
 void reload_put_status(struct pack *p, const struct master *m)
 {
     const struct reload *r = &m->reload;
-    const struct reload_report *last = r->report != NULL ? r->report : find_report(m, r->number);
+    const struct reload_report *last = r->last_real > 0 ? find_report(m, r->last_real) : NULL;
 
     pack_put_int(p, "generation", (int64_t)m->generation);
     pack_put_str(p, "restart_pending", r->pending);

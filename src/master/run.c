@@ -100,12 +100,14 @@ static bool every_pool_ready(const struct master *m, char *text, size_t size)
     for (int p = 0; p < m->conf->n_pools; p++) {
         int ready = 0;
 
+        if (pool_is_gone(m, p))
+            continue;
         for (int i = 0; i < m->n_slots; i++)
             if (m->slots[i].pool == p && slot_has_ready_child(&m->slots[i]) && m->slots[i].policy.place == PLACE_HELD)
                 ready++;
         all = all && (ready > 0 || pools_target(m, p) == 0);
         if (n < size)
-            n += (size_t)snprintf(text + n, size - n, "%s%s %d/%d", p > 0 ? ", " : "", m->conf->pools[p].name, ready,
+            n += (size_t)snprintf(text + n, size - n, "%s%s %d/%d", n > 0 ? ", " : "", m->conf->pools[p].name, ready,
                                   pools_target(m, p));
     }
     return all;
@@ -131,9 +133,11 @@ static void process_notify(struct master *m)
     name_paused(m, paused, sizeof paused);
     snprintf(text, sizeof text, "%s%s: ready are %s",
              m->stop.mode != STOP_NONE ? "stopping"
+             : reload_runs(m)          ? "reloading"
              : all                     ? "running"
                                        : "degraded",
              paused, pools);
+    reload_add_words(m, text, sizeof text);
     if (strcmp(text, m->status_text) != 0) {
         memcpy(m->status_text, text, sizeof text);
         sd_notifyf(0, "STATUS=%s", text);

@@ -481,7 +481,8 @@ static int verb_status(struct master *m, const struct control_request *r, struct
     pack_str(p, "pools");
     pack_array(p);
     for (int i = 0; i < m->conf->n_pools; i++)
-        put_pool(p, m, i);
+        if (!pool_is_gone(m, i) || pool_has_children(m, i))
+            put_pool(p, m, i);
     pack_end(p);
     pack_str(p, "children");
     pack_array(p);
@@ -556,12 +557,12 @@ static const verb_handler handlers[CONTROL_VERB_MAX_] = {
     [CONTROL_VERB_LOG_LEVEL] = verb_log_level,
     [CONTROL_VERB_RECYCLE] = verb_recycle,
     [CONTROL_VERB_RESTART] = verb_restart,
+    [CONTROL_VERB_RESET] = verb_reset,
     [CONTROL_VERB_SCALE] = verb_scale,
     [CONTROL_VERB_DRAIN] = verb_drain,
-    [CONTROL_VERB_STOP] = verb_stop,
-    [CONTROL_VERB_RESET] = verb_reset,
     [CONTROL_VERB_RELOAD] = verb_reload,
     [CONTROL_VERB_RELOAD_STATUS] = verb_reload_status,
+    [CONTROL_VERB_STOP] = verb_stop,
 };
 /* clang-format on */
 

@@ -39,9 +39,8 @@ class Master:
         keys = {"node.name": "supervised", "run_dir": self.run_dir, "database.url": "postgresql:///none",
                 "api.listen": "", "blob.backend": "fs", "blob.fs.root": self.dir + "/blobs",
                 "embedder.name": "builtin", **(keys or {})}
-        settings.write(self.dir + "/conf", keys, pools)
-        account.give_to_account(self.dir)
-        os.chmod(self.dir + "/conf", 0o600)
+        self.keys, self.pools = keys, pools
+        self.write_conf()
         self.process = None
         self.notify = None
         if notify:
@@ -50,6 +49,26 @@ class Master:
             self.notify.settimeout(10)
             os.chmod(self.dir + "/notify", 0o666)
         self.start()
+
+    def write_conf(self, more=None, pools=None):
+        """The configuration again, with other keys and pools."""
+        self.keys = {**self.keys, **(more or {})}
+        self.pools = pools or self.pools
+        settings.write(self.dir + "/conf", self.keys, self.pools)
+        account.give_to_account(self.dir)
+        os.chmod(self.dir + "/conf", 0o600)
+
+    def reload(self, more=None, pools=None, limit=20, **args):
+        """Writes the configuration, has it reloaded, waits for the end; the report."""
+        self.write_conf(more, pools)
+        return self.wait_reload(self.call("reload", **args)["number"], limit)
+
+    def wait_reload(self, number, limit=20):
+        def look():
+            report = self.call("reload-status", number=str(number))
+            return report if report["outcome"] != "running" else None
+
+        return wait_for(look, limit, f"reload {number} to end", dump=self.log)
 
     def _environment(self):
         log = f"log_path={self.sanitizer_dir}/report"

@@ -26,10 +26,12 @@
  *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED, each AUDIT to
  *                audit.log and answers AUDITED
  *   lazy...      a coordinator that never answers
+ *   obey...      as openai.organization says: fatal, mute, crash, busy, done, denied, or anything else: good
  *   taken...     a coordinator whose node name is taken
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/reason.h"
 #include "proc/child.h"
 #include "proc/logs.h"
 
@@ -50,6 +52,13 @@ static struct child self;
 static bool is(const char *behaviour)
 {
     return strncmp(self.pool->name, behaviour, strlen(behaviour)) == 0;
+}
+
+/* What the configuration tells it to be. */
+static bool told(const char *behaviour)
+{
+    return is("obey") && self.conf->openai_organization != NULL &&
+           strcmp(self.conf->openai_organization, behaviour) == 0;
 }
 
 static void write_death(const struct msg_death *d)
@@ -198,7 +207,7 @@ static void misbehave_early(void)
 
     if (is("vanish") || (is("once") && !is_first()))
         exit(3);
-    if (is("fatal") || is("taken")) {
+    if (is("fatal") || is("taken") || told("fatal")) {
         (void)error_set(&e, EINVAL, ERR_PERMANENT, is("taken") ? "conflict" : "bad_request", "it is written so");
         child_say_fatal(&self, &e);
         exit(70);
@@ -208,7 +217,7 @@ static void misbehave_early(void)
         child_say_fatal(&self, &e);
         exit(70);
     }
-    while (is("mute"))
+    while (is("mute") || told("mute"))
         pause();
 }
 
@@ -232,7 +241,15 @@ static void misbehave(void)
         score_begin(self.score)->jobs_done++;
         score_end(self.score);
     }
-    if (is("crash") || is("fragile")) {
+    if (told("busy"))
+        score_phase(self.score, SCORE_BUSY, "");
+    if (told("done")) {
+        score_begin(self.score)->jobs_done++;
+        score_end(self.score);
+    }
+    if (told("denied"))
+        score_fault(self.score, REASON_provider_denied);
+    if (is("crash") || is("fragile") || told("crash")) {
         poll(NULL, 0, 50);
         abort();
     }
