@@ -22,7 +22,7 @@ static void check(const struct hook_in *in)
         if (reason_http(reason_parse(e.reason)) / 100 != 4)
             abort();
     } else {
-        if (in->secret != NULL || news.nonce[0] == '\0' || strlen(news.nonce) >= sizeof news.nonce)
+        if (in->secrets[0] != NULL || news.nonce[0] == '\0' || strlen(news.nonce) >= sizeof news.nonce)
             abort();
         for (const char *c = news.nonce; *c != '\0'; c++)
             if (*c <= ' ' || *c > '~')
