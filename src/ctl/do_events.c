@@ -57,6 +57,17 @@ static void print_event(const struct events *ev, const json_t *v)
 
 /* ---- a list ---- */
 
+static void reverse(json_t *list)
+{
+    size_t n = json_array_size(list);
+
+    for (size_t i = 0; i < n / 2; i++) {
+        json_t *first = json_incref(json_array_get(list, i)), *last = json_incref(json_array_get(list, n - 1 - i));
+        json_array_set_new(list, i, last);
+        json_array_set_new(list, n - 1 - i, first);
+    }
+}
+
 static int list(struct events *ev, int64_t limit, const char *after)
 {
     json_t *all = json_array(), *body = NULL;
@@ -82,10 +93,12 @@ static int list(struct events *ev, int64_t limit, const char *after)
         json_decref(body);
     } while (n == PAGE && (int64_t)json_array_size(all) < limit);
     n = json_array_size(all);
+    if (rc == CTL_OK && after == NULL) /* came as the newest first */
+        reverse(all);
     if (rc == CTL_OK && ev->c->json)
         ctl_print_json(ev->c, all);
-    for (size_t i = 0; rc == CTL_OK && !ev->c->json && i < n; i++) /* always the oldest first */
-        print_event(ev, json_array_get(all, after != NULL ? i : n - 1 - i));
+    for (size_t i = 0; rc == CTL_OK && !ev->c->json && i < n; i++)
+        print_event(ev, json_array_get(all, i));
     if (rc == CTL_OK && n == 0 && !ev->c->json)
         fputs("no events\n", stderr);
     json_decref(all);
