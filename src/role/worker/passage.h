@@ -12,6 +12,7 @@
 #include "text/normalise.h"
 #include "worker/worker.h"
 
+#define SLICE_CHUNKS  512          /* of a large document in one transaction; what has no more is small */
 #define STAGE_BUSY_MS (120 * 1000) /* a local stage that shows no sign of life for so long is hung */
 
 struct parse_result;
@@ -55,5 +56,17 @@ struct passage {
 int passage_parse(struct passage *p, struct parse_result *result, struct error *e) MUST_CHECK;
 int passage_validate(struct passage *p, const struct parse_result *result, struct error *e) MUST_CHECK;
 int passage_reopen(struct passage *p, struct error *e) MUST_CHECK; /* of an earlier attempt */
+
+/* pipeline.c: what its files share */
+void passage_put_parsed(struct passage *p, struct queue_work *work);
+/* Stores a step of this document alone: 1, or 0: it is over, or negative. */
+int passage_store_step(struct passage *p, struct queue_work *work, struct error *e) MUST_CHECK;
+/* n chunks into vectors of the job's space; the array hangs on ctx. NULL with *e. */
+float *passage_embed(struct passage *p, const void *ctx, const struct queue_chunk *chunks, int n, int dimension,
+                     struct error *e) MUST_CHECK;
+
+/* pipeline_large.c: 1: stored, 0: over, or negative; and from the chunk rows to the end. */
+int passage_store_chunks(struct passage *p, struct error *e) MUST_CHECK;
+int passage_finish_large(struct passage *p, struct error *e) MUST_CHECK;
 
 #endif

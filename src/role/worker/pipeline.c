@@ -25,8 +25,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#define SLICE_CHUNKS 512
-#define WAITS        1 /* for an outside service */
+#define WAITS 1 /* for an outside service */
 
 int worker_space(struct worker *w, const struct queue_job *j, struct queue_space *out, struct error *e)
 {
@@ -81,7 +80,7 @@ static int leave(struct passage *p, struct error *e)
 
 /* ---- the parsed text's columns, and a step of one document ---- */
 
-static void put_parsed(struct passage *p, struct queue_work *work)
+void passage_put_parsed(struct passage *p, struct queue_work *work)
 {
     if (!p->fresh)
         return;
@@ -97,7 +96,7 @@ static void put_parsed(struct passage *p, struct queue_work *work)
 }
 
 /* Stores a step of this document alone. The hops so far go with the step that moves the status. */
-static int step(struct passage *p, struct queue_work *work, struct error *e)
+int passage_store_step(struct passage *p, struct queue_work *work, struct error *e)
 {
     int rc;
 
@@ -175,8 +174,8 @@ static int chunk(struct passage *p, struct error *e)
 /* ---- embed ---- */
 
 /* n chunks into vectors of the job's space; the array hangs on ctx. NULL with *e. */
-static float *embed(struct passage *p, const void *ctx, const struct queue_chunk *chunks, int n, int dimension,
-                    struct error *e)
+float *passage_embed(struct passage *p, const void *ctx, const struct queue_chunk *chunks, int n, int dimension,
+                     struct error *e)
 {
     struct embed_input *in = talloc_array(ctx, struct embed_input, (unsigned)n);
     float *out = talloc_array(ctx, float, (unsigned)n *(unsigned)dimension);
@@ -230,12 +229,12 @@ static int finish_small(struct passage *p, struct error *e)
     int64_t began = clock_ms();
 
     hand_stage(p->w, p->h, STATUS_EMBEDDING_IN_PROGRESS, STAGE_BUSY_MS);
-    vectors = embed(p, p->ctx, p->chunks, p->n_chunks, p->space.dimension, e);
+    vectors = passage_embed(p, p->ctx, p->chunks, p->n_chunks, p->space.dimension, e);
     if (vectors == NULL)
         return e->code;
     hand_stage_done(p->w, &p->work, STATUS_EMBEDDING_IN_PROGRESS, began);
     it = batch_add(p->w, p->h, p->ctx);
-    put_parsed(p, &it->work);
+    passage_put_parsed(p, &it->work);
     if (it->work.set_parsed) { /* the passage goes, the item stays */
         it->work.parsed_sha256 = talloc_memdup(p->ctx, p->parsed_sha256, SHA256_BYTES);
     }
@@ -261,7 +260,7 @@ static void hold_small(struct passage *p)
 {
     struct batch_item *it = batch_add(p->w, p->h, talloc_new(NULL));
 
-    put_parsed(p, &it->work);
+    passage_put_parsed(p, &it->work);
     it->work.to_status = STATUS_EMBEDDING_QUEUED;
     it->work.clear_chunks = !p->fresh;
     it->work.chunks = p->chunks;
@@ -289,86 +288,6 @@ static int hold_stored(struct passage *p, struct error *e)
     return embed_remote_add(p->w->outside->embed, p, &p->space, e);
 }
 
-/* ---- a large document: rows in slices ---- */
-
-static int store_chunk_slices(struct passage *p, struct error *e)
-{
-    int64_t began = clock_ms();
-    bool clear = !p->fresh;
-    int rc = 1;
-
-    for (int first = 0; rc == 1 && first < p->n_chunks; first += SLICE_CHUNKS) {
-        struct queue_work work = {.chunks = p->chunks + first};
-        bool last = first + SLICE_CHUNKS >= p->n_chunks;
-        work.n_chunks = last ? p->n_chunks - first : SLICE_CHUNKS;
-        work.clear_chunks = clear && first == 0;
-        work.to_status = last ? STATUS_CHUNKS_STORED : STATUS_CHUNKING;
-        put_parsed(p, &work);
-        if ((rc = hand_check_deadline(p->w, p->h, e)) != 0)
-            return rc;
-        rc = step(p, &work, e);
-    }
-    if (rc == 1)
-        hand_stage_done(p->w, &p->work, STATUS_CHUNKS_STORED, began);
-    return rc;
-}
-
-/* Exactly n chunks from the database, or an error. */
-static int read_slice(struct passage *p, const void *ctx, int first, int n, struct queue_chunk **chunks,
-                      struct error *e)
-{
-    int rc = queue_read_chunks(p->w->pg, ctx, p->h->job, first, n, chunks, e);
-
-    if (rc >= 0 && rc != n)
-        return reason_error(e, REASON_count_mismatch, EIO, NULL);
-    return rc < 0 ? rc : 0;
-}
-
-static int embed_slices(struct passage *p, int first, int expected, int dimension, struct error *e)
-{
-    int rc = 1;
-
-    while (rc == 1 && first < expected) {
-        void *ctx = talloc_new(p->ctx);
-        struct queue_work work = {.first_vector = first, .to_status = STATUS_EMBEDDING_IN_PROGRESS};
-        struct queue_chunk *chunks = p->chunks != NULL ? p->chunks + first : NULL;
-        int n = expected - first < SLICE_CHUNKS ? expected - first : SLICE_CHUNKS;
-        hand_stage(p->w, p->h, STATUS_EMBEDDING_IN_PROGRESS, STAGE_BUSY_MS);
-        rc = hand_check_deadline(p->w, p->h, e);
-        if (rc == 0 && chunks == NULL)
-            rc = read_slice(p, ctx, first, n, &chunks, e);
-        if (rc == 0) {
-            work.vectors = embed(p, ctx, chunks, n, dimension, e);
-            work.n_vectors = n;
-            rc = work.vectors != NULL ? step(p, &work, e) : e->code;
-        }
-        first += n;
-        talloc_free(ctx);
-    }
-    return rc;
-}
-
-static int finish_large(struct passage *p, struct error *e)
-{
-    struct queue_work work = {.to_status = STATUS_COMPLETE};
-    int64_t began = clock_ms();
-    int first, rc;
-
-    first = queue_stored_vectors(p->w->pg, p->h->job, e);
-    work.expected_chunks = p->n_chunks > 0 ? p->n_chunks : queue_count_chunks(p->w->pg, p->h->job, e);
-    if (first < 0 || work.expected_chunks < 0)
-        return e->code;
-    rc = embed_slices(p, first, work.expected_chunks, p->space.dimension, e);
-    if (rc != 1)
-        return rc;
-    hand_stage_done(p->w, &p->work, STATUS_EMBEDDING_IN_PROGRESS, began);
-    began = clock_ms();
-    hand_stage(p->w, p->h, STATUS_EMBEDDINGS_STORED, STAGE_BUSY_MS);
-    rc = step(p, &work, e);
-    score_stage_done(p->w->child.score, STATUS_EMBEDDINGS_STORED, clock_ms() - began, 1);
-    return rc;
-}
-
 /* ---- the whole way ---- */
 
 /* Normalised, and durable by itself if it was dear to get. */
@@ -379,8 +298,8 @@ static int take_text(struct passage *p, struct parse_result *result, bool costly
     if (rc != 0 || !costly)
         return rc;
     struct queue_work work = {.to_status = STATUS_PARSE_VALIDATED};
-    put_parsed(p, &work);
-    return step(p, &work, e) == 1 ? 0 : e->code != 0 ? e->code : -EALREADY;
+    passage_put_parsed(p, &work);
+    return passage_store_step(p, &work, e) == 1 ? 0 : e->code != 0 ? e->code : -EALREADY;
 }
 
 static int get_text_here(struct passage *p, enum sniff_type type, struct error *e)
@@ -430,7 +349,7 @@ static int leave_chunked(struct passage *p, struct error *e)
     if (rc != 0)
         return rc;
     hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
-    rc = store_chunk_slices(p, e);
+    rc = passage_store_chunks(p, e);
     return rc == 1 ? leave(p, e) : rc;
 }
 
@@ -454,10 +373,10 @@ static int run_text(struct passage *p, struct error *e)
     if ((rc = batch_flush(p->w, e)) != 0)
         return rc;
     hand_stage(p->w, p->h, STATUS_CHUNKING, STAGE_BUSY_MS);
-    if ((rc = store_chunk_slices(p, e)) != 1)
+    if ((rc = passage_store_chunks(p, e)) != 1)
         return rc;
     p->work.n_hops = 0;
-    return embeds_outside(p) ? hold_stored(p, e) : finish_large(p, e);
+    return embeds_outside(p) ? hold_stored(p, e) : passage_finish_large(p, e);
 }
 
 static int run_stages(struct passage *p, struct error *e)
@@ -467,7 +386,7 @@ static int run_stages(struct passage *p, struct error *e)
     if (rc != 0)
         return rc;
     if (p->h->status >= STATUS_CHUNKS_STORED)
-        return embeds_outside(p) ? hold_stored(p, e) : finish_large(p, e);
+        return embeds_outside(p) ? hold_stored(p, e) : passage_finish_large(p, e);
     rc = get_text(p, e);
     return rc == WAITS ? 0 : rc != 0 ? rc : run_text(p, e);
 }

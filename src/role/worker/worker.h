@@ -4,6 +4,7 @@
  *   main.c     start, wait, drain: the loop
  *   rounds.c   claim, work through what was claimed, collect what came back, store
  *   pipeline.c one job through its stages, from wherever an earlier attempt got to
+ *   pipeline_large.c  one that is too large for one transaction
  *   batch.c    what is finished in memory and waits to be stored in one transaction
  *   leftovers.c  removes blobs that no document names
  *   outside.c  documents that wait for an outside service
