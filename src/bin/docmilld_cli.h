@@ -58,6 +58,7 @@
 #define DOCMILLD_SIGNALS(X)                                                                                            \
     X("TERM, INT", "Finish what is in hand, for supervise.drain_timeout at most, and end; a second one ends within two seconds.")\
     X("QUIT", "End at once; the next start picks the work up.")                                                        \
+    X("HUP", "Read the configuration anew, as docmillctl reload does.")                                                \
     X("USR1", "Open log.file anew, in every process.")
 /* clang-format on */
 

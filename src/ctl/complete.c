@@ -25,6 +25,8 @@ static void offer(void *arg, const char *word, const char *what)
 {
     const struct completion *k = arg;
 
+    if (strpbrk(word, "\t\n\033") != NULL)
+        return; /* no name of ours */
     if (word[0] == ':')
         fprintf(k->out, "%s\n", word);
     else if (strncmp(word, k->begun, strlen(k->begun)) == 0)
@@ -249,7 +251,7 @@ static const char bash_script[] = "# bash completion of docmillctl, made by `doc
                                   "            ;;\n"
                                   "        *) COMPREPLY+=(\"${line%%$'\\t'*}\") ;;\n"
                                   "        esac\n"
-                                  "    done < <(\"$1\" --complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+                                  "    done < <(docmillctl --complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
                                   "}\n"
                                   "complete -F _docmillctl docmillctl\n";
 
@@ -260,7 +262,7 @@ static const char zsh_script[] =
     "_docmillctl() {\n"
     "    local line\n"
     "    local -a found\n"
-    "    for line in \"${(@f)$($words[1] --complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)}\"; do\n"
+    "    for line in \"${(@f)$(docmillctl --complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)}\"; do\n"
     "        case $line in\n"
     "        '') ;;\n"
     "        :files) _files ;;\n"

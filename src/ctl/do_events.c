@@ -40,7 +40,7 @@ static void print_event(const struct events *ev, const json_t *v)
     int n;
 
     if (ev->c->json) {
-        json_dumpf(v, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7));
+        ctl_put_json(stdout, v, JSON_COMPACT);
         putchar('\n');
         return;
     }

@@ -251,7 +251,7 @@ static void watch_print(struct ctl *c, const struct watch *w, const json_t *s, c
 
     if (c->json) {
         if (s != NULL)
-            json_dumpf(s, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7));
+            ctl_put_json(stdout, s, JSON_COMPACT);
         else
             watch_show_lost(w, e, stderr);
         if (s != NULL)

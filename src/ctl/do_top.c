@@ -290,7 +290,7 @@ static void print_json(const struct top *t)
     json_object_set_new(j, "rates",
                         json_pack("{s:o, s:o, s:o}", "done_per_s", rate_json(t->rates->done_s), "failed_per_s",
                                   rate_json(t->rates->failed_s), "stages_per_s", stages));
-    json_dumpf(j, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7));
+    ctl_put_json(stdout, j, JSON_COMPACT);
     putchar('\n');
     json_decref(j);
 }

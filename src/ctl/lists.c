@@ -87,7 +87,7 @@ void show_fields(const json_t *object, const struct show_field *fields, int n)
         if (json_is_string(v))
             text_print(stdout, json_string_value(v), 0);
         else
-            json_dumpf(v, stdout, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(7));
+            ctl_put_json(stdout, v, JSON_ENCODE_ANY | JSON_COMPACT);
         putchar('\n');
     }
 }

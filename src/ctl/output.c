@@ -13,6 +13,23 @@
 #include <string.h>
 #include <time.h>
 
+void ctl_put_json(FILE *out, const json_t *j, size_t flags)
+{
+    char *text = json_dumps(j, flags | JSON_REAL_PRECISION(7));
+
+    for (const unsigned char *s = (const unsigned char *)text; s != NULL && *s != '\0'; s++) {
+        if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f) {
+            fprintf(out, "\\u%04x", s[1]);
+            s++;
+        } else if (*s == 0x7f) {
+            fputs("\\u007f", out);
+        } else {
+            fputc(*s, out);
+        }
+    }
+    free(text);
+}
+
 static void fail_json(int code, const struct error *e)
 {
     json_t *j = json_pack("{s:s, s:s, s:i}", "reason", e->reason, "message", e->message, "exit", code);
@@ -20,7 +37,7 @@ static void fail_json(int code, const struct error *e)
     if (j != NULL && e->hint[0] != '\0')
         json_object_set_new(j, "hint", json_string(e->hint));
     if (j != NULL)
-        json_dumpf(j, stderr, JSON_COMPACT);
+        ctl_put_json(stderr, j, JSON_COMPACT);
     fputc('\n', stderr);
     json_decref(j);
 }
@@ -54,7 +71,7 @@ int ctl_usage(const struct ctl *c, const struct error *e)
 
 void ctl_print_json(const struct ctl *c, const json_t *j)
 {
-    json_dumpf(j, stdout, (c->width > 0 ? (size_t)JSON_INDENT(2) : (size_t)JSON_COMPACT) | JSON_REAL_PRECISION(7));
+    ctl_put_json(stdout, j, c->width > 0 ? (size_t)JSON_INDENT(2) : (size_t)JSON_COMPACT);
     fputc('\n', stdout);
 }
 

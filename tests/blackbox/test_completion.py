@@ -28,7 +28,7 @@ def asker(programs, program):
     def ask(*words, run_dir="/nonexistent", cwd=None):
         done = subprocess.run(["bash", "--norc", "-c", BASH, "bash", os.path.join(programs, program), *words],
                               capture_output=True, text=True, timeout=20, check=True, cwd=cwd,
-                              env={**os.environ, "SCRIPT": text, "DOCMILL_RUN_DIR": run_dir})
+                              env={**os.environ, "SCRIPT": text, "PATH": programs + ":" + os.environ["PATH"], "DOCMILL_RUN_DIR": run_dir})
         assert done.stderr == ""
         return sorted(done.stdout.split("\n")[:-1]) if done.stdout != "\n" else []
 
@@ -117,7 +117,8 @@ def test_zsh_reads_its_script_and_is_offered_the_same(programs, tmp_path):
     def ask(*more):
         done = subprocess.run(["zsh", "-f", "-c", asked, "zsh", os.path.join(programs, "docmillctl"), *more],
                               capture_output=True, text=True, timeout=20, check=False,
-                              env={**os.environ, "SCRIPT": str(path), "DOCMILL_RUN_DIR": "/nonexistent"})
+                              env={**os.environ, "SCRIPT": str(path), "DOCMILL_RUN_DIR": "/nonexistent",
+                                   "PATH": programs + ":" + os.environ["PATH"]})
         assert done.stderr == ""
         return done.stdout.split("\n")[:-1]
 
@@ -125,6 +126,17 @@ def test_zsh_reads_its_script_and_is_offered_the_same(programs, tmp_path):
     assert [line.split(":")[0] for line in ask("breakers", "")] == ["open", "close", "probe"]
     assert ask("upload", "") == ["files "] and ask("--run-dir", "") == ["files -/"]
     assert ask("search", "") == []
+
+
+def test_a_program_of_that_name_in_some_directory_is_not_run(programs, tmp_path):
+    trap = tmp_path / "docmillctl"
+    trap.write_text(f"#!/bin/sh\necho sprung > {tmp_path}/sprung\n")
+    trap.chmod(0o755)
+    done = subprocess.run(["bash", "--norc", "-c", BASH, "bash", "./docmillctl", "uplo"], capture_output=True, text=True,
+                          timeout=20, check=True, cwd=tmp_path,
+                          env={**os.environ, "SCRIPT": script(programs, "bash"),
+                               "PATH": programs + ":" + os.environ["PATH"]})
+    assert done.stdout == "upload\n" and not (tmp_path / "sprung").exists()
 
 
 def test_an_unknown_shell_is_refused(programs):

@@ -1,5 +1,6 @@
 /* test_text.c - widths, cutting and tables */
 #include "ctl/text.h"
+#include "ctl/ctl.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -102,4 +103,20 @@ Test(text, a_table_is_cut_to_the_width_where_it_may_be)
     table_print(t, f, 20);
     talloc_free(t);
     cr_assert_str_eq(done(), "ID     FILE\n12345  a-rather-lon\xe2\x80\xa6\n");
+}
+
+Test(json, what_a_terminal_would_obey_is_escaped)
+{
+    json_t *j = json_pack("{s:s}", "t",
+                          "a\xc2\x9b"
+                          "2Jb\x7f\xc3\xa9\x1b");
+    char *text = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&text, &n);
+
+    ctl_put_json(memory, j, JSON_COMPACT);
+    fclose(memory);
+    cr_assert_str_eq(text, "{\"t\":\"a\\u009b2Jb\\u007f\xc3\xa9\\u001B\"}");
+    free(text);
+    json_decref(j);
 }
