@@ -293,15 +293,21 @@ static void check_object_store(struct conf_loader *l)
     }
 }
 
+static void check_networks(struct conf_loader *l, int key, const char *value)
+{
+    struct addr_list *networks = addr_list_parse(l, value);
+
+    if (networks == NULL)
+        fault_at(l, key, "allowed is none, all, or networks such as \"10.1.0.0/16, 127.0.0.1\"");
+    talloc_free(networks);
+}
+
 static void check_http(struct conf_loader *l)
 {
     const struct conf *c = l->conf;
-    struct addr_list *allowed = addr_list_parse(l, c->http_allow_private);
 
-    if (allowed == NULL)
-        fault_at(l, CONF_KEY_http_allow_private,
-                 "allowed is none, all, or networks such as \"10.1.0.0/16, 127.0.0.1\"");
-    talloc_free(allowed);
+    check_networks(l, CONF_KEY_http_allow_private, c->http_allow_private);
+    check_networks(l, CONF_KEY_metrics_allow, c->metrics_allow);
     if (c->http_proxy != NULL && !is_url(c->http_proxy))
         fault_at(l, CONF_KEY_http_proxy, "allowed is an address that begins with http:// or https://");
 }

@@ -76,6 +76,11 @@
     X(api_idle_timeout, "api.idle_timeout", DURATION, "60s", SEC, HOUR, CF_NODE, CR_API,                                     \
       "An HTTP connection that is silent for so long is closed.")                                                            \
                                                                                                                              \
+    X(metrics_token, "metrics.token", STR, NULL, 16, 400, CF_SECRET | CF_NODE | CF_RELOAD | CF_VERIFY, CR_API,               \
+      "Bearer token by which /metrics may be read over TCP. Over api.sock, root, the daemon's user and the groups of control.* may read it anyway.") \
+    X(metrics_allow, "metrics.allow", STR, "none", 1, 2000, CF_NODE | CF_RELOAD, CR_API,                                     \
+      "Addresses from which /metrics may be read over TCP without a token: none, all, or networks with commas between them, such as 10.1.0.0/16, 127.0.0.1. Behind a proxy on this machine every caller has the address 127.0.0.1.") \
+                                                                                                                             \
     X(limits_max_upload, "limits.max_upload", SIZE, "256MB", 1 * KB, 16 * GB, CF_RELOAD, CR_API | CR_COORD,                             \
       "Largest file that is accepted.")                                                                                      \
     X(limits_max_pages, "limits.max_pages", INT, "5000", 1, 1000000, CF_RELOAD, CR_WORKER | CR_COORD,                                   \

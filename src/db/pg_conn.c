@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/reason.h"
 #include "db/pg_int.h"
+#include "db/pg_meter.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -94,8 +95,27 @@ void pg_drop(struct pg *p)
     p->tx_timeout_ms = 0;
 }
 
+static struct pg_meter meter;
+
+const struct pg_meter *pg_meter(void)
+{
+    return &meter;
+}
+
+void pg_meter_answer(struct pg *p)
+{
+    if (p->stmt != NULL)
+        histogram_add(&meter.waits, (clock_ns() - p->stmt->began_ns) / 1000);
+}
+
+void pg_meter_connect(void)
+{
+    meter.connects++;
+}
+
 void pg_fail(struct pg *p, const struct error *e)
 {
+    pg_meter_answer(p);
     p->out_err = *e;
     p->out_res = NULL;
     p->finished = true;

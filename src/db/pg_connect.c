@@ -211,6 +211,7 @@ static void setup_done(struct pg *p)
     p->state = PG_READY;
     p->events = POLLIN;
     p->epoch++;
+    pg_meter_connect();
     p->tries = 0;
     p->retry_at_ms = 0;
     p->sqlstate[0] = '\0';

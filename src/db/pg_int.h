@@ -48,6 +48,7 @@ struct pg_statement {
     const char *claims;             /* NULL: none */
     int64_t deadline_ms;
     bool sent;
+    int64_t began_ns;
     bool simple;      /* several statements: simple protocol, text results */
     bool plain;       /* ends a transaction: no settings ahead of it */
     bool pipeline;    /* [timeout, Sync,] [settings,] [claims,] statement, Sync */
@@ -117,6 +118,10 @@ void pg_connect_failed(struct pg *p, const struct error *e, bool again);
 void pg_drop(struct pg *p);               /* closes the connection at once; remembers a lost transaction */
 int pg_step(struct pg *p, short revents); /* 1: finished */
 void pg_wish_connection(struct pg *p, int64_t until_ms);
+
+/* pg_conn.c: the statement under way is answered, one way or another */
+void pg_meter_answer(struct pg *p);
+void pg_meter_connect(void);
 
 /* pg_stmt.c */
 int pg_stmt_new(struct pg *p, const char *claims, const char *sql, const struct pg_params *params, int64_t deadline_ms,

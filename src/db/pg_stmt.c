@@ -66,6 +66,7 @@ int pg_stmt_new(struct pg *p, const char *claims, const char *sql, const struct 
         return reason_error(e, REASON_db_timeout, ETIMEDOUT, "the deadline passed before the statement was sent");
     s = pg_must(talloc_zero(p, struct pg_statement));
     s->sql = sql;
+    s->began_ns = clock_ns();
     s->params = params;
     s->claims = claims;
     s->deadline_ms = deadline_ms;
@@ -180,6 +181,7 @@ static void finish(struct pg *p)
     }
     s->result = NULL;
     p->finished = true;
+    pg_meter_answer(p);
 }
 
 /* The connection broke. What the server said last (say, that it shuts down) is better than libpq's words. On a bad

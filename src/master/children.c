@@ -253,6 +253,7 @@ void child_start(struct master *m, struct child_slot *s)
     s->started_ms = clock_ms();
     s->starts++;
     m->totals.starts++;
+    share_start(m, s);
     slot_started(&s->policy, s->started_ms);
     r = sd_event_add_io(m->event, &s->pid_source, s->pidfd, EPOLLIN, handle_exit, s);
     if (r >= 0)

@@ -226,6 +226,7 @@ struct slot_death death_record(struct master *m, struct child_slot *s, int wait_
     };
     kind = death_kind_of(&facts);
     add_totals(m, &score);
+    share_death(m, s, &rec->death, ru, &score);
     death_describe(&rec->death, s->kill_cause, &s->fatal, s->last_death, sizeof s->last_death);
     add_retirement(s, &rec->death);
     memcpy(rec->cause, s->last_death, sizeof rec->cause);

@@ -11,6 +11,7 @@
  *   reload.c    another configuration, child by child; what it was asked and how it went: reload_report.c
  *   conf_reader.c    reads the file in a process of its own
  *   death.c     evidence of a death; the queue of deaths for the coordinator
+ *   share.c     what is counted, for the children to read
  *   logfile.c   the log file anew, in all processes
  *   server.c    who gets a connection of the control socket, and how much of the master's time; payer.c
  *   connection.c one connection
@@ -37,6 +38,7 @@
 #include "master/stop_policy.h"
 #include "master/wear.h"
 #include "proc/channel.h"
+#include "proc/memory.h"
 #include "proc/rights.h"
 #include "proc/scoreboard.h"
 #include "proc/services.h"
@@ -127,6 +129,8 @@ struct master {
     sd_event *event;
     sd_event_source *timer;
     struct scoreboard *board;
+    struct memory_watch memory; /* of the master itself */
+    int64_t usage_ms;           /* when its use was last read */
     struct services *services;
     int lock_fd;
     int log_fd; /* the log file opened anew, while a child does not have it yet; -1: none */
@@ -239,6 +243,13 @@ void death_send(struct master *m);   /* to the coordinator, as far as it takes t
 void death_unsend(struct master *m); /* the coordinator is gone: its successor gets them again */
 void death_released(struct master *m, const struct msg_released *r);
 struct child_slot *coordinator_slot(const struct master *m); /* one that is up, or NULL */
+
+/* share.c */
+void share_start(struct master *m, const struct child_slot *s);
+/* The child of s is gone, and its slot was read into *score: it is empty afterwards. */
+void share_death(struct master *m, const struct child_slot *s, const struct msg_death *d, const struct rusage *ru,
+                 const struct score_data *score);
+void share_process(struct master *m, int64_t now);
 
 /* logfile.c */
 void logfile_reopen(struct master *m);

@@ -204,6 +204,7 @@ static int master_start(struct master *m, struct error *e)
         return -EINVAL;
     if (r == 0)
         log_share_levels(scoreboard_log_levels(m->board));
+    memory_watch_open(&m->memory);
     if (r == 0 && (m->services = services_create(m->conf, e)) == NULL)
         return -EINVAL;
     if (r == 0)
@@ -234,6 +235,7 @@ static void master_end(struct master *m)
             m->slots[i].pid_source = sd_event_source_disable_unref(m->slots[i].pid_source);
             m->slots[i].channel_source = sd_event_source_disable_unref(m->slots[i].channel_source);
         }
+    memory_watch_close(&m->memory);
     log_use_levels(NULL);
     if (m->board != NULL)
         scoreboard_free(&m->board);

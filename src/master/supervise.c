@@ -222,6 +222,7 @@ void supervise_process(struct master *m)
     process_slots(m, now, &wake);
     process_owed(m, now, &wake);
     logfile_process(m, now, &wake);
+    share_process(m, now);
     death_send(m);
     audit_send(m);
     sd_event_source_set_time(m->timer, (uint64_t)(wake > now ? wake : now + 1) * 1000);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "core/reason.h"
 #include "proc/logs.h"
+#include "proc/usage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,8 @@
 #include <sys/socket.h>
 #include <talloc.h>
 #include <unistd.h>
+
+#define LOOK_EVERY_MS 2000
 
 /* A number of the environment in [lo, hi]. */
 static int env_number(const char *name, int64_t lo, int64_t hi, int64_t *out, struct error *e)
@@ -185,6 +188,10 @@ int child_begin(struct child *c, const char *role, struct error *e)
 
 void child_end(struct child *c)
 {
+    if (c->score != NULL && c->conf != NULL) { /* what it counted last */
+        c->looked_ms = 0;
+        child_look_at_memory(c);
+    }
     memory_watch_close(&c->memory);
     log_flush();
     log_use_levels(NULL);
@@ -200,12 +207,26 @@ void child_look_at_memory(struct child *c)
     struct score_data *d;
     int64_t bytes;
 
-    if (!memory_watch_due(&c->memory, clock_ms(), &bytes))
+    struct usage u;
+    bool weighed = memory_watch_due(&c->memory, clock_ms(), &bytes);
+
+    if (!weighed && clock_ms() - c->looked_ms < LOOK_EVERY_MS)
         return;
+    c->looked_ms = clock_ms();
+    usage_read(&u);
     d = score_begin(c->score);
-    d->private_bytes = bytes;
-    if (d->fresh_bytes == 0)
+    if (weighed)
+        d->private_bytes = bytes;
+    if (weighed && d->fresh_bytes == 0)
         d->fresh_bytes = bytes;
+    d->user_us = u.user_us;
+    d->system_us = u.system_us;
+    d->descriptors = u.descriptors;
+    d->log_dropped = log_dropped();
+    if (c->db_waits != NULL)
+        d->db_waits = *c->db_waits;
+    if (c->db_connects != NULL)
+        d->db_connects = *c->db_connects;
     score_end(c->score);
 }
 

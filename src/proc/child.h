@@ -39,6 +39,9 @@ struct child {
     struct scoreboard *score;
     struct services *services;
     struct memory_watch memory;
+    const struct histogram *db_waits; /* of this process's database connections; NULL: it has none */
+    const uint64_t *db_connects;
+    int64_t looked_ms; /* when it was last put on the scoreboard what this process uses */
     struct conf *conf;
     const struct pool_conf *pool;
 };
@@ -47,7 +50,8 @@ struct child {
 int child_begin(struct child *c, const char *role, struct error *e) MUST_CHECK;
 void child_end(struct child *c); /* gives back what child_begin took, also when it failed; the last thing a role does */
 void child_say_ready(struct child *c);
-/* From a role's loop, as often as it likes: puts what this process uses of memory on the scoreboard now and then. */
+/* From a role's loop, as often as it likes: puts what this process uses, and what it
+ * counted elsewhere, on the scoreboard now and then. */
 void child_look_at_memory(struct child *c);
 void child_say_bye(struct child *c);
 void child_say_fatal(struct child *c, const struct error *e); /* sends, logs, does not exit */

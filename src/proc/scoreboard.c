@@ -1,7 +1,7 @@
 /*
  * scoreboard.c - see scoreboard.h
  *
- * The memfd is one header page and then SCORE_SLOTS slots, each a whole number of pages. A child maps all of it
+ * The memfd is a head of whole pages and then SCORE_SLOTS slots, each a whole number of pages. A child maps all of it
  * read-only and its own slot writable: it can spoil nobody else's. The file is sealed against resizing, so that no
  * child can make the master fault. Pages that were never written cost nothing.
  *
@@ -39,17 +39,18 @@ struct board_head {
     uint32_t slot_bytes;
     uint32_t slots;
     struct log_levels levels;
+    _Atomic uint32_t totals_seq; /* odd while the master writes */
+    struct totals totals;
 };
-
-_Static_assert(sizeof(struct board_head) <= PAGE_BYTES, "the head is one page");
 
 struct board_slot {
     _Atomic uint32_t seq;
     struct score_data data;
 };
 
+#define HEAD_BYTES  (((sizeof(struct board_head) + PAGE_BYTES - 1) / PAGE_BYTES) * PAGE_BYTES)
 #define SLOT_BYTES  (((sizeof(struct board_slot) + PAGE_BYTES - 1) / PAGE_BYTES) * PAGE_BYTES)
-#define BOARD_BYTES (PAGE_BYTES + SLOT_BYTES * SCORE_SLOTS)
+#define BOARD_BYTES (HEAD_BYTES + SLOT_BYTES * SCORE_SLOTS)
 
 struct scoreboard {
     int fd;
@@ -59,7 +60,7 @@ struct scoreboard {
 
 static struct board_slot *slot_of(const struct scoreboard *b, int slot)
 {
-    return (struct board_slot *)(void *)(b->map + PAGE_BYTES + SLOT_BYTES * (size_t)slot);
+    return (struct board_slot *)(void *)(b->map + HEAD_BYTES + SLOT_BYTES * (size_t)slot);
 }
 
 static struct scoreboard *board_fail(struct scoreboard *b, struct error *e, const char *what)
@@ -124,7 +125,7 @@ struct scoreboard *scoreboard_attach(int fd, int slot, struct error *e)
     if (!board_valid(b, slot))
         return board_fail(b, e, "not a scoreboard of this version, or the slot was not given out");
     own =
-        mmap(NULL, SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(PAGE_BYTES + SLOT_BYTES * (size_t)slot));
+        mmap(NULL, SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(HEAD_BYTES + SLOT_BYTES * (size_t)slot));
     if (own == MAP_FAILED)
         return board_fail(b, e, "map slot");
     b->own = own;
@@ -194,13 +195,6 @@ int scoreboard_read(const struct scoreboard *b, int slot, struct score_data *out
     return r;
 }
 
-int32_t scoreboard_pool(const struct scoreboard *b, int slot)
-{
-    const volatile struct score_data *d = &slot_of(b, slot)->data;
-
-    return d->magic == SLOT_MAGIC ? d->pool : -1;
-}
-
 void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *out)
 {
     const volatile struct score_data *d = &slot_of(b, slot)->data;
@@ -208,6 +202,47 @@ void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *
     out->phase = (enum score_phase)d->phase;
     out->beat_ms = d->beat_ms;
     out->busy_deadline_ms = d->busy_deadline_ms;
+}
+
+struct totals *scoreboard_totals_begin(struct scoreboard *b)
+{
+    struct board_head *head = (struct board_head *)(void *)b->map;
+
+    atomic_store_explicit(&head->totals_seq, head->totals_seq + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    return &head->totals;
+}
+
+void scoreboard_totals_end(struct scoreboard *b)
+{
+    struct board_head *head = (struct board_head *)(void *)b->map;
+
+    atomic_store_explicit(&head->totals_seq, head->totals_seq + 1, memory_order_release);
+}
+
+static void read_slots(const struct scoreboard *b, struct score_data *slots)
+{
+    for (int i = 0; i < SCORE_SLOTS; i++) {
+        if (slot_of(b, i)->data.magic == SLOT_MAGIC)
+            (void)scoreboard_read(b, i, &slots[i]); /* torn: each number by itself is whole */
+        else if (slots[i].pid != 0)
+            slots[i].pid = 0; /* memory that nothing was written to stays untouched */
+    }
+}
+
+int scoreboard_read_all(const struct scoreboard *b, struct totals *t, struct score_data *slots)
+{
+    const struct board_head *head = (const struct board_head *)(const void *)b->map;
+
+    for (int i = 0; i < READ_TRIES; i++) {
+        uint32_t before = atomic_load_explicit(&head->totals_seq, memory_order_acquire);
+        *t = head->totals;
+        read_slots(b, slots);
+        atomic_thread_fence(memory_order_acquire);
+        if (before % 2 == 0 && before == atomic_load_explicit(&head->totals_seq, memory_order_relaxed))
+            return 0;
+    }
+    return -EAGAIN;
 }
 
 struct score_data *score_begin(struct scoreboard *b)
@@ -284,6 +319,7 @@ void score_stage_done(struct scoreboard *b, int status, int64_t took_ms, uint64_
     d = score_begin(b);
     d->stage_count[status] += n;
     d->stage_hist[status][bucket_of(took_ms)] += n;
+    d->stage_sum_ms[status] += (uint64_t)(took_ms > 0 ? took_ms : 0) * n;
     d->progress++;
     d->beat_ms = clock_ms();
     score_end(b);

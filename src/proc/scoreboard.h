@@ -16,14 +16,14 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "core/state.h"
+#include "proc/totals.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCORE_SLOTS        1024
-#define SCORE_IN_HAND_MAX  32
-#define SCORE_HIST_BUCKETS 20 /* stage latency: bucket i counts times below 1 ms << i; the last one is the rest */
+#define SCORE_SLOTS       1024
+#define SCORE_IN_HAND_MAX 32
 
 enum score_phase {
     SCORE_FREE = 0, /* no child */
@@ -50,15 +50,20 @@ struct score_data {
     int64_t beat_ms;              /* last pass of its loop */
     int64_t busy_deadline_ms;     /* 0: none; after it the child is hung */
     uint64_t progress;            /* any step forward */
-    uint64_t jobs_done, jobs_failed, jobs_lost, claims, db_reconnects, requests, bytes_in;
-    uint64_t stage_count[STATUS_MAX_]; /* passed through that status */
-    uint64_t stage_hist[STATUS_MAX_][SCORE_HIST_BUCKETS];
-    int64_t private_bytes; /* its own share of memory (PSS), as last read */
-    int64_t fresh_bytes;   /* the same when it became ready */
-    int32_t db_ok;         /* 1 connected, 0 not */
-    int32_t storage_ok;    /* 1 the blob store could be written, 0 not, -1 not tried */
-    char note[96];         /* in words, why it is not ready */
-    int32_t fault;         /* enum reason of the last thing that failed, 0: none */
+    union {
+        struct {
+            SCORE_COUNTER_FIELDS
+        };
+        struct score_counters counters;
+    };
+    uint64_t user_us, system_us; /* processor time of itself, as last read */
+    int64_t descriptors;         /* it has open; -1: not known */
+    int64_t private_bytes;       /* its own share of memory (PSS), as last read */
+    int64_t fresh_bytes;         /* the same when it became ready */
+    int32_t db_ok;               /* 1 connected, 0 not */
+    int32_t storage_ok;          /* 1 the blob store could be written, 0 not, -1 not tried */
+    char note[96];               /* in words, why it is not ready */
+    int32_t fault;               /* enum reason of the last thing that failed, 0: none */
     struct score_job in_hand[SCORE_IN_HAND_MAX];
     /* coordinator only */
     int64_t queue_counted_ms; /* when the counts below were read; 0: never */
@@ -86,8 +91,13 @@ void scoreboard_reset(struct scoreboard *b, int slot, int pool);
 /* Master and anyone: copies a slot out. 0, or -EAGAIN: torn (the copy is then whatever was there). */
 int scoreboard_read(const struct scoreboard *b, int slot, struct score_data *out);
 
-/* The pool that a slot was given to, -1: to none yet. */
-int32_t scoreboard_pool(const struct scoreboard *b, int slot);
+/* Master: what the node counted, between begin and end; readers wait for the end. A child that is gone is moved there
+ * within. */
+struct totals *scoreboard_totals_begin(struct scoreboard *b);
+void scoreboard_totals_end(struct scoreboard *b);
+/* Copies the totals and every slot as they were at one moment: no count twice, none left out. slots: SCORE_SLOTS of
+ * them; pid 0: nobody there. 0, or -EAGAIN: the master is at it all the time, and the copy is as good as could be had. */
+int scoreboard_read_all(const struct scoreboard *b, struct totals *t, struct score_data *slots);
 
 /* What supervision looks at often, without copying the slot; each field by itself may be a moment older. */
 struct score_pulse {

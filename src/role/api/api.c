@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "db/pg_meter.h"
 #include "proc/logs.h"
 #include "provider/embedder.h"
 
@@ -254,6 +255,8 @@ int api_main(void)
     rc = child_begin(&a->child, "api", &e);
     if (rc == 0) {
         a->conf = a->child.conf;
+        a->child.db_waits = &pg_meter()->waits;
+        a->child.db_connects = &pg_meter()->connects;
         raise_descriptor_limit();
         rc = open_parts(a, &e);
     }

@@ -42,6 +42,7 @@ int webhook_end(struct request *r, struct error *e) MUST_CHECK;
 
 int routes_get(struct request *r, struct error *e) MUST_CHECK;
 int livez_get(struct request *r, struct error *e) MUST_CHECK;
+int metrics_get(struct request *r, struct error *e) MUST_CHECK;
 int readyz_get(struct request *r, struct error *e) MUST_CHECK;
 
 /* What documents.c and jobs.c share: the answer of a statement that returns (job_id, status, state). */

@@ -133,14 +133,22 @@ PRINTF_LIKE(2, 0) static void handle_library_log(void *arg, const char *fmt, va_
 
 static void find_peer(struct httpd_conn *c)
 {
+    int right = RIGHTS_NONE;
+
     c->peer.is_unix = c->listener->is_unix;
     c->peer.uid = (uid_t)-1;
-    if (!c->peer.is_unix)
+    if (!c->peer.is_unix) {
+        socklen_t n = sizeof c->peer.address;
+        if (getpeername(c->fd, (struct sockaddr *)&c->peer.address, &n) != 0)
+            c->peer.address.ss_family = AF_UNSPEC;
         return;
+    }
     if (!peer_credentials(c->fd, &c->peer.uid, NULL, NULL))
         c->peer.is_unix = false; /* nobody: like a stranger over TCP */
     else
-        c->peer.is_operator = rights_of_peer(&c->listener->http->rights, c->fd) >= CONTROL_OPERATE;
+        right = rights_of_peer(&c->listener->http->rights, c->fd);
+    c->peer.is_operator = c->peer.is_unix && right >= CONTROL_OPERATE;
+    c->peer.is_reader = c->peer.is_unix && right >= CONTROL_READ;
 }
 
 static void handle_connection(void *arg, struct MHD_Connection *mhd, void **context,

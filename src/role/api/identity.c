@@ -21,15 +21,21 @@ static bool token_equal(const char *given, const char *expected)
 }
 
 /* All are compared, so that the time does not tell which one fits. */
-static bool token_accepted(const struct conf *c, const char *given)
+static bool token_accepted(const struct conf *c, const char *const *field, const char *given)
 {
     const char *accepted[CONF_MAX_ACCEPTED + 1];
-    int n = conf_accepted(c, &c->api_token, clock_ms(), accepted);
+    int n = conf_accepted(c, field, clock_ms(), accepted);
     bool fits = false;
 
     for (int i = 0; i < n; i++)
         fits = token_equal(given, accepted[i]) || fits;
     return fits;
+}
+
+bool identity_bears(const struct conf *c, const char *const *field, const char *authorization)
+{
+    return *field != NULL && authorization != NULL && strncasecmp(authorization, "Bearer ", 7) == 0 &&
+           token_accepted(c, field, authorization + 7 + strspn(authorization + 7, " "));
 }
 
 static int by_token(const struct conf *c, const char *authorization, struct uuid *user, struct error *e)
@@ -45,8 +51,7 @@ static int by_token(const struct conf *c, const char *authorization, struct uuid
         error_hint(e, "Send \"Authorization: Bearer TOKEN\" with the token of api.token.");
         return -EACCES;
     }
-    if (strncasecmp(authorization, "Bearer ", 7) != 0 ||
-        !token_accepted(c, authorization + 7 + strspn(authorization + 7, " "))) {
+    if (!identity_bears(c, &c->api_token, authorization)) {
         reason_error(e, REASON_unauthenticated, EACCES, "The token is not valid.");
         error_hint(e, "Send \"Authorization: Bearer TOKEN\" with the token of api.token.");
         return -EACCES;

@@ -15,4 +15,7 @@
 int identity_of(const struct conf *c, const struct peer *peer, const char *authorization, struct uuid *user,
                 struct error *e) MUST_CHECK;
 
+/* Whether the Authorization header (NULL: none came) bears what is accepted for a secret of the configuration. */
+bool identity_bears(const struct conf *c, const char *const *field, const char *authorization);
+
 #endif

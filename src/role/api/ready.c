@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/reason.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -26,6 +27,8 @@ struct ready {
     enum write_state write;
     int64_t pools_ms; /* when the pools were last looked at */
     bool pools_good;
+    struct totals totals;
+    struct score_data *slots; /* SCORE_SLOTS of them */
 };
 
 struct ready *ready_new(struct api *api)
@@ -35,6 +38,9 @@ struct ready *ready_new(struct api *api)
     if (r == NULL)
         log_panic("ready", "out of memory");
     r->api = api;
+    r->slots = calloc(SCORE_SLOTS, sizeof *r->slots); /* of the kernel's zero pages until there are so many children */
+    if (r->slots == NULL)
+        log_panic("ready", "out of memory");
     return r;
 }
 
@@ -46,6 +52,7 @@ void ready_free(struct ready **ready)
     if (r == NULL)
         return;
     dbpool_forget(&r->call);
+    free(r->slots);
     talloc_free(r);
 }
 
@@ -105,22 +112,19 @@ static bool child_serves(const struct score_data *d)
            (d->phase != SCORE_STARTING || d->db_ok == 1);
 }
 
-static bool look_at_pools(const struct ready *r)
+/* Of the pools as the master has them now, which a reload may have changed since this process began. */
+static bool look_at_pools(struct ready *r)
 {
-    const struct conf *c = r->api->conf;
     bool served[CONF_MAX_POOLS] = {false};
 
+    (void)scoreboard_read_all(r->api->child.score, &r->totals, r->slots); /* good enough, and looked at again soon */
     for (int i = 0; i < SCORE_SLOTS; i++) {
-        struct score_data d;
-        int32_t pool = scoreboard_pool(r->api->child.score, i);
-
-        if (pool < 0 || pool >= c->n_pools || served[pool])
-            continue;
-        (void)scoreboard_read(r->api->child.score, i, &d); /* torn: good enough, and looked at again soon */
-        served[pool] = child_serves(&d);
+        const struct score_data *d = &r->slots[i];
+        if (child_serves(d) && d->pool >= 0 && d->pool < CONF_MAX_POOLS)
+            served[d->pool] = true;
     }
-    for (int p = 0; p < c->n_pools; p++)
-        if (!served[p] && c->pools[p].min > 0)
+    for (int p = 0; p < CONF_MAX_POOLS; p++)
+        if (!served[p] && r->totals.pools[p].min > 0)
             return false;
     return true;
 }

@@ -57,6 +57,15 @@ void request_answer(struct request *r, int status, json_t *body)
     set_body(r, body, "application/json");
 }
 
+void request_answer_text(struct request *r, char *text, size_t n, const char *content_type)
+{
+    r->answer.status = 200;
+    r->answer.content_type = content_type;
+    r->answer.body = text;
+    r->answer.len = n;
+    r->phase = REQUEST_ANSWERED;
+}
+
 void request_answer_error(struct request *r, const struct error *e)
 {
     struct problem p = problem_of(e);

@@ -23,6 +23,7 @@
 #include "core/conf.h"
 
 #include <jansson.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 struct api;
@@ -36,8 +37,10 @@ enum request_phase { REQUEST_NEW, REQUEST_BODY, REQUEST_WAITING, REQUEST_ANSWERE
 /* Who is at the other end, as httpd.c found it. */
 struct peer {
     bool is_unix;
-    uid_t uid;        /* of a Unix socket's peer */
-    bool is_operator; /* has the right operate; over a Unix socket only */
+    uid_t uid;                       /* of a Unix socket's peer */
+    bool is_operator;                /* has the right operate; over a Unix socket only */
+    bool is_reader;                  /* has the right read; likewise */
+    struct sockaddr_storage address; /* over TCP */
 };
 
 /* What httpd.c read from the headers; strings live as long as the request. */
@@ -115,6 +118,8 @@ void request_free(struct request **r);
 /* ---- for handlers ---- */
 /* Answers; body is consumed. */
 void request_answer(struct request *r, int status, json_t *body);
+/* 200 with another text than JSON: a talloc child of the request. */
+void request_answer_text(struct request *r, char *text, size_t n, const char *content_type);
 void request_answer_error(struct request *r, const struct error *e);
 
 /* A statement of this request, run as its user: make it, add parameters to what is returned, then wait for it.

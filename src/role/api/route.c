@@ -62,7 +62,9 @@ static const struct route routes[] = {
     {"GET",    "/livez",               "", ROUTE_OPEN, NULL, NULL, livez_get,
      "200 while the process runs."},
     {"GET",    "/readyz",              "", ROUTE_OPEN, NULL, NULL, readyz_get,
-     "200 while database and blob store answer, else 503 with the reasons."},
+     "200 while database, blob store and pools can serve, else 503 with the reasons."},
+    {"GET",    "/metrics",             "", ROUTE_OPEN, NULL, NULL, metrics_get,
+     "For operators: counters and states of this node, as Prometheus text or OpenMetrics; see metrics.token and metrics.allow."},
 };
 /* clang-format on */
 

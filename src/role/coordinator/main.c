@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "db/pg_meter.h"
 #include "proc/logs.h"
 
 #include <errno.h>
@@ -210,6 +211,8 @@ static int coordinator_run(struct coordinator *c)
         return 70;
     }
     c->conf = c->child.conf;
+    c->child.db_waits = &pg_meter()->waits;
+    c->child.db_connects = &pg_meter()->connects;
     o.url = c->conf->database_direct_url != NULL ? c->conf->database_direct_url : c->conf->database_url;
     o.connect_timeout_ms = c->conf->database_connect_timeout;
     o.statement_timeout_ms = c->conf->database_statement_timeout;

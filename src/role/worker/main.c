@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "db/migrate.h"
+#include "db/pg_meter.h"
 #include "provider/parser.h"
 
 #include <errno.h>
@@ -225,6 +226,8 @@ static int worker_run(struct worker *w)
     }
     sigaction(SIGTERM, &sa, NULL);
     w->conf = w->child.conf;
+    w->child.db_waits = &pg_meter()->waits;
+    w->child.db_connects = &pg_meter()->connects;
     w->owner = (struct queue_owner){w->child.incarnation, w->child.serial};
     w->policy =
         (struct queue_policy){(int)w->conf->queue_max_attempts, w->conf->queue_retry_first, w->conf->queue_retry_cap};
