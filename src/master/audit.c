@@ -7,6 +7,8 @@
  * so that the coordinator needs no room for more, and at most AUDIT_MAX wait: what comes then is dropped, counted,
  * said, and entered in audit_log as a number once there is room.
  *
+ * What a verb only begins, such as a reload, has a second record when it is over, of nobody's uid.
+ *
  * Refusals are anybody's to cause who may connect: REFUSALS_A_MINUTE are recorded, the rest is a number, too.
  *
  * Diagnostics
@@ -123,6 +125,12 @@ void audit_note(struct master *m, uid_t uid, const struct control_request *r, en
         tell_dropped(a);
     if (!append(a, (int64_t)uid, r->verb, arguments, result))
         drop(a);
+}
+
+void audit_outcome(struct master *m, const char *verb, const char *arguments, const char *result)
+{
+    if (!append(audit_of(m), -1, verb, arguments, result))
+        drop(audit_of(m));
 }
 
 void audit_send(struct master *m)

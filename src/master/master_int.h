@@ -265,6 +265,8 @@ struct pack;
 /* A verb that wants more than read came: the record, with its result ("done" or a reason). */
 void audit_note(struct master *m, uid_t uid, const struct control_request *r, enum control_verb v, bool allowed,
                 const char *result);
+/* What a verb began, or a signal, is over. arguments: a JSON object. */
+void audit_outcome(struct master *m, const char *verb, const char *arguments, const char *result);
 void audit_send(struct master *m);   /* to the coordinator, as far as it takes them */
 void audit_unsend(struct master *m); /* the coordinator is gone: its successor gets them again */
 void audit_written(struct master *m, const struct msg_audited *w);

@@ -80,9 +80,13 @@ void reload_log_changes(const struct reload_report *r)
 void reload_log_end(struct master *m, const struct reload_report *r)
 {
     const char *word = outcomes[r->outcome].word;
+    char what[64];
 
     if (r->dry_run)
         return;
+    snprintf(what, sizeof what, "{\"reload\":%llu,\"by\":\"%s\"}", (unsigned long long)r->number,
+             r->by_signal ? "HUP" : "docmillctl");
+    audit_outcome(m, "reload", what, word);
     if (outcomes[r->outcome].good) {
         log_info("reload", "the reload is over", "reload", LOG_I(r->number), "outcome", word, "after_ms",
                  LOG_I(r->ended_ms - r->began_ms), NULL);

@@ -47,6 +47,19 @@ def test_what_operators_do_is_listed_newest_first(daemon):
     assert [r["verb"] for r in d.ctl("audit", "--since", "1h")["audit"]] == ["spaces flip"]
 
 
+def test_a_reload_is_recorded_when_it_begins_and_when_it_is_over(daemon):
+    d = daemon(pools=POOLS)
+    d.keys["search.exact_limit"] = 9000
+    d.write_conf()
+    d.ctl("reload")
+    d.keys["search.exact_limit"] = "many"
+    d.write_conf()
+    d.ctl("reload", check=False)
+    records = [(r["uid"], r["verb"], r["result"]) for r in wait_rows(d, 4)]
+    assert records == [(account.UID, "reload", "done"), (None, "reload", "done"),
+                       (account.UID, "reload", "done"), (None, "reload", "refused")]
+
+
 def test_reparse_of_all_users_is_recorded_and_of_ones_own_is_not(daemon):
     d = daemon(pools=POOLS)
     assert d.http("POST", "/v1/reparse", unix=True).status == 200

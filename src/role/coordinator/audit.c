@@ -15,10 +15,12 @@
 
 #define FORGET_AT_ONCE 5000
 
-/* $1 node, $2 incarnation, $3 seq, $4 its age in ms, $5 uid, $6 verb, $7 arguments, $8 result */
+/* Never earlier than the record before: ages are told in milliseconds, and a statement takes some.
+ * $1 node, $2 incarnation, $3 seq, $4 its age in ms, $5 uid, $6 verb, $7 arguments, $8 result */
 const char audit_write_sql[] =
     "INSERT INTO audit_log (node, incarnation, seq, at, uid, verb, arguments, result)\n"
-    "VALUES ($1, $2, $3, clock_timestamp() - $4 * interval '1 millisecond', $5, $6, $7, $8)\n"
+    "VALUES ($1, $2, $3, greatest(clock_timestamp() - $4 * interval '1 millisecond',\n"
+    "  (SELECT at FROM audit_log WHERE incarnation = $2 AND seq < $3 ORDER BY seq DESC LIMIT 1)), $5, $6, $7, $8)\n"
     "ON CONFLICT (incarnation, seq) DO NOTHING";
 /* $1 how long records are kept, in ms, $2 how many go at once */
 const char audit_forget_sql[] = "SELECT forget_audit($1, $2) WHERE " LEADER_GUARD;
