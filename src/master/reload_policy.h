@@ -77,7 +77,8 @@ struct reload_plan {
     int last_left;    /* children to be replaced, as last seen */
 };
 
-/* What the pool at hand looks like; of all touched pools in BACK. Retiring children count nowhere. */
+/* What the pool at hand looks like; of all touched pools in BACK. Retiring children count there only, as long as they
+ * have the new configuration. */
 struct reload_view {
     int places;  /* children that it should have now */
     int former;  /* present children, starting or up, with the former configuration (in BACK: with the new one) */

@@ -178,6 +178,9 @@ static void look_at_pool(struct master *m, int pool, uint64_t wanted, struct rel
         struct child_slot *s = pool_slot(m, pool, i);
 
         count_child(s, wanted, v);
+        /* On the way back those count that finish, too: they may still act by what is not good. */
+        if (r->plan.state == RELOAD_BACK && s->policy.place == PLACE_RETIRING && s->generation == r->next_generation)
+            v->former += s->pid != 0;
         if (r->plan.state == RELOAD_CANARY && s->policy.place == PLACE_HELD && s->pid != 0 && s->generation == wanted)
             look_at_canary(m, s, v);
     }
@@ -283,7 +286,8 @@ static void trust(struct master *m)
     retire_others(m, pool, false);
 }
 
-/* A wrong key has opened a breaker for a while; with the former one the service may be tried at once. */
+/* A wrong key has opened a breaker for a while; with the former one the service may be tried at once, now that nobody
+ * is left who would try it with the wrong one. */
 static void try_services(struct master *m)
 {
     static const char *const keys[] = {[SERVICE_LLAMAPARSE] = "llamaparse.", [SERVICE_EMBEDDER] = "openai."};
@@ -308,7 +312,6 @@ static void take_back(struct master *m)
         pools_reset(m, r->pools[i]);
         retire_others(m, r->pools[i], true);
     }
-    try_services(m);
 }
 
 static void over(struct master *m)
@@ -322,6 +325,7 @@ static void over(struct master *m)
                        pool >= 0 ? r->report->at : "", reload_trouble_text(r->plan.trouble),
                        r->trouble[0] != '\0' ? ": " : ".", r->trouble);
     error_hint(&e, "Correct the configuration; `docmillctl reload --dry-run` shows what changes.");
+    try_services(m);
     reload_forget_next(m);
     reload_finish(m, RELOAD_END_TAKEN_BACK, &e);
 }
