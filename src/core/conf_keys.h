@@ -49,7 +49,7 @@
       "Lines of one kind (level, module and message) that a process writes within 10 s; more are counted and told as a number. 0: no limit.") \
                                                                                                                              \
     X(database_url, "database.url", STR, NULL, 1, 2000, CF_REQUIRED | CF_SECRET | CF_NODE, CR_COORD | CR_API | CR_WORKER,    \
-      "libpq connection string (URI or key=value) of the daemon's login role. May be a transaction pooler.")                 \
+      "libpq connection string (URI or key=value) of the daemon's login role. May be a transaction pooler. A reload takes another password; any other change needs a restart.")                 \
     X(database_direct_url, "database.direct_url", STR, NULL, 1, 2000, CF_SECRET | CF_NODE, CR_COORD,                         \
       "Connection string that bypasses any pooler; the coordinator's session locks need it. Default: database.url.")         \
     X(database_migrate_url, "database.migrate_url", STR, NULL, 1, 2000, CF_SECRET | CF_NODE, 0,                              \
