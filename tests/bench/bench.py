@@ -1,6 +1,6 @@
 """bench.py - what docmill costs, measured beside a limit in the same run
 
-    bench.py [--runs N] [ingest] [hnsw] [chunking] [kill] [memory] [stages] [providers]
+    bench.py [--runs N] [--quick] [ingest] [hnsw] [chunking] [kill] [memory] [stages] [providers] [supervisor]
 
 ingest    already-parsed text to complete (documents, chunks, vectors, events), against a binary COPY of the same rows
           into the same tables of a fresh database; fsync and synchronous_commit on; no vector index
@@ -10,6 +10,7 @@ kill      kill -9 of a worker to its jobs claimed again
 memory    a worker's private memory at rest; its peak over a 10 MB text
 stages    the corpus ingested: time a stage, time and success a size class and a type; DOCMILL_CORPUS names the corpus
 providers what outside services cost beside their own time, and how much of their allowance is used: providers.py
+supervisor  what the master costs, and how soon it puts another worker in a dead one's place: supervisor.py
 Programs are those of DOCMILL_BUILD (default build/release). Exit status 1: a limit was missed.
 Every figure is a median over --runs; pairs are run in turns, and their ratio is what counts on a noisy machine.
 """
@@ -34,6 +35,7 @@ from harness import account, programs as programs_module  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from providers import Providers  # noqa: E402
+from supervisor import Supervisor  # noqa: E402
 
 DOCUMENTS = 1500
 COPIED = [
@@ -104,8 +106,8 @@ def table(rows):
 
 
 class Bench:
-    def __init__(self, programs, runs):
-        self.runs = runs
+    def __init__(self, programs, runs, quick=False):
+        self.runs, self.quick = runs, quick
         self.cluster = Cluster.create()
         self.cluster.sql("ALTER SYSTEM SET max_wal_size = '4GB'")
         self.cluster.sql("ALTER SYSTEM SET fsync = on")  # the cluster of the tests does without
@@ -360,17 +362,28 @@ class Bench:
         return good
 
 
+    # --- supervisor
+
+    def supervisor(self):
+        s = Supervisor(self.programs, self.cluster, say, self.quick)
+        good = s.run()
+        table([("supervisor", "figure", "limit", ""), *s.checks])
+        return good
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--runs", type=int, default=3)
+    p.add_argument("--quick", action="store_true", help="supervisor: fewer deaths, shorter rests")
     p.add_argument("what", nargs="*", default=[])
     o = p.parse_args()
     account.become_subreaper()
     programs, copied = programs_module.place()
-    b = Bench(programs, o.runs)
+    b = Bench(programs, o.runs, o.quick)
     good = True
     try:
-        for name in o.what or ["ingest", "hnsw", "chunking", "kill", "memory", "stages", "providers"]:
+        for name in o.what or ["ingest", "hnsw", "chunking", "kill", "memory", "stages", "providers",
+                               "supervisor"]:
             good = getattr(b, name)() and good
     finally:
         b.close()
