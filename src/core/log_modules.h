@@ -28,6 +28,7 @@
     X(pools, "pools: size, recycling, draining")                               \
     X(queue, "storing documents")                                              \
     X(ready, "readiness as the API sees it")                                   \
+    X(reload, "taking a new configuration while the daemon runs")              \
     X(rundir, "the run directory")                                             \
     X(search, "searches")                                                      \
     X(stores, "blob stores as the API sees them")                              \
