@@ -242,6 +242,18 @@ void conf_diff_touch(struct conf_diff *d, unsigned roles)
     }
 }
 
+/* The coordinator publishes how many connections the pools may need (conf_agree.h). */
+static bool other_sizes(const struct conf_diff *d)
+{
+    for (int i = 0; i < d->n_pools; i++) {
+        const struct conf_pool_change *p = &d->pools[i];
+
+        if (p->from == NULL || p->to == NULL || p->from->max != p->to->max)
+            return true;
+    }
+    return false;
+}
+
 struct conf_diff *conf_diff_make(const void *talloc_parent, const struct conf *from, const struct conf *to)
 {
     struct conf_diff *d = talloc_zero(talloc_parent, struct conf_diff);
@@ -260,7 +272,7 @@ struct conf_diff *conf_diff_make(const void *talloc_parent, const struct conf *f
         c->from = collections_text(d, from);
         c->to = collections_text(d, to);
     }
-    conf_diff_touch(d, keys);
+    conf_diff_touch(d, keys | (other_sizes(d) ? CR_COORD : 0u));
     return d;
 }
 

@@ -250,6 +250,7 @@ void share_start(struct master *m, const struct child_slot *s);
 void share_death(struct master *m, const struct child_slot *s, const struct msg_death *d, const struct rusage *ru,
                  const struct score_data *score);
 void share_process(struct master *m, int64_t now);
+void share_new_pool(struct master *m, int i); /* its index was another's: it counts from nothing */
 
 /* logfile.c */
 void logfile_reopen(struct master *m);

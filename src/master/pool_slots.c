@@ -185,6 +185,7 @@ int pools_arrange(struct master *m, const struct conf_diff *d, struct conf *next
             m->pools[i].scaled = POOL_BY_DEMAND;
             m->pools[i].drained = false;
             m->pools[i].most = 0;
+            share_new_pool(m, i);
             pool_size_begin(&m->pools[i].size, &range);
         }
         make_room(m, i, &a.pools[i]);

@@ -69,6 +69,12 @@ static void share_pool(struct master *m, int i)
     scoreboard_totals_end(m->board);
 }
 
+void share_new_pool(struct master *m, int i)
+{
+    memset(scoreboard_totals_begin(m->board)->pools + i, 0, sizeof(struct pool_totals));
+    scoreboard_totals_end(m->board);
+}
+
 static void share_usage(struct master *m, int64_t now)
 {
     struct usage u;

@@ -107,7 +107,8 @@ def test_pools_come_go_grow_and_shrink(master):
     before = ready(m, good=1, **{"good-old": 2})
     report = m.reload(pools=[COORDINATOR, pool("good", size=4), pool("good-new", size=2)])
     assert report["outcome"] == "done", report
-    assert {p["pool"]: p["fate"] for p in report["pools"]} == {"good": "resized", "good-old": "gone", "good-new": "new"}
+    assert {p["pool"]: p["fate"] for p in report["pools"]} == {"good": "resized", "good-old": "gone", "good-new": "new",
+                                                             "coordinator": "replaced"}, "it publishes their sizes"
     after = ready(m, good=4, **{"good-new": 2})
     assert before["good"] < after["good"]
     wait_for(lambda: not m.children("good-old"), 10, "the former pool to be gone", dump=m.log)
@@ -223,7 +224,7 @@ def test_a_dry_run_shows_the_plan_and_does_nothing(master):
                       pools=[COORDINATOR, pool("obey", size=2), pool("fatal")])
     assert report["outcome"] == "planned" and report["ok"] and report["dry_run"]
     assert [c["key"] for c in report["changes"]] == ["embedder.dimension", "queue.claim_batch", "pools.fatal"]
-    assert {p["pool"]: p["fate"] for p in report["pools"]} == {"obey": "replaced", "fatal": "new"}
+    assert {p["pool"]: p["fate"] for p in report["pools"]} == {"obey": "replaced", "fatal": "new", "coordinator": "replaced"}
     assert ready(m, obey=2, coordinator=1) == before
     assert m.status()["generation"] == 0 and m.status()["restart_pending"] is None
 
