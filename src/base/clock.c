@@ -21,6 +21,14 @@ int64_t clock_ms(void)
     return clock_ns() / 1000000;
 }
 
+int64_t clock_boot_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 int64_t backoff_ms(int64_t first_ms, int64_t cap_ms, unsigned try_no)
 {
     int64_t base = first_ms;

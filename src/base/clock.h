@@ -6,6 +6,7 @@
 
 int64_t clock_ms(void);
 int64_t clock_ns(void);
+int64_t clock_boot_ms(void); /* goes on while the machine sleeps; only to see that it did */
 
 /* Backoff with jitter: a value in [base/2, base] where base = min(cap, first << try). try counts from 0. 0 if first_ms
  * is not positive. */

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "proc/trace.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -46,6 +47,56 @@ void child_log(enum log_level level, const struct child_slot *s, const char *msg
 {
     log_event(level, "supervise", msg, "pool", child_pool_name(s), "slot", LOG_I(s->number), "child", LOG_I(s->pid),
               "serial", LOG_I(s->serial), NULL);
+}
+
+static void say_hang(struct child_slot *s, const struct slot_pulse *p)
+{
+    const struct policy_limits *l = &s->master->limits;
+    int64_t now = clock_ms();
+
+    switch (slot_hangs(&s->policy, p, now, l)) {
+    case HANG_NOT:
+        s->hang[0] = '\0';
+        return;
+    case HANG_DEADLINE:
+        snprintf(s->hang, sizeof s->hang, "its work passed its deadline");
+        return;
+    case HANG_LOOP:
+        snprintf(s->hang, sizeof s->hang, "its loop did not move for %lld ms", (long long)(now - p->beat_ms));
+        return;
+    case HANG_STUCK:
+        snprintf(s->hang, sizeof s->hang, "its work did not get on for %lld ms",
+                 (long long)(now - s->policy.progress_ms));
+        return;
+    }
+}
+
+void child_ask_trace(struct child_slot *s, const struct slot_pulse *p)
+{
+    say_hang(s, p);
+    log_event(LOG_LVL_WARN, "supervise", "child hangs, it is asked where", "pool", child_pool_name(s), "slot",
+              LOG_I(s->number), "child", LOG_I(s->pid), "serial", LOG_I(s->serial), "why", s->hang, NULL);
+    kill(s->pid, TRACE_SIGNAL);
+    slot_set_state(&s->policy, SLOT_TRACED, clock_ms());
+}
+
+void child_tell_trace(struct child_slot *s, char out[MASTER_TRACE_BYTES])
+{
+    struct score_trace t;
+    char address[24] = "";
+
+    out[0] = '\0';
+    if (!scoreboard_trace(s->master->board, s->index, &t))
+        return;
+    trace_format(&t, out, MASTER_TRACE_BYTES);
+    if (s->trace_told)
+        return;
+    s->trace_told = true;
+    if (t.address != 0)
+        snprintf(address, sizeof address, "0x%llx", (unsigned long long)t.address);
+    log_event(LOG_LVL_WARN, "supervise", "where the child was", "pool", child_pool_name(s), "slot", LOG_I(s->number),
+              "child", LOG_I(s->pid), "serial", LOG_I(s->serial), "signal", sigabbrev_np(t.signal), "address", address,
+              "build_id", trace_build_id(), "trace", out, NULL);
 }
 
 void child_kill(struct child_slot *s, int sig, enum kill_cause cause)
@@ -242,6 +293,8 @@ void child_start(struct master *m, struct child_slot *s)
     s->sent_signal = 0;
     s->kill_cause = KILL_NONE;
     s->asked = s->drain_owed = s->log_owed = false;
+    s->trace_told = false;
+    s->hang[0] = '\0';
     memset(&s->fatal, 0, sizeof s->fatal);
     r = spawn_child(m, s, &e);
     if (r != 0) {

@@ -191,18 +191,24 @@ static void log_death(const struct master *m, const struct child_slot *s, const 
               LOG_I(d->utime_ms + d->stime_ms), "maxrss_kb", LOG_I(d->maxrss_kb), NULL);
 }
 
+static void add_words(struct child_slot *s, const char *between, const char *words)
+{
+    size_t n = strlen(s->last_death);
+
+    snprintf(s->last_death + n, sizeof s->last_death - n, "%s%s", between, words);
+}
+
 /* Why it was to go says more than how it went. */
 static void add_retirement(struct child_slot *s, const struct msg_death *d)
 {
     const char *why = retire_cause_text((enum retire_cause)s->policy.retires);
-    size_t n = strlen(s->last_death);
 
     if (s->policy.retires == RETIRE_NOT)
         return;
     if (d->signal == 0 && d->exit_code == 0)
         snprintf(s->last_death, sizeof s->last_death, "retired: %s", why);
     else
-        snprintf(s->last_death + n, sizeof s->last_death - n, ", retiring: %s", why);
+        add_words(s, ", retiring: ", why);
 }
 
 struct slot_death death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru)
@@ -226,8 +232,11 @@ struct slot_death death_record(struct master *m, struct child_slot *s, int wait_
     };
     kind = death_kind_of(&facts);
     add_totals(m, &score);
+    child_tell_trace(s, rec->trace); /* before the slot is emptied */
     share_death(m, s, &rec->death, ru, &score);
     death_describe(&rec->death, s->kill_cause, &s->fatal, s->last_death, sizeof s->last_death);
+    if (rec->death.hung && s->hang[0] != '\0')
+        add_words(s, ": ", s->hang);
     add_retirement(s, &rec->death);
     memcpy(rec->cause, s->last_death, sizeof rec->cause);
     rec->at_ms = clock_ms();

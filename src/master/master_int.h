@@ -36,6 +36,7 @@
 #include "master/reload.h"
 #include "master/pool_size.h"
 #include "master/stop_policy.h"
+#include "master/suspend.h"
 #include "master/wear.h"
 #include "proc/channel.h"
 #include "proc/memory.h"
@@ -50,6 +51,8 @@
 #include <systemd/sd-event.h>
 
 #define MASTER_DEATHS_KEPT 16 /* last deaths shown by status */
+
+#define MASTER_TRACE_BYTES 1200
 
 struct master;
 
@@ -71,6 +74,8 @@ struct child_slot {
     uint64_t generation; /* of the configuration it was started with */
     int sent_signal;
     enum kill_cause kill_cause;
+    char hang[80];          /* KILL_HUNG: in which way */
+    bool trace_told;        /* its trace is in the log */
     bool asked;             /* told to drain, or it said BYE */
     bool drain_owed;        /* DRAIN could not be sent yet */
     bool log_owed;          /* nor the new log file */
@@ -111,6 +116,7 @@ struct death_record {
     int slot;
     struct msg_death death; /* jobs are not shown here: n_jobs only */
     char cause[200];
+    char trace[MASTER_TRACE_BYTES]; /* where it was, by its own word; "": it did not say */
 };
 
 struct master_totals {
@@ -142,6 +148,7 @@ struct master {
     struct reload reload;
     struct policy_limits limits;
     struct stop_plan stop;
+    struct suspend_watch suspend;
     bool drained;      /* an operator drains the node, and it stays up */
     bool ready;        /* READY=1 was said */
     bool stopping;     /* STOPPING=1 was said */
@@ -193,6 +200,9 @@ void supervise_apply(struct master *m);                /* the configuration's li
 bool slot_has_ready_child(const struct child_slot *s); /* retiring ones too, until they are told to drain */
 void child_start(struct master *m, struct child_slot *s);
 void child_ping(struct child_slot *s);
+void child_ask_trace(struct child_slot *s, const struct slot_pulse *p); /* it hangs: where is it? */
+/* Writes where the child says it was into the log, once, if it says so; out: the same, or "". */
+void child_tell_trace(struct child_slot *s, char out[MASTER_TRACE_BYTES]);
 void child_kill(struct child_slot *s, int sig, enum kill_cause cause);
 /* Told to finish within limit_ms and to take no more; who has not begun is killed for `cause`. */
 void child_drain(struct child_slot *s, int64_t limit_ms, enum kill_cause cause);

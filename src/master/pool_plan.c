@@ -41,6 +41,7 @@ static int rank_to_go(const struct slot_policy *s, bool busy)
     switch (s->state) {
     case SLOT_EMPTY:
         return 5;
+    case SLOT_TRACED:
     case SLOT_TERMED:
     case SLOT_KILLED:
         return 4;

@@ -29,6 +29,7 @@ void slot_started(struct slot_policy *s, int64_t now_ms)
     slot_set_state(s, SLOT_STARTING, now_ms);
     s->ready_ms = 0;
     s->pinged_ms = 0;
+    s->progress_ms = 0;
     s->drain_by_ms = 0;
     s->wish = 0; /* this one is the replacement */
 }
@@ -125,24 +126,62 @@ bool pool_fault(struct pool_faults *f, const struct slot_death *d, int children,
     return true;
 }
 
+void slot_looked_at(struct slot_policy *s, const struct slot_pulse *p, int64_t now_ms)
+{
+    if (s->state == SLOT_UP && p->working && p->progress == s->progress && s->progress_ms != 0)
+        return;
+    s->progress = p->progress;
+    s->progress_ms = now_ms;
+}
+
+void slot_excuse(struct slot_policy *s, int64_t now_ms, const struct policy_limits *l)
+{
+    s->excused_ms = now_ms + l->hang_ms;
+    s->progress_ms = now_ms;
+    if (s->state == SLOT_STARTING)
+        s->since_ms = now_ms;
+}
+
+static int64_t last_beat(const struct slot_policy *s, const struct slot_pulse *p)
+{
+    return p->beat_ms > s->since_ms ? p->beat_ms : s->since_ms;
+}
+
+enum slot_hang slot_hangs(const struct slot_policy *s, const struct slot_pulse *p, int64_t now_ms,
+                          const struct policy_limits *l)
+{
+    if (now_ms < s->excused_ms)
+        return HANG_NOT;
+    if (p->busy_deadline_ms > 0 && now_ms > p->busy_deadline_ms)
+        return HANG_DEADLINE;
+    if (now_ms - last_beat(s, p) >= l->hang_ms)
+        return HANG_LOOP;
+    if (p->working && s->progress_ms > 0 && now_ms - s->progress_ms >= l->stuck_ms)
+        return HANG_STUCK;
+    return HANG_NOT;
+}
+
 static enum slot_action step_up(const struct slot_policy *s, const struct slot_pulse *p, int64_t now_ms,
                                 const struct policy_limits *l, int64_t *wake_ms)
 {
-    int64_t beat = p->beat_ms > s->since_ms ? p->beat_ms : s->since_ms;
+    int64_t beat = last_beat(s, p);
 
-    if (p->busy_deadline_ms > 0 && now_ms > p->busy_deadline_ms)
-        return SLOT_TERM_HUNG;
-    if (now_ms - beat >= l->hang_ms)
-        return SLOT_TERM_HUNG;
+    if (slot_hangs(s, p, now_ms, l) != HANG_NOT)
+        return SLOT_TRACE_HUNG;
+    if (now_ms < s->excused_ms)
+        wake_at(wake_ms, s->excused_ms);
     if (now_ms - beat >= l->hang_ms / 2 && now_ms - s->pinged_ms >= POLICY_PING_MS)
         return SLOT_PING;
-    if (p->busy_deadline_ms > 0)
+    if (p->busy_deadline_ms >= now_ms)
         wake_at(wake_ms, p->busy_deadline_ms + 1);
+    if (p->working && s->progress_ms + l->stuck_ms > now_ms)
+        wake_at(wake_ms, s->progress_ms + l->stuck_ms);
     if (now_ms - beat < l->hang_ms / 2) {
         wake_at(wake_ms, beat + l->hang_ms / 2);
     } else {
         wake_at(wake_ms, s->pinged_ms + POLICY_PING_MS);
-        wake_at(wake_ms, beat + l->hang_ms);
+        if (beat + l->hang_ms > now_ms)
+            wake_at(wake_ms, beat + l->hang_ms);
     }
     return SLOT_NOTHING;
 }
@@ -165,6 +204,11 @@ enum slot_action slot_step(const struct slot_policy *s, const struct slot_pulse 
         return SLOT_NOTHING;
     case SLOT_UP:
         return step_up(s, pulse, now_ms, l, wake_ms);
+    case SLOT_TRACED:
+        if (pulse->traced || now_ms - s->since_ms >= l->trace_ms)
+            return SLOT_TERM_HUNG;
+        wake_at(wake_ms, now_ms + POLICY_TRACE_LOOK_MS);
+        return SLOT_NOTHING;
     case SLOT_TERMED:
         if (now_ms - s->since_ms >= l->term_ms)
             return SLOT_KILL_HUNG;

@@ -17,8 +17,11 @@
  *     in between: pool_fault(). It is not started again until an operator resets it. These do not count: faults that
  *     say themselves that something outside is away (the database), since they end by themselves; those with work in
  *     hand, which the document's own crash budget bounds: no document may stop a pool; and kills, ours or others'.
- *   - A child whose own deadline has passed, or whose loop has not moved for `hang_ms`, gets TERM, and after `term_ms`
- *     KILL. At half of `hang_ms` it is pinged, so that a loop with nothing to do can show that it lives.
+ *   - A child hangs whose own deadline has passed, whose loop has not moved for `hang_ms`, or which has work and has not
+ *     got on with it for `stuck_ms`. It is asked where it is (a trace), and when it has answered, or after `trace_ms`, gets
+ *     TERM, and after `term_ms` KILL. At half of `hang_ms` it is pinged, so that a loop with nothing to do can show that
+ *     it lives.
+ *   - When the machine, or all of us, was held up (suspended, frozen), nobody hangs for `hang_ms`: slot_excuse().
  *   - A child that was told to drain by a certain time gets KILL then.
  *
  * Depends on base.
@@ -33,21 +36,27 @@
 #define POLICY_WINDOW_MS     10000
 #define POLICY_STABLE_MS     10000
 #define POLICY_PING_MS       5000 /* between pings */
+#define POLICY_TRACE_LOOK_MS 20   /* between looks for a trace */
 
 enum slot_state {
     SLOT_EMPTY,    /* no child */
     SLOT_STARTING, /* exec'd, not ready */
     SLOT_UP,       /* said READY */
     SLOT_DRAINING, /* told to finish */
+    SLOT_TRACED,   /* asked where it is, because it hangs */
     SLOT_TERMED,   /* sent TERM because it hangs */
     SLOT_KILLED,   /* sent KILL */
 };
+
+/* Why a child is said to hang. */
+enum slot_hang { HANG_NOT, HANG_DEADLINE, HANG_LOOP, HANG_STUCK };
 
 enum slot_action {
     SLOT_NOTHING,
     SLOT_START,
     SLOT_PING,
     SLOT_KILL_LATE,
+    SLOT_TRACE_HUNG,
     SLOT_TERM_HUNG,
     SLOT_KILL_HUNG,
     SLOT_KILL_SLOW
@@ -64,7 +73,7 @@ enum death_kind {
 };
 
 struct policy_limits {
-    int64_t ready_ms, backoff_first_ms, backoff_cap_ms, hang_ms, term_ms;
+    int64_t ready_ms, backoff_first_ms, backoff_cap_ms, hang_ms, stuck_ms, trace_ms, term_ms;
     int fail_deaths; /* 0: a pool never fails */
     int64_t fail_window_ms;
 };
@@ -92,8 +101,11 @@ struct slot_policy {
     int64_t start_at_ms; /* EMPTY: not before */
     int64_t ready_ms;    /* when the present child became ready; 0: not yet */
     int64_t pinged_ms;
-    unsigned failures; /* in a row that led to a wait */
-    unsigned n_deaths; /* ever; the ring below holds the last ones */
+    int64_t excused_ms;  /* nobody hangs before this */
+    uint64_t progress;   /* as last seen */
+    int64_t progress_ms; /* when it was last seen to move, or to have nothing in hand */
+    unsigned failures;   /* in a row that led to a wait */
+    unsigned n_deaths;   /* ever; the ring below holds the last ones */
     int64_t deaths_ms[POLICY_WINDOW_DEATHS];
     int64_t drain_by_ms; /* DRAINING: then it is killed; 0: whoever drains it keeps the time */
 
@@ -102,9 +114,12 @@ struct slot_policy {
     int relieves;      /* 1 + the index of the retiring slot whose child waits for this one; 0: none */
 };
 
-/* What the child itself shows: from the scoreboard, not trusted beyond these two numbers. */
+/* What the child itself shows: from the scoreboard, not trusted beyond these. */
 struct slot_pulse {
     int64_t beat_ms, busy_deadline_ms;
+    uint64_t progress; /* counts its steps */
+    bool working;      /* it has something in hand that must get on */
+    bool traced;       /* it has said where it is */
 };
 
 void slot_started(struct slot_policy *s, int64_t now_ms);
@@ -113,6 +128,11 @@ void slot_became_ready(struct slot_policy *s, int64_t now_ms);
 void slot_set_state(struct slot_policy *s, enum slot_state state, int64_t now_ms);
 /* What it waited for may be there now: its next start is due. The count of failures stays. */
 void slot_try_now(struct slot_policy *s, int64_t now_ms);
+/* Before slot_step(): what is to be remembered of a pulse. */
+void slot_looked_at(struct slot_policy *s, const struct slot_pulse *pulse, int64_t now_ms);
+void slot_excuse(struct slot_policy *s, int64_t now_ms, const struct policy_limits *l);
+enum slot_hang slot_hangs(const struct slot_policy *s, const struct slot_pulse *pulse, int64_t now_ms,
+                          const struct policy_limits *l);
 void slot_pinged(struct slot_policy *s, int64_t now_ms);
 /* The child is gone: decides when the next may start. Returns how long that is from now; 0: at once. */
 int64_t slot_died(struct slot_policy *s, const struct slot_death *d, int64_t now_ms, const struct policy_limits *l);

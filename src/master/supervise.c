@@ -27,13 +27,15 @@
 
 #define TERM_GRACE_MS 5000
 #define IDLE_TICK_MS  10000 /* the longest sleep: refreshes the memory baseline and systemd's status */
-#define LATE_TICK_MS  5000  /* a loop that wakes so late was itself suspended: nobody is called hung for it */
+#define TRACE_WAIT_MS 1000
 #define API_ALONE_MS  10000 /* with the database away, api is started without a coordinator after this */
 
 /* ---- actions ---- */
 
-static void act(struct master *m, struct child_slot *s, enum slot_action action)
+static void act(struct master *m, struct child_slot *s, enum slot_action action, const struct slot_pulse *pulse)
 {
+    char trace[MASTER_TRACE_BYTES];
+
     switch (action) {
     case SLOT_NOTHING:
         return;
@@ -47,8 +49,12 @@ static void act(struct master *m, struct child_slot *s, enum slot_action action)
         child_log(LOG_LVL_WARN, s, "child is not ready in time");
         child_kill(s, SIGKILL, KILL_LATE);
         return;
+    case SLOT_TRACE_HUNG:
+        child_ask_trace(s, pulse);
+        return;
     case SLOT_TERM_HUNG:
-        child_log(LOG_LVL_WARN, s, "child hangs: its loop or its work passed the deadline; TERM");
+        child_tell_trace(s, trace);
+        child_log(LOG_LVL_WARN, s, trace[0] != '\0' ? "child hangs; TERM" : "child hangs and did not say where; TERM");
         child_kill(s, SIGTERM, KILL_HUNG);
         return;
     case SLOT_KILL_HUNG:
@@ -86,20 +92,31 @@ static bool wanted(const struct master *m, const struct child_slot *s, int64_t n
     return m->stop.mode == STOP_DRAIN && child_role(s) == POOL_COORDINATOR && !m->stop.coord_told;
 }
 
+static struct slot_pulse pulse_of(const struct master *m, const struct child_slot *s)
+{
+    struct score_pulse p;
+    struct score_trace t;
+
+    if (s->policy.state == SLOT_TRACED)
+        return (struct slot_pulse){.traced = scoreboard_trace(m->board, s->index, &t) == 1};
+    if (s->policy.state != SLOT_UP)
+        return (struct slot_pulse){0};
+    scoreboard_pulse(m->board, s->index, &p);
+    return (struct slot_pulse){.beat_ms = p.beat_ms,
+                               .busy_deadline_ms = p.busy_deadline_ms,
+                               .progress = p.progress,
+                               .working = child_role(s) == POOL_WORKER && p.phase == SCORE_BUSY};
+}
+
 static void process_slots(struct master *m, int64_t now, int64_t *wake)
 {
     for (int i = 0; i < m->n_slots; i++) {
         struct child_slot *s = &m->slots[i];
-        struct slot_pulse pulse = {0};
-        bool want;
+        struct slot_pulse pulse = pulse_of(m, s);
+        bool want = wanted(m, s, now, wake);
 
-        if (s->policy.state == SLOT_UP) {
-            struct score_pulse p;
-            scoreboard_pulse(m->board, i, &p);
-            pulse = (struct slot_pulse){.beat_ms = p.beat_ms, .busy_deadline_ms = p.busy_deadline_ms};
-        }
-        want = wanted(m, s, now, wake);
-        act(m, s, slot_step(&s->policy, &pulse, want, now, &m->limits, wake));
+        slot_looked_at(&s->policy, &pulse, now);
+        act(m, s, slot_step(&s->policy, &pulse, want, now, &m->limits, wake), &pulse);
         /* What was just begun has its own time. */
         (void)slot_step(&s->policy, &pulse, want, now, &m->limits, wake);
     }
@@ -211,10 +228,24 @@ static void process_refusal(struct master *m, int64_t now, int64_t *wake)
     supervise_stop(m, STOP_FAST);
 }
 
+/* After a suspend connections are dead and loops stand where they stood. */
+static void process_suspend(struct master *m, int64_t now)
+{
+    int64_t held_ms = suspend_look(&m->suspend, now, clock_boot_ms());
+
+    if (held_ms == 0)
+        return;
+    log_warn("supervise", "the machine or the master was held up; nobody is called hung for it", "for_ms",
+             LOG_I(held_ms), NULL);
+    for (int i = 0; i < m->n_slots; i++)
+        slot_excuse(&m->slots[i].policy, now, &m->limits);
+}
+
 void supervise_process(struct master *m)
 {
     int64_t now = clock_ms(), wake = now + IDLE_TICK_MS;
 
+    process_suspend(m, now);
     process_refusal(m, now, &wake);
     process_stop(m, now, &wake);
     reload_process(m, now, &wake);
@@ -225,6 +256,7 @@ void supervise_process(struct master *m)
     share_process(m, now);
     death_send(m);
     audit_send(m);
+    suspend_next(&m->suspend, wake);
     sd_event_source_set_time(m->timer, (uint64_t)(wake > now ? wake : now + 1) * 1000);
     sd_event_source_set_enabled(m->timer, SD_EVENT_ONESHOT);
 }
@@ -245,18 +277,9 @@ void supervise_stop(struct master *m, enum stop_mode mode)
 
 static int handle_timer(sd_event_source *src, uint64_t due_us, void *arg)
 {
-    struct master *m = arg;
-    int64_t late_ms = clock_ms() - (int64_t)(due_us / 1000);
-
     (void)src;
-    if (late_ms > LATE_TICK_MS) {
-        log_warn("supervise", "the master itself was held up; nobody is called hung for it", "late_ms", LOG_I(late_ms),
-                 NULL);
-        for (int i = 0; i < m->n_slots; i++)
-            if (m->slots[i].policy.state == SLOT_UP || m->slots[i].policy.state == SLOT_STARTING)
-                slot_set_state(&m->slots[i].policy, m->slots[i].policy.state, clock_ms());
-    }
-    death_baseline(m);
+    (void)due_us;
+    death_baseline(arg);
     return 0;
 }
 
@@ -267,6 +290,8 @@ void supervise_apply(struct master *m)
         .backoff_first_ms = m->conf->supervise_backoff_first,
         .backoff_cap_ms = m->conf->supervise_backoff_cap,
         .hang_ms = m->conf->supervise_hang_timeout,
+        .stuck_ms = m->conf->queue_stage_deadline,
+        .trace_ms = TRACE_WAIT_MS,
         .term_ms = TERM_GRACE_MS,
         .fail_deaths = (int)m->conf->supervise_fail_deaths,
         .fail_window_ms = m->conf->supervise_fail_window,

@@ -18,6 +18,7 @@
 #include "core/reason.h"
 #include "core/state.h"
 #include "proc/control.h"
+#include "proc/trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -83,7 +84,7 @@ static void judge_progress(const struct master *m, struct signal *g)
         const char *pool = m->conf->pools[s->pool].name;
         struct score_pulse p;
 
-        if (s->policy.state == SLOT_TERMED)
+        if (s->policy.state == SLOT_TRACED || s->policy.state == SLOT_TERMED)
             blame(g, "%s/%d hangs and is being ended", pool, s->number);
         if (!slot_has_ready_child(s))
             continue;
@@ -425,6 +426,7 @@ static void put_deaths(struct pack *p, const struct master *m, int64_t now)
         pack_put_int(p, "pid", d->death.pid);
         pack_put_int(p, "serial", d->death.serial);
         pack_put_str(p, "cause", d->cause);
+        pack_put_str(p, "trace", d->trace[0] != '\0' ? d->trace : NULL);
         pack_put_int(p, "in_hand", d->death.n_in_hand);
         pack_put_bool(p, "torn", d->death.torn != 0);
         pack_put_int(p, "cpu_ms", d->death.utime_ms + d->death.stime_ms);
@@ -517,6 +519,7 @@ static int verb_version(struct master *m, const struct control_request *r, struc
     pack_put_str(p, "version", DOCMILL_VERSION);
     pack_put_int(p, "pid", getpid());
     pack_put_str(p, "node", m->conf->node_name);
+    pack_put_str(p, "build_id", trace_build_id());
     pack_put_int(p, "started_ms_ago", clock_ms() - m->started_ms);
     return 0;
 }

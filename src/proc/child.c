@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "proc/trace.h"
 #include "proc/logs.h"
 #include "proc/usage.h"
 
@@ -177,8 +178,10 @@ int child_begin(struct child *c, const char *role, struct error *e)
         r = take_listeners(c, e);
     if (r == 0)
         r = take_slot(c, e);
-    if (r == 0)
+    if (r == 0) {
+        trace_install(c->score);
         r = take_conf(c, e);
+    }
     if (r == 0)
         r = take_services(c, e);
     if (r == 0)
@@ -196,6 +199,7 @@ void child_end(struct child *c)
     log_flush();
     log_use_levels(NULL);
     services_free(&c->services);
+    trace_uninstall();
     scoreboard_free(&c->score);
     talloc_free(c->conf);
     c->conf = NULL;
@@ -234,6 +238,7 @@ void child_say_ready(struct child *c)
 {
     const struct channel_msg m = {.kind = CHANNEL_READY};
 
+    trace_look_at_modules();
     child_look_at_memory(c);            /* the master holds a memory limit against what a fresh child uses */
     (void)channel_send(c->channel, &m); /* the channel of a starting child is empty: it cannot be full */
 }

@@ -11,7 +11,7 @@
  * none waits. What wants more than read is written to audit_log, done or refused.
  *
  * Verbs
- *   version  {version, pid, node, started_ms_ago}
+ *   version  {version, pid, node, build_id, started_ms_ago}
  *   health   {ok, live: {ok, reasons[]}, progress: {...}, ready: {...}, services: {...},
  *            paused: [{name, rests, for_ms}]}: three signals; ok is all three. `services` says which outside services are out of service; that is no signal, since the node serves
  *            whatever does not need them.
@@ -27,7 +27,7 @@
  *            totals: {starts, deaths, claims, jobs_done, jobs_failed, jobs_lost, requests, stages: {}},
  *            services_down: [{service, why}], paused: [{name, rests, for_ms}],
  *            audit: {pending, dropped}, deaths_pending,
- *            deaths: [{ago_ms, pool, slot, pid, serial, cause, in_hand, torn, cpu_ms, maxrss_kb}]}
+ *            deaths: [{ago_ms, pool, slot, pid, serial, cause, trace, in_hand, torn, cpu_ms, maxrss_kb}]}
  *            `size` of a pool is how many children it should have now, `scaled`: because an operator said so.
  *            `faults` died since something was last finished; `failed_ms_ago`: when the pool was given up, or null; `fault` is the last one.
  *            `fresh_bytes` is what a fresh child of it used at least (PSS), `memory_refused`: max_memory is too near to that.

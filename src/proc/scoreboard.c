@@ -46,7 +46,11 @@ struct board_head {
 struct board_slot {
     _Atomic uint32_t seq;
     struct score_data data;
+    _Atomic uint32_t traced; /* enum trace_state; a trace comes from a handler, which may interrupt a writer of data */
+    struct score_trace trace;
 };
+
+enum trace_state { TRACE_NONE, TRACE_BEGUN, TRACE_THERE };
 
 #define HEAD_BYTES  (((sizeof(struct board_head) + PAGE_BYTES - 1) / PAGE_BYTES) * PAGE_BYTES)
 #define SLOT_BYTES  (((sizeof(struct board_slot) + PAGE_BYTES - 1) / PAGE_BYTES) * PAGE_BYTES)
@@ -161,6 +165,8 @@ void scoreboard_reset(struct scoreboard *b, int slot, int pool)
     struct board_slot *s = slot_of(b, slot);
 
     memset(&s->data, 0, sizeof s->data);
+    memset(&s->trace, 0, sizeof s->trace);
+    atomic_store_explicit(&s->traced, TRACE_NONE, memory_order_relaxed);
     s->data.magic = SLOT_MAGIC;
     s->data.pool = pool;
     s->data.storage_ok = -1;
@@ -202,6 +208,41 @@ void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *
     out->phase = (enum score_phase)d->phase;
     out->beat_ms = d->beat_ms;
     out->busy_deadline_ms = d->busy_deadline_ms;
+    out->progress = d->progress;
+}
+
+int scoreboard_trace(const struct scoreboard *b, int slot, struct score_trace *out)
+{
+    const struct board_slot *s = slot_of(b, slot);
+
+    if (atomic_load_explicit(&s->traced, memory_order_acquire) != TRACE_THERE)
+        return 0;
+    memcpy(out, &s->trace, sizeof *out);
+    if (out->n < 0)
+        out->n = 0;
+    if (out->n > SCORE_TRACE_FRAMES)
+        out->n = SCORE_TRACE_FRAMES;
+    for (int i = 0; i < out->n; i++)
+        for (size_t k = 0; k < SCORE_MODULE_BYTES; k++)
+            if (k == SCORE_MODULE_BYTES - 1 || out->frames[i].module[k] < '!' || out->frames[i].module[k] > '~')
+                out->frames[i].module[k] = '\0';
+    return out->n > 0;
+}
+
+struct score_trace *score_trace_begin(struct scoreboard *b)
+{
+    uint32_t was = atomic_load_explicit(&b->own->traced, memory_order_relaxed);
+
+    if (was == TRACE_BEGUN || !atomic_compare_exchange_strong_explicit(&b->own->traced, &was, TRACE_BEGUN,
+                                                                       memory_order_acquire, memory_order_relaxed))
+        return NULL;
+    b->own->trace.n = 0;
+    return &b->own->trace;
+}
+
+void score_trace_end(struct scoreboard *b)
+{
+    atomic_store_explicit(&b->own->traced, TRACE_THERE, memory_order_release);
 }
 
 struct totals *scoreboard_totals_begin(struct scoreboard *b)

@@ -76,6 +76,22 @@ struct score_data {
     int32_t schema_version;
 };
 
+/* Where a child was, by its own word: trace.h. */
+#define SCORE_TRACE_FRAMES 32
+#define SCORE_MODULE_BYTES 24
+
+struct score_frame {
+    uint64_t offset; /* in the module; an address where none is known */
+    char module[SCORE_MODULE_BYTES];
+};
+
+struct score_trace {
+    int32_t signal; /* that asked, or that it died of */
+    int32_t n;
+    uint64_t address; /* that it must not have touched; 0: none */
+    struct score_frame frames[SCORE_TRACE_FRAMES];
+};
+
 struct scoreboard;
 
 /* Master: makes the memfd (descriptor close-on-exec) and maps it. Child: maps the inherited one. NULL on error. */
@@ -103,8 +119,16 @@ int scoreboard_read_all(const struct scoreboard *b, struct totals *t, struct sco
 struct score_pulse {
     enum score_phase phase;
     int64_t beat_ms, busy_deadline_ms;
+    uint64_t progress;
 };
 void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *out);
+
+/* 1: there is a trace, and out holds it, safe to use; 0: none. */
+int scoreboard_trace(const struct scoreboard *b, int slot, struct score_trace *out);
+/* Child, from a signal handler: an empty trace to be filled, NULL while one is; end, as often as wanted: what is there
+ * counts. */
+struct score_trace *score_trace_begin(struct scoreboard *b);
+void score_trace_end(struct scoreboard *b);
 
 /* Child: the own slot, between begin and end; no call in between may block. Nesting is not allowed. */
 struct score_data *score_begin(struct scoreboard *b);

@@ -11,6 +11,8 @@ static const struct policy_limits limits = {.fail_deaths = 3,
                                             .backoff_first_ms = 2000,
                                             .backoff_cap_ms = 60000,
                                             .hang_ms = 60000,
+                                            .stuck_ms = 900000,
+                                            .trace_ms = 1000,
                                             .term_ms = 5000};
 
 #define T0 1000000
@@ -208,7 +210,7 @@ Test(pool_policy, work_past_its_own_deadline_is_a_hang)
 
     cr_assert_eq(step(&s, T0 + 100, T0 + 500, T0 + 100, &wake), SLOT_NOTHING);
     cr_assert_eq(wake, T0 + 501);
-    cr_assert_eq(step(&s, T0 + 501, T0 + 500, T0 + 501, &wake), SLOT_TERM_HUNG);
+    cr_assert_eq(step(&s, T0 + 501, T0 + 500, T0 + 501, &wake), SLOT_TRACE_HUNG);
 }
 
 Test(pool_policy, a_loop_that_does_not_move_is_pinged_then_ended)
@@ -223,7 +225,7 @@ Test(pool_policy, a_loop_that_does_not_move_is_pinged_then_ended)
     cr_assert_eq(step(&s, T0, 0, T0 + 30001, &wake), SLOT_NOTHING);
     cr_assert_eq(wake, T0 + 35000);
     cr_assert_eq(step(&s, T0, 0, T0 + 35000, &wake), SLOT_PING);
-    cr_assert_eq(step(&s, T0, 0, T0 + 60000, &wake), SLOT_TERM_HUNG);
+    cr_assert_eq(step(&s, T0, 0, T0 + 60000, &wake), SLOT_TRACE_HUNG);
 }
 
 Test(pool_policy, a_beat_after_the_ping_calms_it)
@@ -402,4 +404,88 @@ Test(pool_policy, a_slot_that_is_forgiven_starts_at_once_and_waits_little_the_ne
     cr_assert_eq(step(&s, 0, 0, T0 + 1, &wake), SLOT_START);
     slot_started(&s, T0);
     cr_assert_leq(died(&s, DEATH_FAULT, T0), 2000);
+}
+
+/* ---- hanging ---- */
+
+static enum slot_action look(struct slot_policy *s, const struct slot_pulse *p, int64_t now)
+{
+    int64_t wake = INT64_MAX;
+
+    slot_looked_at(s, p, now);
+    return slot_step(s, p, true, now, &limits, &wake);
+}
+
+Test(pool_policy, who_hangs_is_asked_where_it_is_then_gets_term_and_then_kill)
+{
+    struct slot_policy s = up_since(T0);
+    struct slot_pulse p = {.beat_ms = T0};
+    int64_t now = T0 + 60000;
+
+    cr_assert_eq(look(&s, &p, now), SLOT_TRACE_HUNG);
+    slot_set_state(&s, SLOT_TRACED, now);
+    cr_assert_eq(look(&s, &p, now + 999), SLOT_NOTHING);
+    cr_assert_eq(look(&s, &p, now + 1000), SLOT_TERM_HUNG, "no answer");
+    p.traced = true;
+    cr_assert_eq(look(&s, &p, now + 1), SLOT_TERM_HUNG, "an answer");
+    slot_set_state(&s, SLOT_TERMED, now + 1);
+    cr_assert_eq(look(&s, &p, now + 5000), SLOT_NOTHING);
+    cr_assert_eq(look(&s, &p, now + 5001), SLOT_KILL_HUNG);
+}
+
+Test(pool_policy, a_loop_that_beats_and_gets_nowhere_with_its_work_hangs)
+{
+    struct slot_policy s = up_since(T0);
+    struct slot_pulse p = {.working = true, .progress = 7};
+    int64_t now;
+
+    for (now = T0; now < T0 + 900000; now += 1000) {
+        p.beat_ms = now;
+        cr_assert_eq(look(&s, &p, now), SLOT_NOTHING, "at %lld", (long long)(now - T0));
+    }
+    p.beat_ms = now;
+    cr_assert_eq(look(&s, &p, now), SLOT_TRACE_HUNG);
+    cr_assert_eq(slot_hangs(&s, &p, now, &limits), HANG_STUCK);
+}
+
+Test(pool_policy, any_step_and_any_rest_is_progress)
+{
+    struct slot_policy s = up_since(T0);
+    struct slot_pulse p = {.working = true, .progress = 7};
+
+    for (int64_t now = T0; now < T0 + 10000000; now += 100000) {
+        p.beat_ms = now;
+        p.progress += now % 200000 == 0;
+        cr_assert_eq(look(&s, &p, now), SLOT_NOTHING);
+    }
+    for (int64_t now = T0 + 10000000; now < T0 + 20000000; now += 100000) {
+        p.beat_ms = now;
+        p.working = now % 200000 == 0;
+        cr_assert_eq(look(&s, &p, now), SLOT_NOTHING);
+    }
+}
+
+Test(pool_policy, after_a_suspend_nobody_hangs_for_a_while)
+{
+    struct slot_policy s = up_since(T0);
+    struct slot_pulse p = {.beat_ms = T0, .busy_deadline_ms = T0 + 1000, .working = true};
+    int64_t now = T0 + 7200000;
+
+    (void)look(&s, &p, T0);
+    slot_excuse(&s, now, &limits);
+    cr_assert_neq(look(&s, &p, now), SLOT_TRACE_HUNG);
+    cr_assert_neq(look(&s, &p, now + 59999), SLOT_TRACE_HUNG);
+    cr_assert_eq(look(&s, &p, now + 60000), SLOT_TRACE_HUNG, "but not for ever");
+}
+
+Test(pool_policy, a_child_that_starts_has_its_time_again_after_a_suspend)
+{
+    struct slot_policy s = {0};
+    struct slot_pulse p = {0};
+    int64_t now = T0 + 7200000;
+
+    slot_started(&s, T0);
+    slot_excuse(&s, now, &limits);
+    cr_assert_eq(look(&s, &p, now + 29999), SLOT_NOTHING);
+    cr_assert_eq(look(&s, &p, now + 30000), SLOT_KILL_LATE);
 }

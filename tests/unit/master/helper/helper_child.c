@@ -15,6 +15,10 @@
  *   eater...     as good, and keeps 2 MB more every 50 ms, up to 100
  *   doer...      as good, and finishes a job every 50 ms
  *   frozen...    READY, then its loop never moves again; ignores TERM
+ *   spinner...   READY, then an endless loop
+ *   blocked...   READY, then a read that nobody answers; TERM does not end it
+ *   stuck...     READY, busy, beats, and never gets on with its work
+ *   segv...      READY, then touches what it must not
  *   late...      READY, beats, but its work has passed its deadline; TERM ends it
  *   rude...      sends a message that only the master sends
  *   garbage...   sends bytes that are no message
@@ -232,6 +236,25 @@ static __attribute__((noinline)) void forget_some(void)
     gone = NULL;
 }
 
+static __attribute__((noinline)) void spin(void)
+{
+    for (volatile int n = 0;; n++)
+        ;
+}
+
+static __attribute__((noinline)) void read_for_ever(void)
+{
+    int fds[2];
+    char byte;
+
+    if (pipe(fds) != 0)
+        abort();
+    while (read(fds[0], &byte, 1) != 0)
+        ;
+}
+
+static void *volatile touched = (void *)24;
+
 static void misbehave(void)
 {
     const struct channel_msg drain = {.kind = CHANNEL_DRAIN}, wake = {.kind = CHANNEL_WAKE};
@@ -276,6 +299,14 @@ static void misbehave(void)
         forget_some();
     while (is("frozen"))
         pause();
+    if (is("spinner"))
+        spin();
+    if (is("blocked"))
+        read_for_ever();
+    if (is("stuck"))
+        score_phase(self.score, SCORE_BUSY, "");
+    if (is("segv"))
+        *(volatile int *)touched = 1;
 }
 
 int main(int argc, char **argv)
@@ -289,7 +320,7 @@ int main(int argc, char **argv)
         child_say_fatal(&self, &e);
         return 70;
     }
-    if (is("stubborn") || is("frozen"))
+    if (is("stubborn") || is("frozen") || is("blocked"))
         signal(SIGTERM, SIG_IGN);
     misbehave_early();
     score_phase(self.score, SCORE_READY, "");

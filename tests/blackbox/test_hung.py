@@ -1,0 +1,109 @@
+"""Children that hang: found, asked where they are, ended; and what only looks like hanging is left alone."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from harness import account
+from harness.account import wait_for
+from harness.programs import build_dir
+from harness.supervised import COORDINATOR, pool
+from test_supervisor import POOLS, assert_all_done, holder, upload_many
+
+QUICK = {"supervise.hang_timeout": "1s"}
+asan = pytest.mark.skipif("asan" in build_dir(), reason="crashes are the sanitizer's there")
+
+
+def death(m, pool_name, words, limit=20):
+    def look():
+        return next((d for d in m.status()["deaths"] if d["pool"] == pool_name and words in d["cause"]), None)
+
+    return wait_for(look, limit, f"{pool_name} to die: {words}", dump=m.log)
+
+
+def test_an_endless_loop_is_ended_and_says_where_it_was(master):
+    m = master(COORDINATOR, pool("spinner"), keys=QUICK)
+    d = death(m, "spinner", "killed by docmill (TERM): it hung: its loop did not move for ")
+    assert re.match(r"docmilld\+0x[0-9a-f]+ docmilld\+0x", d["trace"]), d
+    line = next(line for line in m.log().splitlines() if "where the child was" in line)
+    second = wait_for(lambda: len([x for x in m.log().splitlines() if "where the child was" in x]) > 1, 15)
+    assert second, "each of them says it"
+    assert f'trace="{d["trace"]}"' in line and re.search(r"build_id=[0-9a-f]{40}", line) and "signal=USR2" in line
+
+
+def test_a_blocked_read_is_ended_and_says_where_it_was(master):
+    m = master(COORDINATOR, pool("blocked"), keys=QUICK)
+    d = death(m, "blocked", "killed by docmill (KILL): it hung: its loop did not move for ")
+    assert d["trace"].startswith("libc.so.6+0x") and " docmilld+0x" in d["trace"], d
+
+
+def test_a_stopped_child_cannot_say_where_it_was(master):
+    m = master(COORDINATOR, pool("good"), keys=QUICK)
+    os.kill(m.wait_phase("good", "ready")["pid"], signal.SIGSTOP)
+    d = death(m, "good", "killed by docmill (KILL): it hung")
+    assert d["trace"] is None
+    assert "child hangs and did not say where; TERM" in m.log()
+
+
+def test_work_that_never_gets_on_is_ended_though_the_loop_beats(master):
+    m = master(COORDINATOR, pool("stuck"), keys={"queue.stage_deadline": "2s", "parser.timeout": "1s"})
+    assert death(m, "stuck", "it hung: its work did not get on for 2")["trace"]
+
+
+def test_one_that_hangs_leaves_the_others_alone(master):
+    m = master(COORDINATOR, pool("spinner"), pool("good", size=2), keys=QUICK)
+    death(m, "spinner", "it hung")
+    assert [c["starts"] for c in m.children("good")] == [1, 1]
+
+
+@asan
+@pytest.mark.parametrize("name, cause", [("fragile", "killed by signal 6 (ABRT)"), ("segv", "killed by signal 11 (SEGV)")])
+def test_a_crash_says_where_it_was(master, name, cause):
+    m = master(COORDINATOR, pool(name))
+    d = death(m, name, cause)
+    assert "docmilld+0x" in d["trace"], d
+    line = next(line for line in m.log().splitlines() if "where the child was" in line)
+    assert ("address=0x18" in line) == (name == "segv"), line
+
+
+def test_a_frozen_master_calls_nobody_hung_for_it(master):
+    m = master(COORDINATOR, pool("good", size=2), keys=QUICK)
+    pids = {c["pid"] for c in m.children("good")}
+    below = account.descendants(m.process.pid)
+    for pid in (m.process.pid, *below):
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(8)
+    for pid in (m.process.pid, *below):
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: "was held up" in m.log(), 5)
+    time.sleep(1.5)
+    assert {c["pid"] for c in m.children("good")} == pids, m.log()
+
+
+# ---- the real roles ----
+
+
+def loop_for_ever(pid):
+    """Puts a jump to itself where the process will go on: what is interrupted in a system call returns into it."""
+    with open(f"/proc/{pid}/syscall", encoding="ascii") as f:
+        fields = f.read().split()
+    if fields[0] == "running":
+        return False
+    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+        memory.seek(int(fields[-1], 16))
+        memory.write(b"\xeb\xfe")
+    return True
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or os.uname().machine != "x86_64", reason="needs root, and writes x86 code")
+def test_a_worker_in_an_endless_loop_is_replaced_and_its_jobs_are_done(daemon):
+    d = daemon(keys={"supervise.hang_timeout": "2s", "queue.max_attempts": 100}, pools=POOLS)
+    upload_many(d, 24, paragraphs=300)
+    busy = wait_for(lambda: holder(d), 30)
+    wait_for(lambda: loop_for_ever(busy["pid"]), 10, "it to be in a system call", every=0.001)
+    found = wait_for(lambda: next((x for x in d.status()["deaths"] if x["pid"] == busy["pid"]), None), 20)
+    assert "it hung" in found["cause"] and found["trace"], found
+    assert_all_done(d, 24)
