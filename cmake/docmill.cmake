@@ -20,7 +20,7 @@ if(DOCMILL_FUZZ)
   add_link_options(-fsanitize=address,undefined)
 endif()
 if(DOCMILL_COVERAGE)
-  add_compile_options(--coverage -O1)
+  add_compile_options(--coverage -O1 -DDOCMILL_COVERAGE)
   add_link_options(--coverage)
 endif()
 add_link_options(-Wl,-z,relro,-z,now -Wl,--build-id)
@@ -32,6 +32,12 @@ foreach(lib libpq libconfig libsystemd libmicrohttpd jansson libcrypto talloc li
   pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${lib})
 endforeach()
 pkg_search_module(msgpack REQUIRED IMPORTED_TARGET msgpack msgpack-c)
+# Debian 13's msgpack-c.pc names a relative directory; the headers are where the compiler looks anyway.
+get_target_property(dirs PkgConfig::msgpack INTERFACE_INCLUDE_DIRECTORIES)
+if(dirs)
+  list(FILTER dirs INCLUDE REGEX "^/")
+  set_target_properties(PkgConfig::msgpack PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${dirs}")
+endif()
 
 # docmill_library(NAME folder [SOURCES ...] USES other-folders... LINKS imported-targets...)
 # Makes the static library docmill_NAME of all *.c in the current source folder. Its headers are reachable as

@@ -32,8 +32,21 @@ endforeach()
 file(CONFIGURE OUTPUT ${docmill_generated}/docmill.conf CONTENT "${docmill_conf}" @ONLY)
 install(FILES ${docmill_generated}/docmill.conf DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/docmill)
 
+# Type=notify-reload came with systemd 253; an older one would silently run the unit as `simple`.
+if(libsystemd_VERSION VERSION_GREATER_EQUAL 253)
+  set(notify_reload ON)
+else()
+  set(notify_reload OFF)
+endif()
+option(DOCMILL_NOTIFY_RELOAD "the unit is for systemd 253 or newer" ${notify_reload})
+if(DOCMILL_NOTIFY_RELOAD)
+  set(DOCMILL_UNIT_TYPE "Type=notify-reload")
+else()
+  set(DOCMILL_UNIT_TYPE "Type=notify\nExecReload=${CMAKE_INSTALL_FULL_BINDIR}/docmillctl reload")
+endif()
 configure_file(systemd/docmill.service.in ${docmill_generated}/docmill.service @ONLY)
-install(FILES ${docmill_generated}/docmill.service DESTINATION ${DOCMILL_UNITDIR})
+install(FILES ${docmill_generated}/docmill.service systemd/docmill.socket DESTINATION ${DOCMILL_UNITDIR})
+install(FILES etc/docmill.logrotate DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/logrotate.d RENAME docmill)
 install(FILES systemd/docmill.sysusers DESTINATION ${DOCMILL_SYSUSERSDIR} RENAME docmill.conf)
 
 # Manual pages and completion: made by the programs from their own tables.

@@ -11,6 +11,7 @@
  * sandbox_refusal) and a sentence; without such a descriptor the sentence goes to standard error. Exit status 125.
  * The command's own exit status is passed on by being the command's.
  */
+#include "base/oom.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ int main(int argc, char **argv)
         give_up(SANDBOX_MISSING, -errno, "execute", argv[5]);
     if (chdir("/") < 0)
         give_up(SANDBOX_REFUSED, -errno, "change to the root directory", "");
+    (void)oom_raise(OOM_PARSER); /* a wish */
     rc = sandbox_limit_process((pid_t)number(argv[2]), number(argv[3]), number(argv[4]), &what);
     if (rc == 0)
         rc = sandbox_limit_files(p, argv[5], &what);

@@ -12,6 +12,7 @@
 #include "docmilld_cli.h"
 
 #include "base/log.h"
+#include "confine/confine.h"
 #include "core/conf.h"
 #include "core/state.h"
 #include "master/master.h"
@@ -92,6 +93,11 @@ static int run(const char *path)
     if (c == NULL)
         return EXIT_CONF;
     o.conf_path = absolute(c, path);
+    if (confine_from_root(c, &e) != 0) {
+        fprintf(stderr, "docmilld: %s\n  %s\n", e.message, e.hint);
+        talloc_free(c);
+        return EXIT_FAILED;
+    }
     if (logs_open(c, &e) != 0) {
         fprintf(stderr, "docmilld: %s\n", e.message);
         talloc_free(c);

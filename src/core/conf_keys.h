@@ -37,6 +37,8 @@
       "Unix group whose members have the right read: they may ask over control.sock what the daemon does and how it is.")    \
     X(control_admin_group, "control.admin_group", STR, NULL, 1, 64, CF_NODE, CR_MASTER | CR_API,                             \
       "Unix group whose members have the right admin: operate, and ending the daemon. Root and the daemon's own user always have it.") \
+    X(user, "user", STR, "docmill", 1, 64, CF_NODE, CR_MASTER,                                                               \
+      "User that docmilld becomes, for good, when root starts it by hand. It must be able to read this file at a reload.")    \
     X(log_level, "log.level", ENUM, "info", 0, 0, CF_NODE | CF_RELOAD, CR_ALL,                                               \
       "Least severe level that is written.")                                                                                 \
     X(log_format, "log.format", ENUM, "auto", 0, 0, CF_NODE | CF_RELOAD, CR_ALL,                                             \
@@ -140,6 +142,8 @@
       "Program that turns office and e-book formats into Markdown (pandoc).")                                                \
     X(parser_libexec, "parser.libexec", PATH, NULL, 1, 1000, CF_NODE, CR_WORKER,                                             \
       "Directory of docmill's own helpers docmill-sandbox and docmill-html. Default: beside the executable or as installed.") \
+    X(sandbox_processes, "sandbox.processes", BOOL, "true", 0, 0, CF_NODE, CR_ALL,                                           \
+      "Whether master and children shut themselves in (landlock, seccomp). Parsers are always in a sandbox.")                \
     X(parser_timeout, "parser.timeout", DURATION, "120s", 100, DAY, CF_RELOAD, CR_WORKER,                                    \
       "Longest time a parser may take for one file; below 80 % of queue.stage_deadline.")                                    \
     X(parser_max_memory, "parser.max_memory", SIZE, "2GB", 64 * MB, 256 * GB, CF_NODE | CF_RELOAD, CR_WORKER,                \

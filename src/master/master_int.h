@@ -3,6 +3,8 @@
  *
  *   run.c       start-up order, signals, the loop, systemd's notifications, the end
  *   rundir.c    run_dir, its lock, the sockets in it
+ *   held.c      sockets that systemd holds: activation, and the descriptor store
+ *   watchdog.c  systemd's watchdog
  *   spawn.c     fork + exec of one child
  *   supervise.c the children: what is due, and when
  *   children.c  one child: what it says, how it starts, is told to go, and dies
@@ -47,6 +49,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
@@ -169,6 +172,12 @@ struct master {
 
     int listen_unix; /* api.sock, shared by the api slots; -1: none */
     char listen_address[128];
+    struct held *held;   /* sockets that systemd handed over */
+    bool sockets_stored; /* systemd keeps ours over a restart */
+    int activated;       /* of docmill.socket's, how many are in use */
+    sd_event_source *watchdog;
+    uint64_t watchdog_usec;
+    int hungry; /* how often in a row the watchdog was not fed */
     struct server *server;
     struct audit *audit;   /* NULL: no record yet */
     struct rights rights;  /* who may do what over the control socket */
@@ -178,11 +187,23 @@ struct master {
 /* rundir.c */
 int rundir_take(struct master *m, struct error *e) MUST_CHECK;
 /* Descriptor; looks the groups of control.* up. */
-int rundir_listen_control(const struct conf *c, struct rights *r, struct error *e) MUST_CHECK;
+int rundir_listen_control(struct master *m, struct rights *r, struct error *e) MUST_CHECK;
 int rundir_listen_api(struct master *m, struct error *e) MUST_CHECK; /* listen_unix, and listen_tcp of each held slot */
 int rundir_listen_slot(struct master *m, struct child_slot *s, struct error *e) MUST_CHECK; /* one more listen_tcp */
+void rundir_close_slot(struct master *m, struct child_slot *s);
 void rundir_close_api(struct master *m);
 void rundir_leave(struct master *m);
+
+/* held.c */
+void held_take(struct master *m); /* what systemd handed over; once, before anything else opens descriptors of its own */
+int held_tcp(struct master *m, const struct sockaddr *a, bool *stored); /* one that listens there, or -1 */
+int held_unix(struct master *m, const char *path);
+void held_store(struct master *m, int fd);  /* to be there after a restart */
+void held_forget(struct master *m, int fd); /* not any more; before it is closed */
+void held_drop_rest(struct master *m);
+
+/* watchdog.c: nothing without systemd's watchdog */
+int watchdog_start(struct master *m, struct error *e) MUST_CHECK;
 
 /* spawn.c: starts the child of s. 0, and the slot's child fields are filled; the caller watches its descriptors. */
 int spawn_child(struct master *m, struct child_slot *s, struct error *e) MUST_CHECK;

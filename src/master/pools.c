@@ -55,13 +55,6 @@ static void listen_at(struct master *m, struct child_slot *s)
         log_warn("pools", "no listening socket for one more child", "error", e.message, NULL);
 }
 
-static void stop_listening(struct child_slot *s)
-{
-    if (s->listen_tcp >= 0)
-        close(s->listen_tcp);
-    s->listen_tcp = -1;
-}
-
 static void tell(const struct child_slot *s, const char *msg, enum retire_cause cause)
 {
     log_event(LOG_LVL_INFO, "pools", msg, "pool", s->master->conf->pools[s->pool].name, "slot", LOG_I(s->number),
@@ -96,7 +89,7 @@ static void carry_out(struct master *m, int pool, const struct pool_action *a)
         listen_at(m, s);
         return;
     case POOL_RELEASE:
-        stop_listening(s); /* before its child drains: then nobody is sent there any more */
+        rundir_close_slot(m, s); /* before its child drains: then nobody is sent there any more */
         if (s->pid == 0)
             return;
         tell(s, "child retires", a->cause);

@@ -1,7 +1,7 @@
 /*
  * run.c - the master's life: start-up order, signals, the loop, what systemd is told, the end
  *
- * Order: signals blocked, run_dir locked, scoreboard, slots, listening sockets, control socket, loop. Nothing is forked
+ * Order: signals blocked, run_dir locked, scoreboard, slots, listening sockets, control socket, sandbox, loop. Nothing is forked
  * before everything that can refuse has agreed. READY=1 goes to systemd when every pool has a child that is ready, or,
  * so that a database that is down does not fail the start, after supervise.ready_timeout; STATUS says which.
  *
@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "confine/confine.h"
 #include "core/reason.h"
 #include "master/master_int.h"
 
@@ -194,8 +195,10 @@ static int64_t new_incarnation(void)
 
 static int master_start(struct master *m, struct error *e)
 {
-    int fd, r = rundir_take(m, e);
+    int fd, r;
 
+    held_take(m);
+    r = rundir_take(m, e);
     if (r == 0 && (r = sd_event_new(&m->event)) < 0)
         return reason_error(e, REASON_os_error, -r, "event loop: %s", strerror(-r));
     if (r >= 0)
@@ -215,13 +218,16 @@ static int master_start(struct master *m, struct error *e)
         r = rundir_listen_api(m, e);
     if (r != 0)
         return r;
-    fd = rundir_listen_control(m->conf, &m->rights, e);
+    fd = rundir_listen_control(m, &m->rights, e);
     if (fd < 0)
         return fd;
+    held_drop_rest(m);
     r = server_start(m, fd, e);
+    if (r == 0)
+        r = watchdog_start(m, e);
     if (r == 0 && (r = sd_event_add_post(m->event, NULL, handle_post, m)) < 0)
         return reason_error(e, REASON_os_error, -r, "event loop: %s", strerror(-r));
-    return r < 0 ? r : 0;
+    return r < 0 ? r : confine_enter(CONFINE_MASTER, m->conf, m->exe_fd, e);
 }
 
 static void master_end(struct master *m)
@@ -241,6 +247,7 @@ static void master_end(struct master *m)
         scoreboard_free(&m->board);
     services_free(&m->services);
     sd_event_source_unref(m->timer);
+    sd_event_source_unref(m->watchdog);
     sd_event_unref(m->event);
     rundir_leave(m);
 }

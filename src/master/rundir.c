@@ -7,6 +7,8 @@
  * control.sock is for root, our own user and the groups of control.*: the kernel refuses others at connect, and the
  * server asks again who the peer is. api.sock is 0666: there the caller's uid is the identity, and every user of the machine may have one.
  *
+ * Sockets that systemd holds for us (held.c) are used again.
+ *
  * Each place of an api pool has a TCP socket of its own by SO_REUSEPORT, which outlives its children. Since any process of our uid
  * could then share the port unseen, a bind without SO_REUSEPORT shows first that the port is free.
  *
@@ -91,16 +93,21 @@ int rundir_take(struct master *m, struct error *e)
     return 0;
 }
 
-/* A listening Unix socket in run_dir. Whatever lies there was left by a master that is gone: we hold the lock. */
-static int listen_unix(const struct conf *c, const char *name, mode_t mode, struct error *e)
+/* A listening Unix socket in run_dir: the one that systemd kept over a restart, or a new one. Whatever else lies there
+ * was left by a master that is gone: we hold the lock. */
+static int listen_unix(struct master *m, const char *name, mode_t mode, struct error *e)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int n = snprintf(a.sun_path, sizeof a.sun_path, "%s/%s", c->run_dir, name);
+    int n = snprintf(a.sun_path, sizeof a.sun_path, "%s/%s", m->conf->run_dir, name);
     mode_t before;
     int fd, bound;
 
     if (n < 0 || (size_t)n >= sizeof a.sun_path)
-        return reason_error(e, REASON_start_failed, ENAMETOOLONG, "run_dir %s is too long for a socket.", c->run_dir);
+        return reason_error(e, REASON_start_failed, ENAMETOOLONG, "run_dir %s is too long for a socket.",
+                            m->conf->run_dir);
+    fd = held_unix(m, a.sun_path);
+    if (fd >= 0)
+        return fd;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return reason_error(e, REASON_start_failed, errno, "socket: %s", strerror(errno));
@@ -113,6 +120,7 @@ static int listen_unix(const struct conf *c, const char *name, mode_t mode, stru
         close(fd);
         return reason_error(e, REASON_start_failed, err, "%s: %s", a.sun_path, strerror(err));
     }
+    held_store(m, fd);
     return fd;
 }
 
@@ -138,15 +146,15 @@ static int give_to_groups(const struct conf *c, const struct rights *r, struct e
     return 0;
 }
 
-int rundir_listen_control(const struct conf *c, struct rights *r, struct error *e)
+int rundir_listen_control(struct master *m, struct rights *r, struct error *e)
 {
     /* The one look-up of the groups: the name service may ask the network, and a master that runs waits for nobody. */
-    int bad = rights_look_up(c, r, e);
-    int fd = bad != 0 ? bad : listen_unix(c, CONTROL_SOCKET, 0660, e);
+    int bad = rights_look_up(m->conf, r, e);
+    int fd = bad != 0 ? bad : listen_unix(m, CONTROL_SOCKET, 0660, e);
 
     if (fd < 0)
         return fd;
-    bad = give_to_groups(c, r, e);
+    bad = give_to_groups(m->conf, r, e);
     if (bad == 0)
         return fd;
     close(fd);
@@ -198,6 +206,41 @@ static void name_address(struct master *m, const struct sockaddr *a, socklen_t n
                  port);
 }
 
+/* One of docmill.socket's serves several slots where there are fewer of them: they were bound by root, so that none of
+ * ours can stand beside them. */
+static int share_activated(const struct master *m)
+{
+    int n = 0, nth;
+
+    for (int i = 0; i < m->n_slots; i++)
+        n += m->slots[i].listen_tcp >= 0;
+    nth = n > 0 ? n % m->activated : 0;
+    for (int i = 0; i < m->n_slots; i++)
+        if (m->slots[i].listen_tcp >= 0 && nth-- == 0)
+            return fcntl(m->slots[i].listen_tcp, F_DUPFD_CLOEXEC, 3);
+    return -EADDRINUSE;
+}
+
+/* What systemd holds for us goes to the first slots. */
+static int take_held(struct master *m, const struct sockaddr *a)
+{
+    bool stored;
+    int n = 0;
+
+    for (int i = 0; i < m->n_slots; i++) {
+        struct child_slot *s = &m->slots[i];
+
+        if (m->conf->pools[s->pool].role != POOL_API || s->policy.place != PLACE_HELD)
+            continue;
+        s->listen_tcp = held_tcp(m, a, &stored);
+        if (s->listen_tcp < 0)
+            break;
+        m->activated += !stored;
+        n++;
+    }
+    return n;
+}
+
 static int listen_tcp(struct master *m, struct error *e)
 {
     struct sockaddr_storage a;
@@ -207,12 +250,14 @@ static int listen_tcp(struct master *m, struct error *e)
     if (conf_parse_listen(m->conf->api_listen, &a, &n) != 0)
         return reason_error(e, REASON_start_failed, EINVAL, "api.listen is \"%s\"; it must be address:port.",
                             m->conf->api_listen);
-    r = claim_port(a.ss_family, (struct sockaddr *)&a, n);
+    r = take_held(m, (struct sockaddr *)&a) > 0 ? 0 : claim_port(a.ss_family, (struct sockaddr *)&a, n);
     if (r != 0)
         return reason_error(e, REASON_start_failed, -r, "api.listen %s: %s", m->conf->api_listen, strerror(-r));
-    for (int i = 0; r == 0 && i < m->n_slots; i++)
-        if (m->conf->pools[m->slots[i].pool].role == POOL_API && m->slots[i].policy.place == PLACE_HELD)
-            r = rundir_listen_slot(m, &m->slots[i], e);
+    for (int i = 0; r == 0 && i < m->n_slots; i++) {
+        struct child_slot *s = &m->slots[i];
+        if (m->conf->pools[s->pool].role == POOL_API && s->policy.place == PLACE_HELD && s->listen_tcp < 0)
+            r = rundir_listen_slot(m, s, e);
+    }
     if (r == 0)
         name_address(m, (struct sockaddr *)&a, n);
     return r;
@@ -228,11 +273,23 @@ int rundir_listen_slot(struct master *m, struct child_slot *s, struct error *e)
         return 0;
     fd = conf_parse_listen(m->conf->api_listen, &a, &n);
     if (fd == 0)
-        fd = tcp_socket(a.ss_family, (struct sockaddr *)&a, n, true);
+        fd = m->activated > 0 ? share_activated(m) : tcp_socket(a.ss_family, (struct sockaddr *)&a, n, true);
     if (fd < 0)
         return reason_error(e, REASON_start_failed, -fd, "api.listen %s: %s", m->conf->api_listen, strerror(-fd));
+    if (m->activated == 0)
+        held_store(m, fd);
     s->listen_tcp = fd;
     return 0;
+}
+
+/* For good: connections that wait there are refused, and those of a next life are not to wait there either. */
+void rundir_close_slot(struct master *m, struct child_slot *s)
+{
+    if (s->listen_tcp < 0)
+        return;
+    held_forget(m, s->listen_tcp);
+    close(s->listen_tcp);
+    s->listen_tcp = -1;
 }
 
 int rundir_listen_api(struct master *m, struct error *e)
@@ -243,7 +300,7 @@ int rundir_listen_api(struct master *m, struct error *e)
         any = any || (m->conf->pools[i].role == POOL_API && m->conf->pools[i].max > 0);
     if (!any)
         return 0;
-    m->listen_unix = listen_unix(m->conf, API_SOCKET, 0666, e);
+    m->listen_unix = listen_unix(m, API_SOCKET, 0666, e);
     if (m->listen_unix < 0)
         return m->listen_unix;
     return m->conf->api_listen == NULL || m->conf->api_listen[0] == '\0' ? 0 : listen_tcp(m, e);
@@ -274,8 +331,10 @@ void rundir_leave(struct master *m)
     rundir_close_api(m);
     if (m->lock_fd < 0)
         return;
-    remove_file(m->conf, API_SOCKET);
-    remove_file(m->conf, CONTROL_SOCKET);
+    if (!m->sockets_stored) { /* else they are listened to until the next start; systemd removes them with run_dir */
+        remove_file(m->conf, API_SOCKET);
+        remove_file(m->conf, CONTROL_SOCKET);
+    }
     close(m->lock_fd); /* the lock file stays: removing it would let two masters lock two files of one name */
     m->lock_fd = -1;
 }

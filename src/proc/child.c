@@ -8,12 +8,14 @@
  *   fatal   started by hand, a descriptor that is not what it should be, a configuration that cannot be read
  *   exits   silently (70) when the master died before the death signal was set: nobody is left to be told
  *
- * Depends on base, core.
+ * Depends on base, core, confine.
  */
 #include "proc/child.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/oom.h"
+#include "confine/confine.h"
 #include "core/reason.h"
 #include "proc/trace.h"
 #include "proc/logs.h"
@@ -148,6 +150,29 @@ static int take_slot(struct child *c, struct error *e)
     return 0;
 }
 
+/* Before the process becomes non-dumpable: it may not do it any more then. */
+static void raise_oom_score(const char *role)
+{
+    static const struct {
+        const char *role;
+        int score;
+    } scores[] = {{"coordinator", OOM_COORDINATOR}, {"api", OOM_API}, {"worker", OOM_WORKER}};
+
+    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++)
+        if (strcmp(role, scores[i].role) == 0)
+            (void)oom_raise(scores[i].score); /* a wish: nothing else depends on it */
+}
+
+/* The last step, before anything from outside is read and before there is a second thread. */
+static int shut_in(struct child *c, struct error *e)
+{
+    enum confine_role role;
+
+    if (confine_role_parse(c->role, &role) != 0)
+        return reason_error(e, REASON_internal, EINVAL, "There is no sandbox for the role %s.", c->role);
+    return confine_enter(role, c->conf, -1, e);
+}
+
 int child_begin(struct child *c, const char *role, struct error *e)
 {
     int64_t slot = 0, master = 0;
@@ -161,6 +186,7 @@ int child_begin(struct child *c, const char *role, struct error *e)
         return r;
     tie_to_master(master);
     set_signals();
+    raise_oom_score(role);
 #ifndef __SANITIZE_ADDRESS__ /* the leak checker has to trace its own process */
     prctl(PR_SET_DUMPABLE, 0);
 #endif
@@ -186,6 +212,8 @@ int child_begin(struct child *c, const char *role, struct error *e)
         r = take_services(c, e);
     if (r == 0)
         memory_watch_open(&c->memory);
+    if (r == 0)
+        r = shut_in(c, e);
     return r;
 }
 

@@ -15,6 +15,7 @@
 #include "provider/zip.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -299,9 +300,10 @@ static int try_sandbox(const struct conf *c, struct error *e)
     struct parse_result r;
     int rc;
 
-    job.fd = memfd_create("docmill-check", MFD_CLOEXEC);
+    job.fd = open(c->blob_spool, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (job.fd < 0 || write(job.fd, page, sizeof page - 1) != (ssize_t)sizeof page - 1) {
-        rc = reason_error(e, REASON_internal, errno, "cannot make a file for the check: %s", strerror(errno));
+        rc = reason_error(e, REASON_internal, errno, "cannot make a file for the check in blob.spool, %s: %s",
+                          c->blob_spool, strerror(errno));
     } else {
         rc = parse_run(c, &job, &r, e);
         if (rc == 0 && (r.len != 8 || memcmp(r.text, "docmill\n", 8) != 0))

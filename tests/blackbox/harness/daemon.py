@@ -129,12 +129,14 @@ class Daemon:
             self.database.grant_app_role()
         self.database.migrated = True
 
-    def start(self, ready=True, limit=30, output=None):
-        """output: a file or descriptor that takes the log's place."""
+    def start(self, ready=True, limit=30, output=None, before=(), env=None, **more):
+        """output: a file or descriptor that takes the log's place. before: a command that executes the daemon's, which
+        follows it; env and more go to it."""
         self.write_conf()
         with open(self.log_path, "ab") if output is None else os.fdopen(os.dup(output), "wb") as log:
-            self.process = account.popen([f"{self.programs}/docmilld", "-c", self.conf], env=self._environment(),
-                                         stdout=log, stderr=subprocess.STDOUT)
+            self.process = account.popen([*before, f"{self.programs}/docmilld", "-c", self.conf],
+                                         env={**self._environment(), **(env or {})}, stdout=log,
+                                         stderr=subprocess.STDOUT, **more)
         if ready:
             self.wait_ready(limit)
         return self

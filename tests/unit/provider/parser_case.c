@@ -27,6 +27,7 @@ static int count_fds(void)
 void parser_case_open(void)
 {
     pc.conf = (struct conf){.parser_pdftotext = "/usr/bin/pdftotext",
+                            .blob_spool = "/tmp",
                             .parser_pandoc = "/usr/bin/pandoc",
                             .parser_libexec = TEST_LIBEXEC,
                             .parser_timeout = 60000,
