@@ -20,7 +20,6 @@
 #include <string.h>
 
 const char agree_sql[] = "SELECT agrees, coalesce(keys, ''), coalesce(others, ''), missing FROM node_agreement($1, $2)";
-const char agree_resign_sql[] = "SELECT pg_advisory_unlock(1684865026, 0)";
 
 void agree_params(struct coordinator *c, struct pg_params *p)
 {

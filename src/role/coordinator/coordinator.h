@@ -10,6 +10,7 @@
  *   spaces.c   the collections' embedding spaces: wanted, filled, flipped
  *   gates.c    which jobs behind the gates of outside services may go on
  *   agree.c    whether this node has the configuration that the others have
+ *   lead.c     which node leads
  *   pauses.c   what operators have paused
  *   audit.c    the queue of operators' verbs that are to be written down
  *   deaths.c   the queue of dead children whose jobs are to be released
@@ -97,6 +98,7 @@ struct coordinator {
     char differs[220];    /* in words, from whom and in what this node differs; "": it does not */
     char strays[220];     /* leader: who else does, as last told */
     int64_t missing;      /* nodes that neither live nor are known to be dead */
+    bool want_owed;       /* leader: what collections are to have is not asked for yet, for the sake of those */
     int backend_pid;
     int64_t lock_since_ms;          /* when the node's name was first found taken, 0: it was not */
     int64_t holder, holder_beat_us; /* incarnation and heartbeat of who holds it, as last seen; 0: not seen */
@@ -132,9 +134,16 @@ void gates_tell_fallbacks(struct coordinator *c, const PGresult *r);
 void gates_tidy_params(struct coordinator *c, struct pg_params *p);
 
 /* agree.c */
-extern const char agree_sql[], agree_resign_sql[];
+extern const char agree_sql[];
 void agree_params(struct coordinator *c, struct pg_params *p);
 bool agree_read(struct coordinator *c, const PGresult *r); /* whether it changed sides */
+
+/* lead.c */
+extern const char lead_sql[], lead_resign_sql[];
+void lead_params(struct coordinator *c, struct pg_params *p);
+void lead_got(struct coordinator *c, const PGresult *r);
+void lead_got_agree(struct coordinator *c, const PGresult *r);
+void lead_got_resign(struct coordinator *c, const PGresult *r);
 
 /* pauses.c */
 extern const char pauses_sql[];
@@ -152,6 +161,7 @@ void tasks_session_lost(struct coordinator *c);
 void tasks_step(struct coordinator *c); /* starts the next due task if none runs */
 int64_t tasks_next_ms(const struct coordinator *c);
 void tasks_want(struct coordinator *c, enum coord_task t); /* as soon as may be */
+void tasks_wake_workers(struct coordinator *c);
 void tasks_again_in(struct coordinator *c, enum coord_task t, int64_t ms);
 
 /* audit.c */

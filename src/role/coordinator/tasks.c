@@ -21,22 +21,20 @@
 #include <string.h>
 #include <talloc.h>
 
-#define NEVER           INT64_MAX
-#define LEADER_EVERY_MS 2000
-#define TICK_MS         500
-#define COUNTS_MS       2000
-#define NODES_MS        2000
-#define SWEEP_MS        2000
-#define TIDY_MS         (30 * 1000)
-#define PARTITIONS_MS   (60 * 60 * 1000)
-#define NOTIFY_GAP_MS   100
-#define SWEEP_AT_ONCE   20
-#define WANT_WAIT_MS    1000
-#define PAUSES_MS       3000
-#define COST_MS         2000
-#define COST_AT_ONCE    500
-#define BUDGET_MS       15000
-#define BUDGET_AT_ONCE  1000
+#define NEVER          INT64_MAX
+#define TICK_MS        500
+#define COUNTS_MS      2000
+#define NODES_MS       2000
+#define SWEEP_MS       2000
+#define TIDY_MS        (30 * 1000)
+#define PARTITIONS_MS  (60 * 60 * 1000)
+#define NOTIFY_GAP_MS  100
+#define SWEEP_AT_ONCE  20
+#define PAUSES_MS      3000
+#define COST_MS        2000
+#define COST_AT_ONCE   500
+#define BUDGET_MS      15000
+#define BUDGET_AT_ONCE 1000
 
 /* ---- statements of this file ---- */
 
@@ -44,10 +42,6 @@ static const char sql_space[] = "SELECT ensure_collection($1, $2, $3, $4, $5, $6
 static const char sql_want[] = "SELECT want_space($1, $2, $3, $4, $5, $6)";
 static const char sql_spaces[] = "SELECT collection, verdict, moved, space, failed FROM step_spaces($1, $2, $3, $4)";
 static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
-/* $1: may it? A session that holds the lock twice would have to give it back twice. */
-static const char sql_leader[] = "SELECT $1 AND pg_try_advisory_lock(1684865026, 0)";
-
-_Static_assert(LOCK_CLASS_LEADER == 1684865026, "keyspace of locks.h");
 
 /* ---- parameters ---- */
 
@@ -62,11 +56,6 @@ static void add_incarnation_text(struct coordinator *c, struct pg_params *p)
 
     snprintf(text, sizeof text, "%lld", (long long)c->child.incarnation);
     pg_add_text(p, text);
-}
-
-static void add_leader(struct coordinator *c, struct pg_params *p)
-{
-    pg_add_bool(p, c->differs[0] == '\0' && !c->leader);
 }
 
 static void add_expired(struct coordinator *c, struct pg_params *p)
@@ -125,7 +114,7 @@ static void add_partitions(struct coordinator *c, struct pg_params *p)
 
 /* ---- answers ---- */
 
-static void wake_workers(struct coordinator *c)
+void tasks_wake_workers(struct coordinator *c)
 {
     struct channel_msg m = {.kind = CHANNEL_WAKE};
 
@@ -146,7 +135,7 @@ static void got_pauses(struct coordinator *c, const PGresult *r)
         return;
     }
     if (changed)
-        wake_workers(c); /* and the master, which shows it */
+        tasks_wake_workers(c); /* and the master, which shows it */
     tasks_again_in(c, TASK_PAUSES, PAUSES_MS);
 }
 
@@ -181,7 +170,7 @@ static void got_space(struct coordinator *c, const PGresult *r)
     else
         log_info("coordinator", "database session is back", NULL);
     c->ready_said = true;
-    wake_workers(c); /* what was notified meanwhile went unheard */
+    tasks_wake_workers(c); /* what was notified meanwhile went unheard */
 }
 
 static void got_release(struct coordinator *c, const PGresult *r)
@@ -197,7 +186,7 @@ static void got_release(struct coordinator *c, const PGresult *r)
 static void got_due(struct coordinator *c, const PGresult *r)
 {
     if (pg_get_int(r, 0, 0) > 0)
-        wake_workers(c);
+        tasks_wake_workers(c);
     tasks_again_in(c, TASK_DUE, TICK_MS);
 }
 
@@ -206,7 +195,7 @@ static void got_gates(struct coordinator *c, const PGresult *r)
     bool more = pg_get_int(r, 0, 0) > 0; /* also behind the gate of a service that is no longer used */
 
     if (more)
-        wake_workers(c);
+        tasks_wake_workers(c);
     if (gates_recovered(c))
         tasks_want(c, TASK_RECOVERED);
     if (more || gates_used(c))
@@ -223,70 +212,6 @@ static void got_notify(struct coordinator *c, const PGresult *r)
 {
     (void)r;
     c->notified_ms = clock_ms();
-}
-
-/* Done by the leader alone, from when it begins to lead. */
-static const enum coord_task leaders[] = {TASK_DEAD_NODES, TASK_SWEEP, TASK_WANT,       TASK_SPACES,      TASK_COST,
-                                          TASK_BUDGET,     TASK_TIDY,  TASK_PARTITIONS, TASK_FORGET_AUDIT};
-
-static void want_spaces(struct coordinator *c);
-
-static void got_leader(struct coordinator *c, const PGresult *r)
-{
-    struct score_data *s;
-    bool already = c->leader;
-
-    c->leader = already || pg_get_bool(r, 0, 0);
-    s = score_begin(c->child.score);
-    s->is_leader = c->leader;
-    score_end(c->child.score);
-    if (!c->leader) {
-        tasks_again_in(c, TASK_LEADER, LEADER_EVERY_MS);
-        return;
-    }
-    if (!already)
-        log_info("coordinator", "leading", NULL);
-    for (size_t i = 0; i < sizeof leaders / sizeof leaders[0]; i++)
-        tasks_want(c, leaders[i]);
-    want_spaces(c);
-}
-
-/* What the leader's configuration wants is not begun while nodes are away that may come back with another one. */
-static void want_spaces(struct coordinator *c)
-{
-    c->collection = 0;
-    tasks_again_in(c, TASK_WANT, c->missing > 0 ? WANT_WAIT_MS : 0);
-}
-
-static void got_agree(struct coordinator *c, const PGresult *r)
-{
-    bool changed = agree_read(c, r);
-
-    if (!c->set_up) {
-        tasks_want(c, TASK_LISTEN);
-        return;
-    }
-    if (changed && c->differs[0] == '\0') {
-        tasks_want(c, TASK_LEADER);
-        wake_workers(c);
-    }
-    if (c->leader && c->differs[0] != '\0')
-        tasks_want(c, TASK_RESIGN);
-}
-
-static void got_resign(struct coordinator *c, const PGresult *r)
-{
-    struct score_data *s;
-
-    (void)r;
-    log_info("coordinator", "leading no longer", NULL);
-    c->leader = false;
-    s = score_begin(c->child.score);
-    s->is_leader = 0;
-    score_end(c->child.score);
-    for (size_t i = 0; i < sizeof leaders / sizeof leaders[0]; i++)
-        c->due_ms[leaders[i]] = NEVER;
-    tasks_again_in(c, TASK_LEADER, LEADER_EVERY_MS);
 }
 
 static void got_expired(struct coordinator *c, const PGresult *r)
@@ -341,7 +266,7 @@ static void got_dead_jobs(struct coordinator *c, const PGresult *r)
     }
     log_warn("coordinator", "node is dead, its jobs are queued again", "node", c->dead_name, "jobs", LOG_I(n), NULL);
     if (n > 0)
-        wake_workers(c);
+        tasks_wake_workers(c);
     tasks_want(c, TASK_FORGET);
 }
 
@@ -371,7 +296,7 @@ static void got_spaces(struct coordinator *c, const PGresult *r)
     int64_t wait = spaces_stepped(c, r, &wake);
 
     if (wake)
-        wake_workers(c);
+        tasks_wake_workers(c);
     tasks_again_in(c, TASK_SPACES, wait);
 }
 
@@ -423,8 +348,8 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_REGISTER] = {"register", node_register_sql, node_add_register, node_got_register},
     [TASK_FORMER] = {"former", rescue_node_sql, node_add_former, node_got_former},
     [TASK_LISTEN] = {"listen", node_listen_sql, NULL, node_got_listen},
-    [TASK_AGREE] = {"agree", agree_sql, agree_params, got_agree},
-    [TASK_RESIGN] = {"resign", agree_resign_sql, NULL, got_resign},
+    [TASK_AGREE] = {"agree", agree_sql, agree_params, lead_got_agree},
+    [TASK_RESIGN] = {"resign", lead_resign_sql, NULL, lead_got_resign},
     [TASK_PAUSES] = {"pauses", pauses_sql, NULL, got_pauses},
     [TASK_SPACE] = {"space", sql_space, spaces_ensure_params, got_space},
     [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
@@ -434,7 +359,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_GATES] = {"gates", submit_gates_sql, gates_params, got_gates},
     [TASK_NOTIFY] = {"notify", sql_notify, add_incarnation_text, got_notify},
     [TASK_HEARTBEAT] = {"heartbeat", node_heartbeat_sql, node_add_alive, node_got_heartbeat},
-    [TASK_LEADER] = {"leader", sql_leader, add_leader, got_leader},
+    [TASK_LEADER] = {"leader", lead_sql, lead_params, lead_got},
     [TASK_EXPIRED] = {"expired", rescue_expired_sql, add_expired, got_expired},
     [TASK_COUNTS] = {"counts", rescue_counts_sql, NULL, got_counts},
     [TASK_DEAD_NODES] = {"dead_nodes", rescue_dead_nodes_sql, add_dead_nodes, got_dead_nodes},
