@@ -162,7 +162,7 @@ static const char *const commands_tail[] = {
 static const char *const tail[] = {
     ".SH FILES",
     ".TP",
-    ".I " DEFAULT_CONF,
+    (".I " DEFAULT_CONF),
     "The configuration.",
     ".TP",
     ".I /run/docmill/control.sock",

@@ -102,7 +102,7 @@ int control_right_parse(const char *name); /* number, or -EINVAL */
     X(RESET, "reset", CONTROL_OPERATE, "pool=POOL", "try again with a pool that was given up")                         \
     X(SCALE, "scale", CONTROL_OPERATE, "pool=POOL size=N|auto", "set how many children a pool has")                    \
     X(DRAIN, "drain", CONTROL_OPERATE, "pool=POOL order=begin|cancel", "finish what is in hand and take no more")      \
-    X(RELOAD, "reload", CONTROL_OPERATE, "mode=run|plan plan=PLAN", "begin to read the configuration anew")             \
+    X(RELOAD, "reload", CONTROL_OPERATE, "mode=run|plan plan=PLAN", "begin to read the configuration anew")            \
     X(RELOAD_STATUS, "reload-status", CONTROL_READ, "number=N", "what a reload changes, and how it went")              \
     X(STOP, "stop", CONTROL_ADMIN, "mode=drain|fast|now", "stop the daemon; drain lets work in hand finish")
 
