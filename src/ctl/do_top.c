@@ -239,8 +239,8 @@ static void draw(struct top *t)
     show_processes(t, t->scroll, out);
     fflush(out);
     screen_draw(page, 1);
-    screen_last_line("q quit   s sort: %s   space %s   arrows scroll", order_names[t->order],
-                     t->hold ? "go on (HELD)" : "hold");
+    screen_last_line(talloc_asprintf(t->c->mem, "q quit   s sort: %s   space %s   arrows scroll", order_names[t->order],
+                                     t->hold ? "go on (HELD)" : "hold"));
     fclose(out);
     free(page);
 }

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,20 +108,22 @@ void screen_draw(const char *page, int more)
     free(frame);
 }
 
-void screen_last_line(const char *fmt, ...)
+void screen_last_line(const char *text)
 {
-    char line[160], frame[240];
-    int rows, columns, n;
-    va_list ap;
+    char *frame = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&frame, &size);
+    int rows, columns;
 
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
+    if (out == NULL)
+        return;
     screen_size(&rows, &columns);
-    n = snprintf(frame, sizeof frame, "\033[%d;1H\033[2m%.*s\033[0m\033[K", rows,
-                 columns < (int)sizeof line ? columns : (int)sizeof line - 1, line);
-    if (n > 0 && (size_t)n < sizeof frame)
-        put_all(frame, (size_t)n);
+    fprintf(out, "\033[%d;1H\033[2m", rows);
+    text_print(out, text, columns);
+    fputs("\033[0m\033[K", out);
+    if (fclose(out) == 0)
+        put_all(frame, size);
+    free(frame);
 }
 
 /* ---- the terminal, taken and given back ---- */

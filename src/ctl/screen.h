@@ -23,7 +23,7 @@ void screen_size(int *rows, int *columns);
 /* Over what stands there, from the first row on, in one write. `more`: rows that are left free at the end. */
 void screen_draw(const char *page, int more);
 /* In the last row, dimmed. */
-void screen_last_line(const char *fmt, ...) PRINTF_LIKE(1, 2);
+void screen_last_line(const char *text);
 
 /* ---- a screen of its own, with keys ---- */
 
