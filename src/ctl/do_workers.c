@@ -170,41 +170,59 @@ static json_t *pool_with_sums(const json_t *pool, const json_t *status)
     }
     json_object_set_new(j, "in_hand", json_integer(in_hand));
     json_object_set_new(j, "done", json_integer(done));
-    json_object_set_new(j, "failed", json_integer(failed));
+    json_object_set_new(j, "jobs_failed", json_integer(failed));
     json_object_set_new(j, "cpu_ms", json_integer(cpu));
     json_object_set_new(j, "memory_bytes", json_integer(bytes));
     return j;
 }
 
+static char *add_note(char *note, const char *words)
+{
+    return talloc_asprintf_append(note, "%s%s", note[0] != '\0' ? ", " : "", words);
+}
+
 /* What is out of the ordinary, in words. */
 static const char *pool_note(struct ctl *c, const json_t *pool)
 {
-    char *note = talloc_strdup(c->mem, "");
     static const struct {
         const char *key, *words;
     } counts[] = {{"starting", "starting"}, {"backoff", "waiting to start"}, {"retiring", "retiring"}};
+    char *note = talloc_strdup(c->mem, "");
 
+    if (json_is_integer(json_object_get(pool, "failed_ms_ago")))
+        note = add_note(note, talloc_asprintf(c->mem, "FAILED: %s; docmillctl reset %s", ctl_string(pool, "fault"),
+                                              ctl_string(pool, "name")));
     if (json_is_true(json_object_get(pool, "drained")))
-        note = talloc_strdup_append(note, "DRAINED");
-    if (json_is_true(json_object_get(pool, "failed_for_good")))
-        note = talloc_asprintf_append(note, "%sFAILED", note[0] != '\0' ? ", " : "");
+        note = add_note(note, "DRAINED");
+    if (json_is_true(json_object_get(pool, "scaled")))
+        note = add_note(note, "scaled by hand");
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
         if (ctl_int(pool, counts[i].key) > 0)
-            note = talloc_asprintf_append(note, "%s%" PRId64 " %s", note[0] != '\0' ? ", " : "",
-                                          ctl_int(pool, counts[i].key), counts[i].words);
+            note = add_note(note,
+                            talloc_asprintf(c->mem, "%" PRId64 " %s", ctl_int(pool, counts[i].key), counts[i].words));
     return note;
+}
+
+/* "3", or "3 (1-8)" of a pool whose size follows its work. */
+static const char *size_text(struct ctl *c, const json_t *pool)
+{
+    int64_t min = ctl_int(pool, "min"), max = ctl_int(pool, "max");
+
+    if (min == max)
+        return talloc_asprintf(c->mem, "%" PRId64, ctl_int(pool, "size"));
+    return talloc_asprintf(c->mem, "%" PRId64 " (%" PRId64 "-%" PRId64 ")", ctl_int(pool, "size"), min, max);
 }
 
 static void add_pool(struct ctl *c, struct table *t, const json_t *v)
 {
     table_cell(t, ctl_string(v, "name"));
     table_cell(t, ctl_string(v, "role"));
-    table_cell_number(t, ctl_int(v, "size"));
+    table_cell(t, size_text(c, v));
     table_cell_number(t, ctl_int(v, "ready"));
     table_cell_number(t, ctl_int(v, "busy"));
     table_cell_number(t, ctl_int(v, "in_hand"));
     table_cell_number(t, ctl_int(v, "done"));
-    table_cell_number(t, ctl_int(v, "failed"));
+    table_cell_number(t, ctl_int(v, "jobs_failed"));
     table_cell_number(t, ctl_int(v, "restarts"));
     table_cell(t, cpu_text(c, v));
     table_cell(t, bytes_text(c, v));

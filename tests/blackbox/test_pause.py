@@ -1,5 +1,7 @@
 """pause and resume: a stage, a lane or all work rests, on every node and over restarts"""
 
+import os
+import socket
 import time
 
 from harness import documents
@@ -149,3 +151,19 @@ def test_what_cannot_be_paused_is_said(daemon):
 
     one.ctl("resume", "all")
     assert one.ctl("pause") == []
+
+
+def test_systemd_is_told_what_is_paused(daemon):
+    one = daemon(pools=POOLS, start=False)
+    path, plain = one.dir + "/notify", one._environment
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(path)
+        told.settimeout(15)
+        os.chmod(path, 0o666)
+        one._environment = lambda: {**plain(), "NOTIFY_SOCKET": path}
+        one.start()
+        one.ctl("pause", "embed")
+        while "PAUSED: embed" not in (text := told.recv(4096).decode()):
+            pass
+        assert "STATUS=running, PAUSED: embed: ready are " in text
+        one._environment = plain

@@ -41,6 +41,9 @@ def test_pools_are_summed_up(daemon):
     assert rows["api"]["done"] > 0 and rows["api"]["memory_bytes"] > 0
     shown = one.ctl("pools", as_json=False).stdout.splitlines()
     assert len(shown) == 5 and shown[0].startswith("POOL ")
+    one.ctl("drain", "more")
+    wait_for(lambda: any(line.startswith("more ") and "DRAINED" in line
+                         for line in one.ctl("pools", as_json=False).stdout.splitlines()), 10, "the drain to be shown")
     gone = account.run([f"{one.programs}/docmillctl", "pools", "--run-dir", one.dir + "/nowhere"], check=False)
     assert gone.returncode == 3 and "systemctl start docmill" in gone.stderr
 
