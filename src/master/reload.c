@@ -287,6 +287,8 @@ static int may_begin(const struct master *m, struct error *e)
 
     if (m->stop.mode != STOP_NONE)
         return reason_error(e, REASON_conflict, ECANCELED, "The daemon is stopping.");
+    if (m->reload.reader == NULL || m->reload.path == NULL)
+        return reason_error(e, REASON_conflict, EINVAL, "The daemon does not know a file to read.");
     if (p != NULL) {
         (void)reason_error(e, REASON_conflict, EBUSY, "Reload %" PRIu64 " runs: %s.", p->number,
                            m->reload.next == NULL ? "the file is being read" : reload_state_help(m->reload.plan.state));

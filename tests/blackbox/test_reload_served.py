@@ -1,13 +1,13 @@
 """Reload of the real daemon: documents flow through it, nobody is refused, secrets change without losing anything."""
 
 import http.client
+import json
 import os
+import random
 import signal
 import threading
 
-import pytest
-
-from harness import documents
+from harness import account, documents
 from harness.account import wait_for
 from harness.daemon import TOKEN
 from harness.mock import Mock
@@ -24,7 +24,7 @@ def reload(d, *arguments, code=0, **keys):
     d.write_conf()
     done = d.ctl("reload", *arguments, check=False, as_json=code == 0, timeout=60)
     assert done.returncode == code, (done, d.log()[-3000:])
-    return __import__("json").loads(done.stdout) if code == 0 else done.stderr
+    return json.loads(done.stdout) if code == 0 else done.stderr
 
 
 def pids(d, role):
@@ -41,10 +41,7 @@ class Uploader(threading.Thread):
     def run(self):
         while not self.over.is_set():
             try:
-                answer = self.d.upload(documents.markdown(f"document {self.n}", sections=3, seed=self.n).encode()
-                                       if isinstance(documents.markdown("x"), str)
-                                       else documents.markdown(f"document {self.n}", sections=3, seed=self.n),
-                                       f"d{self.n}.md")
+                answer = self.d.upload(documents.markdown(f"document {self.n}", seed=self.n), f"d{self.n}.md")
                 if answer.status != 202:
                     self.failures.append(answer)
             except (OSError, http.client.HTTPException) as fault:
@@ -80,6 +77,38 @@ def test_documents_flow_and_nobody_is_refused_while_everything_is_replaced(daemo
     after = {role: pids(d, role) for role in before}
     assert all(not before[role] & after[role] for role in before), (before, after)
     assert not d.sql("SELECT 1 FROM upload_pipeline.nodes WHERE said_goodbye"), "nobody was told that the node leaves"
+
+
+def test_reloads_amid_kills_lose_nothing(daemon):
+    d = daemon(keys={**QUICK, "queue.max_attempts": 100, "queue.crash_budget": 100, "reload.canary_timeout": "3s"}, pools=POOLS)
+    up = Uploader(d)
+    up.start()
+    over = threading.Event()
+
+    def kill():
+        while not over.wait(0.15):
+            victim = random.choice(d.children())
+            account.kill(victim["pid"])
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    outcomes = []
+    for batch in (3, 4, 5, 6, 7, 8):
+        d.keys["queue.claim_batch"] = batch
+        d.write_conf()
+        done = d.ctl("reload", check=False, as_json=False, timeout=60)
+        assert done.returncode in (0, 1), done
+        outcomes.append(done.returncode)
+    over.set()
+    killer.join(10)
+    up.over.set()
+    up.join(30)
+    taken = up.n - len(up.failures)  # an api child that is killed takes its request with it
+    wait_for(lambda: d.health()["ready"]["ok"], 30, dump=d.log)
+    assert reload(d, queue__claim_batch=9)["outcome"] == "done", outcomes
+    d.wait_all(60)
+    ((n,),) = d.sql("SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 6")
+    assert n >= taken and d.sql("SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state <> 6") == [(0,)]
 
 
 def test_hup_reloads_the_real_daemon(daemon):
