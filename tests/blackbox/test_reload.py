@@ -116,7 +116,7 @@ def test_pools_come_go_grow_and_shrink(master):
     report = m.reload(pools=[COORDINATOR, pool("good", size=2), pool("good-third", size=3)])
     assert report["outcome"] == "done", report
     ready(m, good=2, **{"good-third": 3})
-    assert [p["name"] for p in m.status()["pools"]] == ["coordinator", "good", "good-third"]
+    wait_for(lambda: [p["name"] for p in m.status()["pools"]] == ["coordinator", "good", "good-third"], 5)
     assert m.health()["ok"], m.health()
 
 
