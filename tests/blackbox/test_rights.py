@@ -7,9 +7,11 @@ import grp
 import json
 import os
 import subprocess
+import tempfile
 
 import pytest
 
+from harness import account, settings
 from harness.supervised import COORDINATOR, pool
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: callers are other users")
@@ -77,13 +79,13 @@ def test_without_groups_only_root_and_the_daemons_user_may(master, programs):  #
     assert m.status()["pid"] == m.process.pid
 
 
-def test_a_group_that_is_not_there_ends_the_start(programs, tmp_path):
-    conf = tmp_path / "conf"
-    run_dir = tmp_path / "r"
-    run_dir.mkdir()
-    conf.write_text(f'run_dir = "{run_dir}"; control = {{ read_group = "no-such-group"; }}; api = {{ listen = ""; }};\n'
-                    'database = { url = "postgresql:///none"; }; embedder = { name = "builtin"; };\n'
-                    f'blob = {{ backend = "fs"; fs = {{ root = "{tmp_path}"; }}; }};\n')
-    done = subprocess.run([os.path.join(programs, "docmilld"), "-c", str(conf)], capture_output=True, text=True,
-                          timeout=20, check=False)
+def test_a_group_that_is_not_there_ends_the_start(programs):
+    place = account.make_private_dir(tempfile.mkdtemp(prefix="dm-group-", dir="/tmp"))
+    settings.write(place + "/conf", {"run_dir": place, "control.read_group": "no-such-group", "api.listen": "",
+                                     "database.url": "postgresql:///none", "embedder.name": "builtin",
+                                     "blob.backend": "fs", "blob.fs.root": place}, None)
+    account.give_to_account(place)
+    done = subprocess.run([os.path.join(programs, "docmilld"), "-c", place + "/conf"], capture_output=True, text=True,
+                          timeout=20, check=False, user=account.UID, group=account.GID)
+    account.remove_tree(place)
     assert done.returncode == 1 and 'there is no group \\"no-such-group\\"' in done.stderr, done.stderr
