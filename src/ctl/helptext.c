@@ -61,6 +61,51 @@ bool help_next(const char **at, struct help_line *l)
     return true;
 }
 
+/* Where the text of a line begins, behind its term and its choice. */
+static size_t text_column(const char *s, size_t n)
+{
+    size_t indent = strspn(s, " ");
+
+    if (indent == 0 || indent >= INDENT_MORE || indent >= n)
+        return indent < n ? indent : 0;
+    indent += term_length(s + indent, n - indent);
+    while (indent < n && s[indent] == ' ')
+        indent++;
+    return indent < HELP_WIDTH / 2 ? indent : INDENT_MORE;
+}
+
+static void print_line(FILE *out, const char *s, size_t n)
+{
+    size_t column = text_column(s, n);
+    size_t room = HELP_WIDTH;
+    size_t before = 0;
+
+    while (n > room) {
+        size_t cut = room;
+
+        while (cut > 0 && s[cut] != ' ')
+            cut--;
+        if (cut <= (before == 0 ? column : 0)) /* a word that is too long */
+            break;
+        fprintf(out, "%*s%.*s\n", (int)before, "", (int)cut, s);
+        n -= cut + 1;
+        s += cut + 1;
+        before = column;
+        room = HELP_WIDTH - column;
+    }
+    fprintf(out, "%*s%.*s\n", (int)before, "", (int)n, s);
+}
+
+void help_print(FILE *out, const char *text)
+{
+    while (*text != '\0') {
+        size_t n = strcspn(text, "\n");
+
+        print_line(out, text, n);
+        text += n + (text[n] == '\n');
+    }
+}
+
 bool help_is_term_of(const struct help_line *l, const char *option, const char *word)
 {
     size_t word_n = strlen(word);

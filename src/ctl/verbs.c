@@ -5,6 +5,7 @@
  */
 #include "core/pause.h"
 #include "ctl/ctl.h"
+#include "ctl/helptext.h"
 #include "proc/control.h"
 #include "proc/services.h"
 
@@ -301,8 +302,10 @@ void ctl_help(FILE *out)
 void verb_help(const struct verb *v, FILE *out)
 {
     fprintf(out, "usage: docmillctl %s%s%s\n\n%s\n", v->name, v->grammar[0] != '\0' ? " " : "", v->grammar, v->summary);
-    if (v->options[0] != '\0')
-        fprintf(out, "\n%s", v->options);
+    if (v->options[0] != '\0') {
+        fputc('\n', out);
+        help_print(out, v->options);
+    }
     fprintf(out, "\nRight: %s\n", v->right);
     help_common(out);
     fprintf(out, "\nExample%s:\n%s", strchr(v->example, '\n')[1] != '\0' ? "s" : "", v->example);

@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -272,4 +273,25 @@ Test(verbs, use_words_that_shells_can_complete)
                               "%s: %s", v[i].name, word);
         }
     }
+}
+
+Test(helptext, long_lines_go_on_below_their_text)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+
+    help_print(
+        f,
+        "  --fast         one two three four five six seven eight nine ten one two three four five six seven eight nine\n"
+        "short\n"
+        "A sentence that is long: one two three four five six seven eight nine ten one two three four five six x\n");
+    fclose(f);
+    cr_assert_str_eq(
+        text, "  --fast         one two three four five six seven eight nine ten one two three four five six seven\n"
+              "                 eight nine\n"
+              "short\n"
+              "A sentence that is long: one two three four five six seven eight nine ten one two three four five six\n"
+              "x\n");
+    free(text);
 }
