@@ -132,7 +132,7 @@ static bool is_drained(struct wait_for *w, const json_t *status)
         w->calm_ms = 0;
         return because(w, "%" PRId64 " job%s in hand", sum.jobs, sum.jobs == 1 ? "" : "s");
     }
-    return is_calm(w, sum.claims) || because(w, "nothing is in hand");
+    return is_calm(w, sum.claims) || because(w, "nothing is in hand; does it stay so?");
 }
 
 static bool is_idle(struct wait_for *w, const json_t *status)

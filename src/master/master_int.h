@@ -21,6 +21,7 @@
  *   audit.c     records of operators' verbs; their queue for the coordinator
  *   pool_verbs.c     the same, about the pools
  *   service_verbs.c  the same, about the outside services
+ *   status_parts.c   parts of what status and health answer
  *   log_verbs.c      the same, about the log's levels
  *   policy      pool_policy.c, pool_plan.c, pool_size.c, stop_policy.c: decisions without means
  *

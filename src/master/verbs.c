@@ -13,6 +13,7 @@
  * Depends on base, core, proc.
  */
 #include "master/master_int.h"
+#include "master/status_parts.h"
 
 #include "base/clock.h"
 #include "core/reason.h"
@@ -192,27 +193,6 @@ static void judge_outside(struct master *m, struct signal *g)
             blame(g, "%s", text);
 }
 
-/* Paused work is no fault: health stays ok, and says so. */
-static void put_paused(struct pack *p, const struct master *m)
-{
-    uint32_t mask = services_paused(m->services);
-    int64_t now = clock_ms();
-
-    pack_str(p, "paused");
-    pack_array(p);
-    for (int i = 0; i < PAUSE_MAX_; i++) {
-        int64_t since = services_paused_since(m->services, (enum pause)i);
-        if (!(mask & PAUSE_BIT(i)))
-            continue;
-        pack_map(p);
-        pack_put_str(p, "name", pause_name((enum pause)i));
-        pack_put_str(p, "rests", pause_title((enum pause)i));
-        pack_put_int(p, "for_ms", since <= now ? now - since : 0);
-        pack_end(p);
-    }
-    pack_end(p);
-}
-
 static int verb_health(struct master *m, const struct control_request *r, struct pack *p, struct error *e)
 {
     struct signal live = {0}, progress = {0}, ready = {0}, outside = {0};
@@ -227,7 +207,7 @@ static int verb_health(struct master *m, const struct control_request *r, struct
     put_signal(p, "progress", &progress);
     put_signal(p, "ready", &ready);
     put_signal(p, "services", &outside);
-    put_paused(p, m);
+    status_put_paused(p, m);
     return 0;
 }
 
@@ -299,19 +279,14 @@ static void put_jobs(struct pack *p, const struct score_data *d)
     pack_end(p);
 }
 
-static int64_t age(int64_t now, int64_t at)
-{
-    return at > 0 && at <= now ? now - at : 0;
-}
-
 static void put_work(struct pack *p, const struct score_data *d, int64_t now)
 {
     pack_put_str(p, "stage", status_name(d->stage));
     pack_put_str(p, "note", d->note);
     pack_put_int(p, "in_hand", d->n_in_hand);
     put_jobs(p, d);
-    pack_put_int(p, "since_ms", age(now, d->since_ms));
-    pack_put_int(p, "beat_age_ms", age(now, d->beat_ms));
+    pack_put_int(p, "since_ms", status_age(now, d->since_ms));
+    pack_put_int(p, "beat_age_ms", status_age(now, d->beat_ms));
     pack_put_int(p, "progress", (int64_t)d->progress);
     pack_put_int(p, "claims", (int64_t)d->claims);
     pack_put_int(p, "jobs_done", (int64_t)d->jobs_done);
@@ -341,66 +316,11 @@ static void put_child(struct pack *p, const struct child_slot *s, const struct s
     pack_put_int(p, "serial", s->serial);
     pack_put_str(p, "phase", phase_name(s, d, now));
     put_work(p, d, now);
-    pack_put_int(p, "age_ms", s->pid != 0 ? age(now, s->started_ms) : 0);
+    pack_put_int(p, "age_ms", s->pid != 0 ? status_age(now, s->started_ms) : 0);
     pack_put_bool(p, "torn", torn);
     pack_put_int(p, "starts", (int64_t)s->starts);
     pack_put_int(p, "start_in_ms", s->pid == 0 && s->policy.start_at_ms > now ? s->policy.start_at_ms - now : 0);
     pack_put_str(p, "last_death", s->last_death[0] != '\0' ? s->last_death : NULL);
-    pack_end(p);
-}
-
-static void put_queue(struct pack *p, const struct score_data *d, int64_t now)
-{
-    pack_str(p, "queue");
-    if (d == NULL || d->queue_counted_ms == 0) {
-        pack_nil(p);
-        return;
-    }
-    pack_map(p);
-    pack_put_int(p, "age_ms", age(now, d->queue_counted_ms));
-    pack_put_bool(p, "leader", d->is_leader == 1);
-    pack_put_int(p, "schema_version", d->schema_version);
-    pack_put_int(p, "oldest_queued_ms", d->oldest_queued_ms);
-    pack_str(p, "by_status");
-    pack_map(p);
-    for (int i = 1; i < STATUS_MAX_; i++)
-        pack_put_int(p, status_name(i), d->queue_by_status[i]);
-    pack_end(p);
-    pack_str(p, "by_state");
-    pack_map(p);
-    for (int i = 1; i < STATE_MAX_; i++)
-        pack_put_int(p, state_name(i), d->queue_by_state[i]);
-    pack_end(p);
-    pack_end(p);
-}
-
-static void add_living(struct master_totals *t, const struct score_data *d)
-{
-    t->claims += d->claims;
-    t->jobs_done += d->jobs_done;
-    t->jobs_failed += d->jobs_failed;
-    t->jobs_lost += d->jobs_lost;
-    t->requests += d->requests;
-    for (int i = 0; i < STATUS_MAX_; i++)
-        t->stages[i] += d->stage_count[i];
-}
-
-static void put_totals(struct pack *p, const struct master_totals *t)
-{
-    pack_str(p, "totals");
-    pack_map(p);
-    pack_put_int(p, "starts", (int64_t)t->starts);
-    pack_put_int(p, "deaths", (int64_t)t->deaths);
-    pack_put_int(p, "claims", (int64_t)t->claims);
-    pack_put_int(p, "jobs_done", (int64_t)t->jobs_done);
-    pack_put_int(p, "jobs_failed", (int64_t)t->jobs_failed);
-    pack_put_int(p, "jobs_lost", (int64_t)t->jobs_lost);
-    pack_put_int(p, "requests", (int64_t)t->requests);
-    pack_str(p, "stages");
-    pack_map(p);
-    for (int i = 1; i < STATUS_MAX_; i++)
-        pack_put_int(p, status_name(i), (int64_t)t->stages[i]);
-    pack_end(p);
     pack_end(p);
 }
 
@@ -420,7 +340,7 @@ static void put_deaths(struct pack *p, const struct master *m, int64_t now)
         const struct death_record *d = &m->recent[i % MASTER_DEATHS_KEPT];
 
         pack_map(p);
-        pack_put_int(p, "ago_ms", age(now, d->at_ms));
+        pack_put_int(p, "ago_ms", status_age(now, d->at_ms));
         pack_put_str(p, "pool", m->conf->pools[d->death.pool].name);
         pack_put_int(p, "slot", m->slots[d->slot].number);
         pack_put_int(p, "pid", d->death.pid);
@@ -431,23 +351,6 @@ static void put_deaths(struct pack *p, const struct master *m, int64_t now)
         pack_put_bool(p, "torn", d->death.torn != 0);
         pack_put_int(p, "cpu_ms", d->death.utime_ms + d->death.stime_ms);
         pack_put_int(p, "maxrss_kb", d->death.maxrss_kb);
-        pack_end(p);
-    }
-    pack_end(p);
-}
-
-static void put_services_down(struct pack *p, struct master *m)
-{
-    char text[REASON_BYTES];
-
-    pack_str(p, "services_down");
-    pack_array(p);
-    for (int v = 0; v < SERVICE_MAX_; v++) {
-        if (!service_trouble(m, (enum service)v, text, sizeof text))
-            continue;
-        pack_map(p);
-        pack_put_str(p, "service", service_name((enum service)v));
-        pack_put_str(p, "why", text);
         pack_end(p);
     }
     pack_end(p);
@@ -495,17 +398,17 @@ static int verb_status(struct master *m, const struct control_request *r, struct
             continue;
         torn = scoreboard_read(m->board, i, &d) != 0;
         put_child(p, &m->slots[i], &d, torn, now);
-        add_living(&totals, &d);
+        status_add_living(&totals, &d);
         if (m->conf->pools[m->slots[i].pool].role == POOL_COORDINATOR) {
             coordinator = d;
             queue = &coordinator;
         }
     }
     pack_end(p);
-    put_queue(p, queue, now);
-    put_totals(p, &totals);
-    put_services_down(p, m);
-    put_paused(p, m);
+    status_put_queue(p, queue, now);
+    status_put_totals(p, &totals);
+    status_put_services_down(p, m);
+    status_put_paused(p, m);
     put_deaths(p, m, now);
     return 0;
 }
