@@ -136,14 +136,15 @@ static void offer_options(struct completion *k)
     }
 }
 
-static void offer_verbs(struct completion *k)
+static void offer_verbs(struct completion *k, bool after_help)
 {
     int n;
     const struct verb *v = verb_table(&n);
 
     for (int i = 0; i < n; i++)
         offer(k, v[i].name, v[i].summary);
-    offer(k, "help", "Explain docmillctl, or one command of it.");
+    if (!after_help)
+        offer(k, "help", "Explain docmillctl, or one command of it.");
 }
 
 /* The element in which the argument number n falls. */
@@ -225,7 +226,7 @@ void complete(struct ctl *c, int argc, const char *const *words, FILE *out)
     } else if (!r.arguments_only && last[0] == '-') {
         offer_options(&k);
     } else if (c->verb == NULL) {
-        offer_verbs(&k);
+        offer_verbs(&k, r.help);
     } else if (!r.help) {
         offer_argument(&k, r.arguments);
     }

@@ -291,7 +291,7 @@ Test(helptext, long_lines_go_on_below_their_text)
         text, "  --fast         one two three four five six seven eight nine ten one two three four five six seven\n"
               "                 eight nine\n"
               "short\n"
-              "A sentence that is long: one two three four five six seven eight nine ten one two three four five six\n"
-              "x\n");
+              "A sentence that is long: one two three four five six seven eight nine ten one two three four five\n"
+              "six x\n");
     free(text);
 }
