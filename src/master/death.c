@@ -1,7 +1,7 @@
 /*
  * death.c - why a child is gone, in one piece; and its way to the coordinator
  *
- * Joins what the kernel says (exit status, signal, rusage, out-of-memory counter), what we did (did we send that
+ * Joins what the kernel says (exit status, signal, rusage, counters of out-of-memory kills), what we did (did we send that
  * signal, and why), what the child said last (FATAL, BYE) and what its slot holds (jobs in hand, stage, since when,
  * torn or not). The evidence is shown by `status`, logged, and for workers sent to the coordinator, which releases the
  * jobs and answers RELEASED. Until then it is kept, at most DEATHS_MAX of them, and sent again to the coordinator's
@@ -19,55 +19,34 @@
 #include "core/reason.h"
 #include "core/state.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <talloc.h>
-#include <unistd.h>
 
-#define DEATHS_MAX 4096
-
-/* The kernel's count of out-of-memory kills since boot; -1 where /proc hides it. */
-static int64_t read_oom_kills(void)
-{
-    char text[16384];
-    const char *at;
-    int fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
-        return -1;
-    text[n] = '\0';
-    at = strstr(text, "\noom_kill ");
-    return at != NULL ? strtoll(at + strlen("\noom_kill "), NULL, 10) : -1;
-}
+#define DEATHS_MAX  4096
+#define OOM_TICK_MS 5000
 
 void death_init(struct master *m)
 {
     m->deaths_end = &m->deaths;
-    m->oom_kills = read_oom_kills();
+    oom_open(&m->oom, "");
+    m->oom_tick_ms = clock_ms();
 }
 
+void death_end(struct master *m)
+{
+    oom_close(&m->oom);
+}
+
+/* Not more often: a large process that the kernel has killed takes a while to be gone. */
 void death_baseline(struct master *m)
 {
-    m->oom_kills = read_oom_kills();
-}
-
-/* 1 it rose since it was last read, 0 not, -1 not known */
-static int oom_rose(struct master *m)
-{
-    int64_t before = m->oom_kills;
-
-    m->oom_kills = read_oom_kills();
-    if (before < 0 || m->oom_kills < 0)
-        return -1;
-    return m->oom_kills > before ? 1 : 0;
+    if (clock_ms() - m->oom_tick_ms < OOM_TICK_MS)
+        return;
+    m->oom_tick_ms = clock_ms();
+    oom_tick(&m->oom);
 }
 
 static const char *signal_word(int sig)
@@ -118,10 +97,12 @@ static int64_t ms_of(const struct timeval *t)
     return (int64_t)t->tv_sec * 1000 + t->tv_usec / 1000;
 }
 
-static void join_evidence(struct master *m, const struct child_slot *s, int wait_status, const struct rusage *ru,
-                          const struct score_data *score, bool torn, struct msg_death *d)
+static enum oom_cause join_evidence(struct master *m, const struct child_slot *s, int wait_status,
+                                    const struct rusage *ru, const struct score_data *score, bool torn,
+                                    struct msg_death *d)
 {
     int32_t n = score->n_in_hand < SCORE_IN_HAND_MAX ? score->n_in_hand : SCORE_IN_HAND_MAX;
+    enum oom_cause oom = OOM_NOT;
 
     *d = (struct msg_death){
         .serial = s->serial,
@@ -140,10 +121,11 @@ static void join_evidence(struct master *m, const struct child_slot *s, int wait
     };
     d->sent_by_us = d->signal != 0 && d->signal == s->sent_signal;
     d->hung = d->sent_by_us && s->kill_cause == KILL_HUNG;
-    d->oom = oom_rose(m);
-    if (d->signal != SIGKILL && d->oom == 1)
-        d->oom = 0; /* memory's end comes as KILL: that one was meant for somebody else */
+    if (d->signal == SIGKILL && !d->sent_by_us) /* memory's end comes as KILL */
+        oom = oom_claim(&m->oom);
+    d->oom = oom == OOM_HIDDEN ? -1 : oom != OOM_NOT;
     memcpy(d->jobs, score->in_hand, (size_t)n * sizeof d->jobs[0]);
+    return oom;
 }
 
 static void add_totals(struct master *m, const struct score_data *score)
@@ -187,7 +169,8 @@ static void log_death(const struct master *m, const struct child_slot *s, const 
 {
     log_event(asked ? LOG_LVL_INFO : LOG_LVL_WARN, "death", "child is gone", "pool", m->conf->pools[s->pool].name,
               "slot", LOG_I(s->number), "child", LOG_I(d->pid), "serial", LOG_I(d->serial), "cause", s->last_death,
-              "in_hand", LOG_I(d->n_in_hand), "torn", LOG_I(d->torn), "lived_ms", LOG_I(lived_ms), "cpu_ms",
+              "in_hand", LOG_I(d->n_in_hand), "stage", status_name(d->stage) != NULL ? status_name(d->stage) : "none",
+              "in_hand_ms", LOG_I(d->in_hand_ms), "torn", LOG_I(d->torn), "lived_ms", LOG_I(lived_ms), "cpu_ms",
               LOG_I(d->utime_ms + d->stime_ms), "maxrss_kb", LOG_I(d->maxrss_kb), NULL);
 }
 
@@ -219,8 +202,9 @@ struct slot_death death_record(struct master *m, struct child_slot *s, int wait_
     struct death_facts facts;
     enum error_class class = s->fatal.reason[0] != '\0' ? reason_class(reason_parse(s->fatal.reason)) : ERR_INTERNAL;
     enum death_kind kind;
+    enum oom_cause oom;
 
-    join_evidence(m, s, wait_status, ru, &score, torn, &rec->death);
+    oom = join_evidence(m, s, wait_status, ru, &score, torn, &rec->death);
     facts = (struct death_facts){
         .exit_code = rec->death.exit_code,
         .signal = rec->death.signal,
@@ -235,6 +219,11 @@ struct slot_death death_record(struct master *m, struct child_slot *s, int wait_
     child_tell_trace(s, rec->trace); /* before the slot is emptied */
     share_death(m, s, &rec->death, ru, &score);
     death_describe(&rec->death, s->kill_cause, &s->fatal, s->last_death, sizeof s->last_death);
+    if (oom == OOM_CERTAIN)
+        snprintf(s->last_death, sizeof s->last_death,
+                 "killed by the kernel (signal 9): its control group ran out of memory");
+    if (WIFSIGNALED(wait_status) && WCOREDUMP(wait_status))
+        add_words(s, ", ", "core dumped");
     if (rec->death.hung && s->hang[0] != '\0')
         add_words(s, ": ", s->hang);
     add_retirement(s, &rec->death);

@@ -12,6 +12,7 @@
  *   pools.c     which slots hold a pool's children: retiring, replacing, more and fewer of them
  *   reload.c    another configuration, child by child; what it was asked and how it went: reload_report.c
  *   conf_reader.c    reads the file in a process of its own
+ *   oom.c       the kernel's counters of out-of-memory kills
  *   death.c     evidence of a death; the queue of deaths for the coordinator
  *   share.c     what is counted, for the children to read
  *   logfile.c   the log file anew, in all processes
@@ -34,6 +35,7 @@
 #include "base/log.h"
 #include "core/conf.h"
 #include "core/conf_diff.h"
+#include "master/oom.h"
 #include "master/pool_plan.h"
 #include "master/pool_policy.h"
 #include "master/reload.h"
@@ -166,7 +168,8 @@ struct master {
     struct death_item *deaths, **deaths_end; /* for the coordinator, oldest first */
     int n_deaths;
     uint64_t deaths_dropped;
-    int64_t oom_kills; /* of the kernel, as last read; -1: hidden */
+    struct oom_watch oom;
+    int64_t oom_tick_ms;
     struct death_record recent[MASTER_DEATHS_KEPT];
     uint64_t n_recent;           /* ever */
     struct master_totals totals; /* of children that are gone, starts and deaths of all */
@@ -266,7 +269,8 @@ void pools_reset(struct master *m, int pool); /* forgets every failure, and trie
 
 /* death.c */
 void death_init(struct master *m);
-void death_baseline(struct master *m); /* reads the kernel's out-of-memory counter */
+void death_end(struct master *m);
+void death_baseline(struct master *m); /* at every tick: reads the kernel's counters of out-of-memory kills */
 /* The child of s is gone: joins the evidence, enters it in records, totals and queue; tells how it died. */
 struct slot_death death_record(struct master *m, struct child_slot *s, int wait_status, const struct rusage *ru);
 void death_describe(const struct msg_death *d, enum kill_cause cause, const struct msg_fatal *fatal, char *out,

@@ -248,6 +248,7 @@ static void master_end(struct master *m)
     services_free(&m->services);
     sd_event_source_unref(m->timer);
     sd_event_source_unref(m->watchdog);
+    death_end(m);
     sd_event_unref(m->event);
     rundir_leave(m);
 }

@@ -347,7 +347,12 @@ static void put_deaths(struct pack *p, const struct master *m, int64_t now)
         pack_put_int(p, "serial", d->death.serial);
         pack_put_str(p, "cause", d->cause);
         pack_put_str(p, "trace", d->trace[0] != '\0' ? d->trace : NULL);
+        pack_put_int(p, "exit_code", d->death.exit_code);
+        pack_put_int(p, "signal", d->death.signal);
+        pack_put_bool(p, "by_us", d->death.sent_by_us != 0);
         pack_put_int(p, "in_hand", d->death.n_in_hand);
+        pack_put_int(p, "in_hand_ms", d->death.in_hand_ms);
+        pack_put_str(p, "stage", status_name(d->death.stage));
         pack_put_bool(p, "torn", d->death.torn != 0);
         pack_put_int(p, "cpu_ms", d->death.utime_ms + d->death.stime_ms);
         pack_put_int(p, "maxrss_kb", d->death.maxrss_kb);

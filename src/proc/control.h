@@ -27,10 +27,12 @@
  *            totals: {starts, deaths, claims, jobs_done, jobs_failed, jobs_lost, requests, stages: {}},
  *            services_down: [{service, why}], paused: [{name, rests, for_ms}],
  *            audit: {pending, dropped}, deaths_pending,
- *            deaths: [{ago_ms, pool, slot, pid, serial, cause, trace, in_hand, torn, cpu_ms, maxrss_kb}]}
+ *            deaths: [{ago_ms, pool, slot, pid, serial, cause, trace, exit_code, signal, by_us,
+ *              in_hand, in_hand_ms, stage, torn, cpu_ms, maxrss_kb}]}
  *            `size` of a pool is how many children it should have now, `scaled`: because an operator said so.
  *            `faults` died since something was last finished; `failed_ms_ago`: when the pool was given up, or null; `fault` is the last one.
  *            `fresh_bytes` is what a fresh child of it used at least (PSS), `memory_refused`: max_memory is too near to that.
+ *            Of a death, `exit_code` is -1 if a signal ended it, `signal` 0 if none did.
  *            `slot` is the number within the pool. `stage` is a status name or null. `since_ms` is how long it has been
  *            in this phase and stage. Totals and `deaths` outlive the children they were counted by.
  *   breakers {nodes, services: [{service, state: closed|open|half-open, held, cause, why, down_ms, probe_in_ms,

@@ -148,8 +148,8 @@ def master(helpers):
     """A factory: master(*pools, keys={...}) -> harness.supervised.Master, its children those of helper_child.c."""
     made = []
 
-    def make(*pools, keys=None, notify=False):
-        made.append(Master(helpers, list(pools), keys, notify))
+    def make(*pools, keys=None, notify=False, group=None):
+        made.append(Master(helpers, list(pools), keys, notify, group))
         return made[-1]
 
     yield make

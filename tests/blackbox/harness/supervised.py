@@ -1,5 +1,6 @@
 """A helper_master in a directory of its own: the real supervisor over children that misbehave on demand."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,26 @@ from harness.programs import build_dir
 HELPERS = ("helper_master", "helper_child")
 
 
+@contextlib.contextmanager
+def _in_group(group):
+    """What is started within is born into the control group (of v1, whose other controllers stay as they are)."""
+    if group is None:
+        yield
+        return
+    with open("/proc/self/cgroup", encoding="ascii") as f:
+        before = next(line.rstrip("\n").split(":", 2)[2] for line in f if ":memory:" in line)
+    try:
+        _enter(group)
+        yield
+    finally:
+        _enter("/sys/fs/cgroup/memory" + before)
+
+
+def _enter(group):
+    with open(group + "/cgroup.procs", "w", encoding="ascii") as f:
+        f.write(str(os.getpid()))
+
+
 def place_helpers():
     """A copy that the unprivileged account may run; the directory is the caller's."""
     built = os.path.join(build_dir(), "tests", "unit")
@@ -28,8 +49,10 @@ def place_helpers():
 class Master:
     """One helper_master in a directory of its own."""
 
-    def __init__(self, helpers, pools, keys=None, notify=False):
+    def __init__(self, helpers, pools, keys=None, notify=False, group=None):
+        """group: the directory of a control group to run in."""
         self.helpers = helpers
+        self.group = group
         self.dir = tempfile.mkdtemp(prefix="dm-sv-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.run_dir = self.dir + "/r"
@@ -78,7 +101,7 @@ class Master:
         return {"ASAN_OPTIONS": f"{log}:detect_leaks=1", "LSAN_OPTIONS": log, "UBSAN_OPTIONS": log, **more}
 
     def start(self):
-        with open(self.dir + "/log", "ab") as log:
+        with open(self.dir + "/log", "ab") as log, _in_group(self.group):
             self.process = account.popen([self.helpers + "/helper_master", self.dir + "/conf",
                                           self.helpers + "/helper_child"], env=self._environment(), stdout=log,
                                          stderr=subprocess.STDOUT)

@@ -13,6 +13,7 @@
  *   once...      the first one of a master is good, the later ones exit 3 before they are ready
  *   toggle...    as good, and shows itself busy while run_dir/busy exists
  *   eater...     as good, and keeps 2 MB more every 50 ms, up to 100
+ *   glutton...   as good, with a job in hand, and takes 400 MB after a while
  *   doer...      as good, and finishes a job every 50 ms
  *   frozen...    READY, then its loop never moves again; ignores TERM
  *   spinner...   READY, then an endless loop
@@ -146,10 +147,10 @@ static void hear(const struct channel_msg *m)
 
 static void eat(void)
 {
-    static char *eaten[50];
+    static char *eaten[200];
     static int n;
 
-    if (n == 50 || (eaten[n] = malloc(2 << 20)) == NULL)
+    if (n == (is("eater") ? 50 : 200) || (eaten[n] = malloc(2 << 20)) == NULL)
         return;
     memset(eaten[n++], 1, 2 << 20);
 }
@@ -164,6 +165,7 @@ static bool told_busy(void)
 
 static void loop(void)
 {
+    const int64_t began = clock_ms();
     const struct channel_msg wake = {.kind = CHANNEL_WAKE};
     struct channel_msg m;
     struct error e;
@@ -183,6 +185,9 @@ static void loop(void)
         child_look_at_memory(&self);
         if (is("eater"))
             eat();
+        if (is("glutton") && clock_ms() - began > 600)
+            for (int i = 0; i < 8; i++)
+                eat();
         if (is("doer")) {
             score_begin(self.score)->jobs_done++;
             score_end(self.score);
@@ -303,6 +308,13 @@ static void misbehave(void)
         spin();
     if (is("blocked"))
         read_for_ever();
+    if (is("glutton")) {
+        d = score_begin(self.score);
+        d->stage = STATUS_CHUNKING;
+        d->since_ms = clock_ms();
+        d->n_in_hand = 1;
+        score_end(self.score);
+    }
     if (is("stuck"))
         score_phase(self.score, SCORE_BUSY, "");
     if (is("segv"))
