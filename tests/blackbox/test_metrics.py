@@ -60,7 +60,8 @@ def test_the_numbers_are_there(daemon):
     one = daemon(pools=POOLS)
     for i in range(5):
         assert one.put(f"# {i}\n\ntext\n".encode(), f"{i}.md")["status"] == "complete"
-    values = wait_for(lambda: (lambda v: total(v, "docmill_jobs_total") >= 5 and total(v, "docmill_claims_total") and v)(
+    values = wait_for(lambda: (lambda v: total(v, "docmill_jobs_total") >= 5 and total(v, "docmill_claims_total")
+                                  and v["docmill_database_wait_seconds_count"] > 10 and v)(
         samples(one)), 10, "the jobs to be counted", dump=lambda: scrape(one).body.decode())
     assert values['docmill_jobs_total{result="done"}'] == 5
     assert values['docmill_processes{pool="w",state="ready"}'] + values['docmill_processes{pool="w",state="busy"}'] == 2
@@ -69,7 +70,7 @@ def test_the_numbers_are_there(daemon):
         assert any(k.startswith(f'docmill_process_open_fds{{pool="{pool}"') and v > 3 for k, v in values.items()), pool
     assert values['docmill_queue_jobs{status="uploaded"}'] == 0
     assert values['docmill_stage_duration_seconds_count{stage="chunking"}'] == 5
-    assert values["docmill_database_wait_seconds_count"] > 10 and values["docmill_database_wait_seconds_sum"] > 0
+    assert values["docmill_database_wait_seconds_sum"] > 0
     assert values["docmill_database_up"] == values["docmill_storage_up"] == values["docmill_leader"] == 1
     assert values['docmill_service_up{service="embedder"}'] == 1
 
