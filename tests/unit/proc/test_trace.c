@@ -106,19 +106,20 @@ static __attribute__((noinline)) int overflow(int n)
     return n == -1 ? 0 : overflow(n + 1) + frame[0];
 }
 
-static void exhaust(void)
+/* Not used with sanitizers, which take such signals for themselves. */
+static __attribute__((unused)) void exhaust(void)
 {
     counter = overflow(0);
 }
 
-static void crash(void)
+static __attribute__((unused)) void crash(void)
 {
     volatile int *nowhere = (int *)16;
 
     *nowhere = 1;
 }
 
-static __attribute__((noinline)) void trample(void)
+static __attribute__((noinline, unused)) void trample(void)
 {
     volatile uintptr_t *at = __builtin_frame_address(0);
 
