@@ -167,3 +167,35 @@ def test_systemd_is_told_what_is_paused(daemon):
             pass
         assert "STATUS=running, PAUSED: embed: ready are " in text
         one._environment = plain
+
+
+def test_a_paused_embedder_is_sent_nothing_new(daemon, mock):
+    service = mock("openai", "--key", "sk-test-0123456789abcdef")
+    one = daemon(pools=POOLS, keys={
+        "embedder.name": "openai", "embedder.dimension": 64, "openai.base_url": service.url + "/v1",
+        "openai.api_key": "sk-test-0123456789abcdef", "openai.model": "text-embedding-3-small",
+        "http.allow_private": "127.0.0.1"})
+    asked = len(service.journal())
+    one.ctl("pause", "embed")
+    wait_paused(one, ["embed"])
+    document = upload(one, 7)
+    wait_rests(one, document, "chunks_stored")
+    assert len(service.journal()) == asked
+    one.ctl("resume", "embed")
+    assert one.wait_end(document)["status"] == "complete"
+    assert len(service.journal()) > asked
+
+
+def test_what_a_parsing_service_gave_is_kept_while_chunking_rests(daemon, mock):
+    service = mock("llamaparse", "--key", "llx-test-0123456789", "--job-ms", "100")
+    one = daemon(pools=POOLS, keys={
+        "parser.order": "llamaparse", "llamaparse.base_url": service.url, "llamaparse.api_key": "llx-test-0123456789",
+        "http.allow_private": "127.0.0.1", "llamaparse.poll_first": "100ms", "llamaparse.poll_cap": "500ms"})
+    one.ctl("pause", "chunk")
+    wait_paused(one, ["chunk"])
+    document = one.upload(documents.pdf(2, "lantern"), "a.pdf").json["document_id"]
+    wait_rests(one, document, "parse_validated")
+    one.ctl("resume", "chunk")
+    assert one.wait_end(document)["status"] == "complete"
+    uploads = [e for e in service.journal() if e["method"] == "POST" and e["path"].endswith("/upload")]
+    assert len(uploads) == 1, "parsed, and paid, once"
