@@ -59,6 +59,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     m->next_serial = 1;
     m->lock_fd = m->listen_unix = m->exe_fd = -1;
     death_init(m);
+    death_init(m);
+    m->reload.report = talloc_zero(m, struct reload_report); /* one that never ends: no helper is forked here */
     require(sd_event_new(&m->event) >= 0, "event loop");
     require((m->board = scoreboard_create(&e)) != NULL, e.message);
     require((m->services = services_create(m->conf, &e)) != NULL, e.message);
