@@ -56,6 +56,31 @@ class Uploader(threading.Thread):
         return self.n
 
 
+class Knockers:
+    """Connect again and again, all at once, and want an answer each time."""
+
+    def __init__(self, d, n=6):
+        self.d, self.n, self.failures, self.over = d, 0, [], threading.Event()
+        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(n)]
+        for t in self.threads:
+            t.start()
+
+    def run(self):
+        while not self.over.is_set():
+            try:
+                if self.d.http("GET", "/livez", timeout=10).status != 200:
+                    self.failures.append("not alive")
+            except (OSError, http.client.HTTPException) as fault:
+                self.failures.append(repr(fault))
+            self.n += 1
+
+    def end(self):
+        self.over.set()
+        for t in self.threads:
+            t.join(15)
+        assert not self.failures, (len(self.failures), self.n, self.failures[:3])
+
+
 def assert_all_done(d, n):
     d.wait_all(60)
     rows = d.sql("SELECT state, count(*) FROM upload_pipeline.upload_jobs GROUP BY 1")
@@ -70,6 +95,10 @@ def test_documents_flow_and_nobody_is_refused_while_everything_is_replaced(daemo
     wait_for(lambda: up.n > 20, 20)
     assert reload(d, queue__claim_batch=3)["outcome"] == "done"
     assert reload(d, api__queue=500)["outcome"] == "done"
+    knockers = Knockers(d)
+    for i in range(3):
+        assert reload(d, api__queue=600 + i)["outcome"] == "done"
+    knockers.end()
     report = reload(d, database__statement_timeout="20s", node__heartbeat="4s")
     assert {p["fate"] for p in report["pools"]} == {"replaced"} and len(report["pools"]) == 3
     n = up.end()
@@ -145,7 +174,7 @@ def test_a_key_that_the_service_refuses_is_taken_back_and_costs_no_document(daem
         d = daemon(keys={**QUICK, "reload.canary_idle": "20s", "embedder.name": "openai", "embedder.dimension": 64,
                          "openai.base_url": mock.url + "/v1", "openai.api_key": "sk-good-0123456789",
                          "openai.model": "text-embedding-3-small", "http.allow_private": "127.0.0.1",
-                         "breaker.account_open": "60s"}, pools=POOLS)
+                         "breaker.account_open": "10m"}, pools=POOLS)
         up = Uploader(d)
         up.start()
         wait_for(lambda: up.n > 10, 20)
@@ -157,6 +186,20 @@ def test_a_key_that_the_service_refuses_is_taken_back_and_costs_no_document(daem
         assert all(c["phase"] in ("ready", "busy") for c in d.children("worker"))
     finally:
         mock.stop()
+
+
+def test_a_parser_that_is_not_there_is_taken_back_and_no_document_waits_for_it(daemon):
+    d = daemon(keys={**QUICK, "reload.canary_idle": "20s"}, pools=SMALL)
+    d.keys["parser.pdftotext"] = "/usr/bin/no-such-program"
+    d.write_conf()
+    number = d.control("reload")["number"]
+    wait_for(lambda: d.control("reload-status", number=str(number))["state"] == "canary", 10)
+    wait_for(lambda: len(d.children("worker")) == 1, 10)
+    document = d.upload(documents.pdf(1, "in between"), "a.pdf").json["document_id"]
+    report = wait_for(lambda: r if (r := d.control("reload-status", number=str(number)))["outcome"] != "running" else None, 20,
+                      dump=d.log)
+    assert report["outcome"] == "taken-back" and "not installed or cannot run" in report["error"]["message"], report
+    assert d.wait_end(document, 20)["status"] == "complete"
 
 
 def test_a_database_password_is_taken_another_database_waits(daemon):

@@ -250,6 +250,9 @@ class Daemon:
     def status(self):
         return control.call(self.run_dir + "/control.sock", "status")
 
+    def control(self, verb, **args):
+        return control.call(self.run_dir + "/control.sock", verb, **args)
+
     def health(self):
         return control.call(self.run_dir + "/control.sock", "health")
 
