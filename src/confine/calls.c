@@ -177,7 +177,7 @@ static int allow_prctl(scmp_filter_ctx f, unsigned roles)
             rc = allow_if(f, SCMP_SYS(prctl), 0, LOW_32, (scmp_datum_t)prctls[i].call);
     if (rc == 0)
         rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_32, PR_SET_DUMPABLE), SCMP_A1(SCMP_CMP_EQ, 0));
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_32, PR_SET_DUMPABLE), SCMP_A1(SCMP_CMP_EQ, 0, 0));
     return rc;
 }
 
