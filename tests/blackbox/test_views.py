@@ -1,6 +1,7 @@
 """workers, pools and status --watch: what an operator looks at"""
 
 import json
+import os
 import signal
 import subprocess
 
@@ -28,6 +29,21 @@ def test_workers_are_shown_with_what_they_used(daemon):
     assert len(shown) == 4
     wrong = one.ctl("workers", "nix", check=False, as_json=False)
     assert wrong.returncode == 4 and 'there is no pool "nix"' in wrong.stderr and "docmillctl pools" in wrong.stderr
+
+
+def test_a_worker_shows_the_job_in_hand(daemon):
+    one = daemon(pools=POOLS[:2] + [{"name": "work", "role": "worker", "min": 1, "max": 1}])
+    worker, job = one.hold_worker()
+    try:
+        (row,) = one.ctl("workers")
+        assert (row["in_hand"], [j["job_id"] for j in row["jobs"]]) == (1, [job])
+        line = one.ctl("workers", as_json=False).stdout.splitlines()[1]
+        assert line.split()[:3] == ["work", str(worker), "busy"] and f" {job} " in line
+        (pool,) = [p for p in one.ctl("pools") if p["name"] == "work"]
+        assert (pool["in_hand"], pool["busy"]) == (1, 1)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    one.wait_all()
 
 
 def test_pools_are_summed_up(daemon):

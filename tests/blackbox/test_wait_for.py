@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from harness import account, documents
+from harness import account
 from harness.account import wait_for
 
 POOLS = [{"name": "coordinator", "role": "coordinator"}, {"name": "api", "role": "api", "min": 1, "max": 1},
@@ -50,10 +50,7 @@ def test_drained_waits_for_what_is_in_hand(daemon):
     one = daemon(pools=POOLS, keys={"queue.claim_batch": 1})
     refused = one.ctl("wait", "drained", "--timeout", "300ms", check=False, as_json=False)
     assert refused.returncode == 6 and "no pool is drained: docmillctl drain, or docmillctl pause all" in refused.stderr
-    worker = one.children("worker")[0]["pid"]
-    one.upload(documents.pdf(40), "held.pdf")
-    wait_for(lambda: one.children("worker")[0]["in_hand"], 10, "the document to be in hand", every=0.002)
-    os.kill(worker, signal.SIGSTOP)
+    worker, _ = one.hold_worker()
     try:
         one.ctl("pause", "all")
         waiting = begin(one, "drained")

@@ -18,7 +18,7 @@ import uuid
 
 import psycopg
 
-from . import account, control, settings
+from . import account, control, documents, settings
 from .account import wait_for
 
 TOKEN = "test-token-" + secrets.token_hex(16)
@@ -291,6 +291,19 @@ class Daemon:
         answer = self.upload(content, filename)
         assert answer.status in (200, 202), answer
         return self.wait_end(answer.json["document_id"], limit)
+
+    def hold_worker(self):
+        """Stops (SIGSTOP) the only worker with a document in hand: its pid and the job's id. The caller continues it."""
+        worker = self.children("worker")[0]["pid"]
+        for i in range(10):
+            job = self.upload(documents.pdf(60, f"held {i}"), f"held{i}.pdf").json["job_id"]
+            wait_for(lambda: self.children("worker")[0]["in_hand"], 10, "the document to be in hand", every=0.002)
+            os.kill(worker, signal.SIGSTOP)
+            if [j["job_id"] for j in self.children("worker")[0]["jobs"]] == [job]:
+                return worker, job
+            os.kill(worker, signal.SIGCONT)  # it was quicker
+            self.wait_all()
+        raise AssertionError("the worker was always quicker")
 
     def search(self, text, **parameters):
         answer = self.http("GET", "/v1/search?" + urllib.parse.urlencode({"q": text, **parameters}))
