@@ -102,6 +102,23 @@ void status_show_services_down(const json_t *down, FILE *out)
     }
 }
 
+/* What runs is not what the file says, or is being changed. */
+void status_show_reload(const json_t *status, FILE *out)
+{
+    const json_t *last = json_object_get(status, "reload");
+    const char *pending = ctl_string(status, "restart_pending"), *error = ctl_string(last, "error");
+
+    if (strcmp(ctl_string(last, "outcome"), "running") == 0)
+        fprintf(out, "reload    %" PRId64 " runs\n", ctl_int(last, "number"));
+    if (error[0] != '\0') {
+        fprintf(out, "reload    %" PRId64 " failed: ", ctl_int(last, "number"));
+        text_print(out, error, 0);
+        fputc('\n', out);
+    }
+    if (pending[0] != '\0')
+        fprintf(out, "restart   is needed for %s\n", pending);
+}
+
 void status_job_of(const json_t *child, char out[64])
 {
     const json_t *jobs = json_object_get(child, "jobs");
@@ -177,6 +194,7 @@ static void show(struct ctl *c, const json_t *s, FILE *out)
     status_show_paused(json_object_get(s, "paused"), out);
     status_show_queue(json_object_get(s, "queue"), out);
     status_show_services_down(json_object_get(s, "services_down"), out);
+    status_show_reload(s, out);
     fputc('\n', out);
     show_children(c, json_object_get(s, "children"), out);
     show_deaths(json_object_get(s, "deaths"), out);

@@ -97,6 +97,7 @@ static void show_head(const struct top *t, FILE *out)
     show_through(t, out);
     status_show_queue(json_object_get(s, "queue"), out);
     status_show_services_down(json_object_get(s, "services_down"), out);
+    status_show_reload(s, out);
     fputc('\n', out);
 }
 

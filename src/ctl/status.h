@@ -12,6 +12,7 @@ void status_show_head(const json_t *status, FILE *out);
 void status_show_paused(const json_t *paused, FILE *out);
 void status_show_queue(const json_t *queue, FILE *out);
 void status_show_services_down(const json_t *down, FILE *out);
+void status_show_reload(const json_t *status, FILE *out);
 
 /* The first job that a child holds and how many more, "" if none. */
 void status_job_of(const json_t *child, char out[64]);

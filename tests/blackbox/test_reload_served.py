@@ -162,8 +162,11 @@ def test_docmillctl_says_by_its_exit_code_how_it_went(daemon):
     said = reload(d, code=4, queue__claim_batch=0)
     assert f"{d.conf}:" in said and "queue.claim_batch" in said, said
     assert pids(d, "worker") == before
+    text = d.ctl("status", as_json=False).stdout
+    assert " failed: " in text and "queue.claim_batch" in text, text
     done = reload(d, queue__claim_batch=3)
     assert done["outcome"] == "done" and d.status()["restart_pending"] == "embedder.dimension"
+    assert "restart   is needed for embedder.dimension" in d.ctl("status", as_json=False).stdout
     text = d.ctl("reload", as_json=False).stdout
     assert "embedder.dimension" in text and "nothing to do now" in text
 

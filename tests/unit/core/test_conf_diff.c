@@ -119,7 +119,8 @@ Test(conf_diff, pools_come_go_are_resized_and_replaced)
                                " { name = \"fresh\"; role = \"worker\"; max = 1; }, { name = \"web\"; role = \"api\"; max = 3; });");
 
     cr_assert_eq(d->n_pools, 5);
-    cr_expect_eq(d->pools[0].fate, CONF_POOL_REPLACED, "the same by another name; it publishes how large the pools are");
+    cr_expect_eq(d->pools[0].fate, CONF_POOL_REPLACED,
+                 "the same by another name; it publishes how large the pools are");
     cr_expect_eq(d->roles, (unsigned)(CR_MASTER | CR_COORD));
     cr_expect_eq(d->pools[1].fate, CONF_POOL_REPLACED);
     cr_expect_eq(d->pools[2].fate, CONF_POOL_NEW);
