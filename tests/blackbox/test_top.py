@@ -58,18 +58,18 @@ def test_it_shows_processes_queue_and_throughput(one):
         terminal.close()
 
 
-@pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "QUIT", "ABRT", "SEGV", "PIPE"])
-def test_the_terminal_is_restored_whatever_signal_ends_it(one, name):
-    terminal = top(one)
-    try:
-        wait_shown(terminal)
-        assert not terminal.is_restored()
-        number = getattr(signal, "SIG" + name)
-        os.kill(terminal.process.pid, number)
-        assert terminal.wait_end() == -number
-        assert terminal.is_restored(), terminal.output[-200:]
-    finally:
-        terminal.close()
+def test_the_terminal_is_restored_whatever_signal_ends_it(one):
+    for name in ("INT", "TERM", "HUP", "QUIT", "ABRT", "SEGV", "PIPE"):
+        terminal = top(one)
+        try:
+            wait_shown(terminal)
+            assert not terminal.is_restored()
+            number = getattr(signal, "SIG" + name)
+            os.kill(terminal.process.pid, number)
+            assert terminal.wait_end() == -number
+            assert terminal.is_restored(), (name, terminal.output[-200:])
+        finally:
+            terminal.close()
 
 
 def test_it_can_be_stopped_and_taken_up_again_in_a_shell(one):
