@@ -19,17 +19,6 @@
 #define MAX_MODULES     96
 #define ALT_STACK_BYTES ((size_t)64 * 1024)
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CRASHES_ARE_OURS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CRASHES_ARE_OURS 0
-#endif
-#endif
-#ifndef CRASHES_ARE_OURS
-#define CRASHES_ARE_OURS 1
-#endif
-
 static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
 /* A piece of code that is mapped. */
@@ -195,7 +184,7 @@ void trace_install(struct scoreboard *board)
     (void)_Unwind_Backtrace(handle_first_frame, NULL); /* whatever it makes on its first use is made here */
     atomic_store(&own_board, board);
     set_handler(TRACE_SIGNAL, handle_trace, SA_RESTART);
-    if (!CRASHES_ARE_OURS)
+    if (!TRACE_CRASHES)
         return;
     alt_stack = mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (alt_stack != MAP_FAILED) {
@@ -214,7 +203,7 @@ void trace_uninstall(void)
     if (atomic_exchange(&own_board, NULL) == NULL)
         return;
     signal(TRACE_SIGNAL, SIG_IGN);
-    if (!CRASHES_ARE_OURS)
+    if (!TRACE_CRASHES)
         return;
     for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
         signal(crashes[i], SIG_DFL);

@@ -27,6 +27,17 @@
 #define TRACE_SIGNAL      SIGUSR2
 #define TRACE_BUILD_BYTES 41
 
+#if defined(__SANITIZE_ADDRESS__)
+#define TRACE_CRASHES 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TRACE_CRASHES 0
+#endif
+#endif
+#ifndef TRACE_CRASHES
+#define TRACE_CRASHES 1 /* crashes are ours to trace, not the sanitizer's */
+#endif
+
 /* Once in a process. board: with the own slot. */
 void trace_install(struct scoreboard *board);
 void trace_uninstall(void); /* before the scoreboard goes */

@@ -10,6 +10,7 @@ import pytest
 from harness import account
 from harness.account import wait_for
 from harness.programs import build_dir
+from harness.proxy import Silence
 from harness.supervised import COORDINATOR, pool
 from test_supervisor import POOLS, assert_all_done, holder, upload_many
 
@@ -71,6 +72,8 @@ def test_a_crash_says_where_it_was(master, name, cause):
 
 def test_a_frozen_master_calls_nobody_hung_for_it(master):
     m = master(COORDINATOR, pool("good", size=2), keys=QUICK)
+    wait_for(lambda: all(c["phase"] == "ready" for c in m.children("good")), 10)
+    time.sleep(0.5)
     pids = {c["pid"] for c in m.children("good")}
     below = account.descendants(m.process.pid)
     for pid in (m.process.pid, *below):
@@ -81,6 +84,46 @@ def test_a_frozen_master_calls_nobody_hung_for_it(master):
     wait_for(lambda: "was held up" in m.log(), 5)
     time.sleep(1.5)
     assert {c["pid"] for c in m.children("good")} == pids, m.log()
+
+
+# ---- what only looks like hanging ----
+
+PATIENT = {"supervise.hang_timeout": "3s", "database.statement_timeout": "6s", "database.connect_timeout": "6s"}
+
+
+def hung(d):
+    return [x for x in d.status()["deaths"] if "it hung" in x["cause"]]
+
+
+def test_a_database_that_accepts_and_never_answers_makes_nobody_hang(daemon, cluster, db):
+    silence = Silence(cluster.sockets)
+    try:
+        d = daemon(keys={**PATIENT, "database.migrate_url": db.migrate_url,
+                         "database.url": db.url.replace(cluster.sockets, silence.directory)}, pools=POOLS)
+        upload_many(d, 12, paragraphs=200)
+        wait_for(lambda: holder(d), 30)
+        silence.on.set()
+        wait_for(lambda: any("database" in r for r in d.health()["ready"]["reasons"]), 20, "it to be missed")
+        time.sleep(4)  # longer than hang_timeout: loops beat while they wait
+        assert not hung(d), d.log()[-3000:]
+        silence.on.clear()
+        assert_all_done(d, 12)
+    finally:
+        silence.close()
+
+
+def test_a_service_that_drips_makes_nobody_hang(daemon, mock):
+    service = mock("openai", "--key", "sk-test")
+    keys = {**PATIENT, "embedder.name": "openai", "embedder.dimension": 64, "openai.base_url": service.url + "/v1",
+            "openai.api_key": "sk-test", "openai.model": "text-embedding-3-small", "openai.timeout": "5s",
+            "http.allow_private": "127.0.0.1", "queue.retry_first": "50ms", "queue.retry_cap": "500ms",
+            "breaker.failures": 1000}
+    d = daemon(keys=keys, pools=POOLS)
+    service.faults(drip={"bytes": 1, "ms": 200, "count": 3})
+    upload_many(d, 1, paragraphs=3)
+    assert_all_done(d, 1)
+    assert d.status()["uptime_ms"] > 5000, "it dripped past the deadline"
+    assert not hung(d) and "child is gone" not in d.log()
 
 
 # ---- the real roles ----

@@ -3,15 +3,17 @@
 CommitCutter cuts connections around COMMIT. Two cuts take turns: before (the server never sees the COMMIT) and after (the
 server has committed, the client never hears of it). Which is what a client must be able to tell apart afterwards.
 
-AnswerHolder holds back the answer to one statement that is named: its work is done, and its client waits.
+Silence accepts everybody and passes nothing on. AnswerHolder holds back the answer to one statement that is named: its work is done, and its client waits.
 """
 
 import os
 import random
+import select
 import selectors
 import socket
 import tempfile
 import threading
+import time
 
 from . import account
 
@@ -131,3 +133,26 @@ class AnswerHolder(_Proxy):
                         key.data.sendall(piece)
                     except OSError:
                         return
+
+
+class Silence(_Proxy):
+    """While `on`, everybody is accepted, and nothing that anybody says is passed on."""
+
+    def __init__(self, server_sockets):
+        self.on = threading.Event()
+        super().__init__(server_sockets)
+
+    def serve(self, client, server):
+        while True:
+            for one, other in ((client, server), (server, client)):
+                try:
+                    if not select.select([one], [], [], 0.005)[0]:
+                        continue
+                    while self.on.is_set():
+                        time.sleep(0.05)
+                    piece = one.recv(65536)
+                    if not piece:
+                        return
+                    other.sendall(piece)
+                except OSError:
+                    return

@@ -98,35 +98,6 @@ static void hold_the_slot(void)
     spin();
 }
 
-static __attribute__((noinline)) int overflow(int n)
-{
-    volatile char frame[4096];
-
-    frame[0] = (char)n;
-    return n == -1 ? 0 : overflow(n + 1) + frame[0];
-}
-
-/* Not used with sanitizers, which take such signals for themselves. */
-static __attribute__((unused)) void exhaust(void)
-{
-    counter = overflow(0);
-}
-
-static __attribute__((unused)) void crash(void)
-{
-    volatile int *nowhere = (int *)16;
-
-    *nowhere = 1;
-}
-
-static __attribute__((noinline, unused)) void trample(void)
-{
-    volatile uintptr_t *at = __builtin_frame_address(0);
-
-    for (int i = 0; i < 64; i++)
-        at[i] = 0x4141414141414141u;
-}
-
 /* The runner gives its workers another name. */
 static const char *self(void)
 {
@@ -199,7 +170,35 @@ Test(trace, who_is_in_the_middle_of_its_slot_is_traced_all_the_same)
     (void)end_of(pid);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
+#if TRACE_CRASHES
+static __attribute__((noinline)) int overflow(int n)
+{
+    volatile char frame[4096];
+
+    frame[0] = (char)n;
+    return n == -1 ? 0 : overflow(n + 1) + frame[0];
+}
+
+static void exhaust(void)
+{
+    counter = overflow(0);
+}
+
+static void crash(void)
+{
+    volatile int *nowhere = (int *)16;
+
+    *nowhere = 1;
+}
+
+static __attribute__((noinline)) void trample(void)
+{
+    volatile uintptr_t *at = __builtin_frame_address(0);
+
+    for (int i = 0; i < 64; i++)
+        at[i] = 0x4141414141414141u;
+}
+
 Test(trace, a_crash_is_traced_and_ends_as_it_would_have)
 {
     pid_t pid = child(crash);
