@@ -50,7 +50,8 @@ static void advance(struct follow *f, int64_t base)
         return;
     f->base = base;
     gone = place_of(f, base + 1);
-    memmove(f->seen, f->seen + gone, sizeof *f->seen * (size_t)(f->n_seen - gone));
+    if (f->n_seen > gone)
+        memmove(f->seen, f->seen + gone, sizeof *f->seen * (size_t)(f->n_seen - gone));
     f->n_seen -= gone;
 }
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -181,7 +182,10 @@ class Master:
         reports = os.listdir(self.sanitizer_dir)
         for name in reports:
             with open(os.path.join(self.sanitizer_dir, name), encoding="utf-8", errors="replace") as f:
-                raise AssertionError("sanitizer report:\n" + f.read()[:6000])
+                report = f.read()
+            # What is killed here while its leaks are being looked for leaves a line that says just that.
+            if not re.fullmatch(r"(==\d+==Unable to get registers from thread \d+\.\s*)+", report):
+                raise AssertionError("sanitizer report:\n" + report[:6000])
         account.remove_tree(self.dir)
 
 
