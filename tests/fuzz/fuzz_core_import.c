@@ -1,5 +1,6 @@
 /*
- * fuzz_core_import.c - any bytes as the configuration a child is handed, and any text as a connection string to mask
+ * fuzz_core_import.c - any bytes as the configuration a child is handed, and any text as a connection string to mask and
+ * to compare
  */
 #include "core/conf.h"
 
@@ -42,9 +43,11 @@ static void mask(const uint8_t *data, size_t size)
         secret[i - 1] = (char)(data[i] % 94 + 33);
     snprintf(url, sizeof url, "%s%s%s", before[which], secret, after[which]);
     conf_mask_url(url, out, sizeof out);
+    (void)conf_url_same_but_password(url, out);
     conf_mask_url(url, out, which + 1);
     snprintf(url, sizeof url, "%.*s", (int)(size > 500 ? 500 : size), (const char *)data);
     conf_mask_url(url, out, sizeof out);
+    (void)conf_url_same_but_password(url, url);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
