@@ -1,6 +1,7 @@
 """test_agreement.py - readiness that costs nothing, and nodes whose configurations must agree"""
 
 import os
+import signal
 import time
 
 import psycopg
@@ -109,9 +110,16 @@ def test_the_later_node_that_differs_is_named_and_claims_nothing(pair):
     assert any(e["reason"] == "config_differs" and "chunk.max_tokens" in e["message"] for e in errors), errors
     assert two.upload(b"# no\n", "no.md").reason == "config_differs"
     assert one.health()["ready"]["ok"]
-    # the first one does all the work
+    # the first one does all the work, and nobody does it while its worker is away
     for i in range(5):
         assert one.put(f"# {i}\n\ntext\n".encode(), f"{i}.md")["status"] == "complete"
+    worker = one.children("worker")[0]["pid"]
+    os.kill(worker, signal.SIGSTOP)
+    late = one.upload(b"# late\n\ntext\n", "late.md").json["document_id"]
+    time.sleep(1)  # ten times the interval at which the second one would look
+    assert one.sql("SELECT state FROM upload_pipeline.upload_jobs WHERE document_id = %s", (late,))[0][0] == 1
+    os.kill(worker, signal.SIGCONT)
+    assert one.wait_end(late)["status"] == "complete"
     assert sum(c["claims"] for c in two.children("worker")) == 0
     one_knows = one.ctl("errors")
     assert any(two.keys["node.name"] in e["message"] for e in one_knows), one_knows
@@ -142,22 +150,28 @@ def test_a_rolling_restart_moves_the_right_from_old_to_new(daemon):
         one.keys.update(new)
         one.start(ready=False)
 
+    def leads(one):
+        return one.status()["queue"]["leader"]
+
     def right(one):
         try:
             return readyz(one).status == 200 and one.health()["ready"]["ok"]
         except OSError:
             return False
 
-    restart(nodes[0])
-    wait_for(lambda: differs(nodes[0], "chunk.max_tokens"), 20, "the first to wait for the others", dump=nodes[0].log)
-    assert right(nodes[1]) and right(nodes[2])
-    restart(nodes[1])
-    wait_for(lambda: right(nodes[0]) and right(nodes[1]), 20, "the new ones to be right", dump=nodes[1].log)
-    wait_for(lambda: differs(nodes[2], "chunk.max_tokens"), 20, "the last one to be wrong", dump=nodes[2].log)
-    wait_for(lambda: [n.status()["queue"]["leader"] for n in nodes][2] is False, 10, "it to lead no longer")
-    assert nodes[0].put(b"# works\n\ntext\n", "works.md")["status"] == "complete"
-    restart(nodes[2])
-    wait_for(lambda: all(right(n) for n in nodes), 20, "all to be right", dump=nodes[2].log)
+    first = nodes[0]
+    restart(first)
+    wait_for(lambda: differs(first, "chunk.max_tokens"), 20, "the first to wait for the others", dump=first.log)
+    last = wait_for(lambda: [n for n in nodes[1:] if leads(n)], 10, "one of the others to lead")[0]
+    second = next(n for n in nodes[1:] if n is not last)
+    assert right(second) and right(last) and not leads(first)
+    restart(second)
+    wait_for(lambda: right(first) and right(second), 20, "the new ones to be right", dump=second.log)
+    wait_for(lambda: differs(last, "chunk.max_tokens"), 20, "the last one to be wrong", dump=last.log)
+    wait_for(lambda: not leads(last) and (leads(first) or leads(second)), 10, "it to lead no longer")
+    assert first.put(b"# works\n\ntext\n", "works.md")["status"] == "complete"
+    restart(last)
+    wait_for(lambda: all(right(n) for n in nodes), 20, "all to be right", dump=last.log)
 
 
 def test_nodes_of_two_configurations_do_not_begin_and_give_up_a_space_in_turns(pair):
