@@ -96,20 +96,21 @@ root_open() {
         -o "lowerdir=$ROOT_BASE,upperdir=$ROOT_DIR/upper,workdir=$ROOT_DIR/work" || die "no overlay could be mounted"
 }
 
-# The compiler's cache is the only thing that outlives the layer.
+# The compiler's cache is the only thing that outlives the layer. Where /run is no file system of its own, nspawn says that
+# it does not clean up there; root_close does.
 root_shell() {
     local cache
     cache=$DOCMILL_CACHE/ccache-${ROOT_BASE##*/}
     mkdir -p "$cache"
     systemd-nspawn -q -D "$ROOT" --machine="${ROOT_DIR##*/}" --register=no --keep-unit --private-network --pipe --bind="$cache:/ccache" \
         --setenv=CCACHE_DIR=/ccache --setenv=LC_ALL=C.UTF-8 --setenv=DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-}" \
-        --setenv=PATH=/usr/sbin:/usr/bin:/sbin:/bin -- "$@" </dev/null
+        --setenv=PATH=/usr/sbin:/usr/bin:/sbin:/bin -- "$@" </dev/null 2> >(grep -v "nspawn/propagate" >&2 || true)
 }
 
 root_close() {
     if [ -n "$ROOT_DIR" ]; then
         ! mountpoint -q "$ROOT" || umount "$ROOT" || umount -l "$ROOT"
-        rm -rf --one-file-system "$ROOT_DIR"
+        rm -rf --one-file-system "$ROOT_DIR" "/run/systemd/nspawn/propagate/${ROOT_DIR##*/}"
         ROOT_DIR=''
     fi
 }

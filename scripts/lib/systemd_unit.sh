@@ -61,6 +61,36 @@ every_process_is_confined() {
         awk 'NR == 1 { master = $4 } $2 != 1 || $3 != 2 || (NR > 1 && $4 != master + 1) { bad = 1 } END { exit bad }' <<<"$all"
 }
 
+# with_conf SED_EXPRESSION: the configuration changed, until without_conf
+with_conf() {
+    cat "$ROOT/etc/docmill/docmill.conf" >"$WORK/conf"
+    container_run sed -i -e "$1" /etc/docmill/docmill.conf
+}
+without_conf() { cat "$WORK/conf" >"$ROOT/etc/docmill/docmill.conf"; }
+
+reload_takes_the_configuration() {
+    local pid status
+    pid=$(main_pid)
+    with_conf 's/^    # exact_limit = .*/    exact_limit = 123;/'
+    container_run systemctl reload docmill
+    status=$?
+    journal -n 10 | grep 'search.exact_limit' || status=1
+    without_conf
+    container_run systemctl reload docmill || status=1
+    [ $status = 0 ] && [ "$(main_pid)" = "$pid" ] && is_healthy
+}
+
+# The protocol knows no failure; the exit status of the unit's command does.
+reload_that_is_refused_fails() {
+    local pid status
+    pid=$(main_pid)
+    with_conf '$a no_such_key = 1;'
+    container_run systemctl reload docmill
+    status=$?
+    without_conf
+    [ $status != 0 ] && [ "$(main_pid)" = "$pid" ] && is_healthy && is_active && container_run systemctl reload docmill
+}
+
 stored_sockets() { unit_property NFileDescriptorStore; }
 
 # Asks every 20 ms until told to stop; counts the answers, and the connections that nobody took.
@@ -149,10 +179,7 @@ watchdog_is_not_fed_for_dead_pools() {
 is_given_time_to_drain() {
     local pid begun ended
     drop_in 'TimeoutStopSec=3s'
-    printf '\nsupervise = { drain_timeout = "8s"; };\n' >"$WORK/drain"
-    cp "$ROOT/etc/docmill/docmill.conf" "$WORK/conf"
-    sed -i 's/^    drain_timeout = .*/    drain_timeout = "8s";/; s/^    # drain_timeout = .*/    drain_timeout = "8s";/' \
-        "$ROOT/etc/docmill/docmill.conf"
+    with_conf 's/^    # drain_timeout = .*/    drain_timeout = "8s";/'
     container_run systemctl restart docmill && wait_until 30 is_healthy || return 1
     pid=$(main_pid)
     container_run sh -c "kill -STOP \$(pgrep -P $pid -f 'child worker' | head -1)"
@@ -160,7 +187,7 @@ is_given_time_to_drain() {
     container_run systemctl stop docmill
     ended=$SECONDS
     drop_out
-    cat "$WORK/conf" >"$ROOT/etc/docmill/docmill.conf"
+    without_conf
     echo "took $((ended - begun)) s, result $(unit_property Result)"
     [ $((ended - begun)) -ge 5 ] && [ "$(unit_property Result)" = success ]
     local good=$?

@@ -160,6 +160,23 @@ static const char *const commands_tail[] = {
 };
 
 static const char *const tail[] = {
+    ".SH SECURITY",
+    "Started by root, docmilld becomes the user that the key",
+    ".I user",
+    "names, for good and without any other group, before it does anything.",
+    "Master and children then shut themselves in by landlock and seccomp, each with what its role needs",
+    ".RI ( sandbox.processes );",
+    "a directory that the configuration names and that appears later, or again, wants a restart.",
+    "Parsers run in a narrower sandbox of their own.",
+    ".SH SYSTEMD",
+    "The listening sockets are kept over a restart, so that clients wait and are not refused.",
+    "With",
+    ".I docmill.socket",
+    "enabled, systemd holds the port of the HTTP interface, and the first connection starts the service;",
+    "its address has to be that of",
+    ".IR api.listen .",
+    "The watchdog is fed while a pool can serve.",
+    "`systemctl reload` fails where `docmillctl reload` does.",
     ".SH FILES",
     ".TP",
     (".I " DEFAULT_CONF),

@@ -106,6 +106,7 @@ static const struct call_row calls[] = {
 static const struct call_row prctls[] = {
     {PR_SET_NAME, CAW}, {PR_GET_NAME, CAW}, {PR_SET_VMA, CAW}, {PR_GET_DUMPABLE, CAW}, {PR_SET_PDEATHSIG, W},
     {PR_SET_NO_NEW_PRIVS, W}, {PR_GET_NO_NEW_PRIVS, W}, {PR_SET_SECCOMP, W}, {PR_GET_SECCOMP, W}, {PR_SET_TIMERSLACK, W},
+    {PR_CAPBSET_READ, M}, /* libcap asks while a child is loaded */
 };
 
 static const int families[] = {AF_UNIX, AF_INET, AF_INET6};

@@ -45,11 +45,17 @@ struct held {
 static struct held_socket *add(struct held *h, int fd, const char *name, bool stored)
 {
     struct held_socket *s;
+    int at = 0;
 
-    h->sockets = talloc_realloc(h, h->sockets, struct held_socket, (unsigned)h->n + 1);
-    if (h->sockets == NULL)
-        log_panic("master", "out of memory");
-    s = &h->sockets[h->n++];
+    while (at < h->n && h->sockets[at].fd >= 0)
+        at++;
+    if (at == h->n) {
+        h->sockets = talloc_realloc(h, h->sockets, struct held_socket, (unsigned)h->n + 1);
+        if (h->sockets == NULL)
+            log_panic("master", "out of memory");
+        h->n++;
+    }
+    s = &h->sockets[at];
     *s = (struct held_socket){.fd = fd, .stored = stored};
     snprintf(s->name, sizeof s->name, "%s", name);
     return s;

@@ -232,6 +232,18 @@ def test_a_parser_that_hangs_is_ended_at_its_deadline(daemon, bad_parsers):
     assert_fails(d, documents.pdf(1), "a.pdf", "failed_parse", "parse_timeout")
 
 
+def test_a_parser_is_a_likelier_victim_of_the_memory_killer_than_its_worker(daemon, bad_parsers):
+    d = daemon(keys={"parser.pdftotext": bad_parsers + "/HANG", "parser.timeout": "3s"})
+    d.upload(documents.pdf(1), "a.pdf")
+    parser = wait_for(lambda: next((p for p in account.descendants(d.pid) if "/HANG" in account.command_of(p)), None), 15)
+
+    def score(pid):
+        with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as f:
+            return int(f.read())
+
+    assert score(parser) > score(account.parent_of(parser)) > score(d.pid)
+
+
 def test_a_parser_that_eats_memory_is_ended_at_its_limit(daemon, bad_parsers):
     d = daemon(keys={"parser.pdftotext": bad_parsers + "/MEMORY", "parser.max_memory": "64MB"})
     assert_fails(d, documents.pdf(1), "a.pdf", "failed_parse", "parse_memory")
