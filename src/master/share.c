@@ -60,7 +60,7 @@ static void share_pool(struct master *m, int i)
 {
     const struct pool_conf *c = &m->conf->pools[i];
     struct pool_totals *p;
-    int target = pools_target(m, i);
+    int target = m->drained ? c->min : pools_target(m, i); /* a drained node is not ready, and /readyz says so */
 
     p = scoreboard_totals_begin(m->board)->pools + i;
     memcpy(p->name, c->name, sizeof p->name);

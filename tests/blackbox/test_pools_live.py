@@ -73,14 +73,26 @@ def test_recycled_and_restarted_workers_lose_nothing(daemon):
 
 def test_a_drained_node_leaves_the_queue_alone_and_takes_it_up_again(daemon):
     d = daemon(pools=POOLS)
+    wait_for(lambda: d.http("GET", "/readyz").status == 200, 15)
     assert d.ctl("drain")["pools"]
     wait_for(lambda: not d.children("worker"), 15)
+    wait_for(lambda: d.http("GET", "/readyz").status == 503, 5, "a balancer to be told")
     upload_many(d, 3)
     assert d.status()["state"] == "drained"
     assert d.sql("SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state < 6")[0][0] == 3
     assert "drains this node" in d.health()["ready"]["reasons"][0]
     d.ctl("drain", "cancel")
     assert_all_done(d, 3)
+    wait_for(lambda: d.http("GET", "/readyz").status == 200, 15)
+
+
+def test_one_drained_pool_leaves_the_node_ready(daemon):
+    pools = POOLS + [{"name": "more", "role": "worker", "min": 1, "max": 1}]
+    d = daemon(pools=pools)
+    d.ctl("drain", "more")
+    wait_for(lambda: not [c for c in d.children("worker") if c["pool"] == "more"], 15)
+    wait_for(lambda: d.http("GET", "/readyz").status == 200, 5)
+    assert d.health()["ready"]["ok"]
 
 
 def test_scale_by_hand(daemon):
@@ -90,3 +102,17 @@ def test_scale_by_hand(daemon):
     assert "1 of 1 ready" in d.ctl("scale", "workers", "1", as_json=False).stdout
     d.ctl("scale", "workers", "auto")
     wait_for(lambda: len(d.children("worker")) == 3, 15)
+
+
+def test_no_connection_is_lost_while_api_is_scaled(daemon):
+    pools = [POOLS[0], {"name": "api", "role": "api", "min": 3, "max": 3}, POOLS[2]]
+    d = daemon(pools=pools)
+    visitors = Visitors(d)
+    try:
+        for size in (1, 3, 2, 1, 3):
+            d.ctl("scale", "api", str(size))
+            wait_for(lambda: len([c for c in d.children("api") if c["phase"] == "ready"]) == size
+                     and len(d.children("api")) == size, 15)
+    finally:
+        visitors.end()
+    assert not visitors.faults, (len(visitors.faults), visitors.served, visitors.faults[:5])
