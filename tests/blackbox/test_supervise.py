@@ -514,8 +514,8 @@ def test_a_client_that_never_reads_is_cut_off(quiet):
 def test_strangers_are_kept_out(quiet):
     code = ("import socket, os; os.setgroups([]); os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
             "s.settimeout(3)\n"
-            "try:\n  s.connect(%r); s.sendall(%r); print('got', len(s.recv(10)))\n"
-            "except PermissionError: print('refused')\nexcept ConnectionError: print('got 0')\n" % (quiet.socket, request("version")))
+            "try:\n  s.connect(%r); s.sendall(%r); got = s.recv(4096); print('told so' if b'forbidden' in got else got)\n"
+            "except PermissionError: print('refused')\nexcept ConnectionError: print('told so')\n" % (quiet.socket, request("version")))
     assert os.stat(quiet.socket).st_mode & 0o777 == 0o660
 
     def stranger():
@@ -523,7 +523,8 @@ def test_strangers_are_kept_out(quiet):
 
     assert stranger() == "refused"
     os.chmod(quiet.socket, 0o666)
-    assert stranger() == "got 0", "a wrong mode opens nothing: the peer's uid is asked"
+    # The refusal may be overtaken by the end of the connection, which comes with what was sent and not read.
+    assert stranger() in ("told so", "b''"), "a wrong mode opens nothing: the peer's uid is asked"
 
 
 # ---- at rest ----
