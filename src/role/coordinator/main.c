@@ -53,7 +53,6 @@ static int handle_timer(sd_event_source *s, uint64_t usec, void *arg)
 
     (void)s;
     (void)usec;
-    score_beat(c->child.score);
     child_look_at_memory(&c->child);
     pg_process(c->pg, 0);
     process(c);
@@ -170,6 +169,7 @@ static void process_drain(struct coordinator *c)
 /* The one place that acts, after every event. */
 static void process(struct coordinator *c)
 {
+    score_beat(c->child.score); /* at every event: each puts the timer off, so that it alone might never come */
     log_tick();
     hear_notifications(c);
     process_drain(c);
