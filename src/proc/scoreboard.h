@@ -69,9 +69,10 @@ struct score_data {
     int64_t queue_counted_ms; /* when the counts below were read; 0: never */
     int64_t queue_by_status[STATUS_MAX_];
     int64_t queue_by_state[STATE_MAX_];
-    int64_t oldest_queued_ms; /* age of the oldest claimable job */
-    int64_t written_ms;       /* when this node's heartbeat was last written; 0: never */
-    char differs[160];        /* in words, what differs from the other nodes' configuration; "": nothing */
+    int64_t queue_age_ms[STATUS_MAX_]; /* since the job of that status which has not moved for longest last did */
+    int64_t oldest_queued_ms;          /* age of the oldest claimable job */
+    int64_t written_ms;                /* when this node's heartbeat was last written; 0: never */
+    char differs[160];                 /* in words, what differs from the other nodes' configuration; "": nothing */
     int32_t is_leader;
     int32_t schema_version;
 };

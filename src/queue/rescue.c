@@ -264,10 +264,11 @@ const char rescue_partitions_sql[] =
     "WHERE " LEADER_GUARD;
 
 const char rescue_counts_sql[] =
-    "SELECT status, state, count(*), 0::bigint FROM upload_jobs WHERE state < 6 GROUP BY status, state\n"
+    "SELECT status, state, count(*), 0::bigint, (extract(epoch FROM now() - min(updated_at)) * 1000)::bigint\n"
+    "FROM upload_jobs WHERE state < 6 GROUP BY status, state\n"
     "UNION ALL\n"
-    "SELECT 0::smallint, state, count(*), 0 FROM upload_jobs WHERE state IN (7, 8) GROUP BY state\n"
+    "SELECT 0::smallint, state, count(*), 0, 0 FROM upload_jobs WHERE state IN (7, 8) GROUP BY state\n"
     "UNION ALL\n"
     "(SELECT 0::smallint, 1::smallint, 0,\n"
-    "   (extract(epoch FROM now() - greatest(run_at, created_at)) * 1000)::bigint\n"
+    "   (extract(epoch FROM now() - greatest(run_at, created_at)) * 1000)::bigint, 0\n"
     " FROM upload_jobs WHERE state = 1 ORDER BY lane, fair_key LIMIT 1)";

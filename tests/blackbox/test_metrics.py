@@ -105,6 +105,16 @@ def test_openmetrics_is_for_who_asks_for_it(daemon):
     assert len(list(parser.text_string_to_metric_families(text))) >= 25
 
 
+def test_a_queue_that_stands_still_grows_older(daemon):
+    one = daemon(pools=POOLS[:2] + [{"name": "w", "role": "worker", "max": 1, "stages": ["embedding_queued"]}])
+    one.upload(b"# nobody takes it\n\ntext\n", "a.md")
+    age = 'docmill_queue_longest_in_status_seconds{status="uploaded"}'
+    first = wait_for(lambda: (lambda v: v['docmill_queue_jobs{status="uploaded"}'] == 1 and v)(samples(one)), 10, "the job")
+    assert first['docmill_queue_jobs_by_state{state="queued"}'] == 1
+    wait_for(lambda: samples(one)[age] >= first[age] + 1, 10, "it to grow older")
+    assert samples(one)["docmill_queue_oldest_seconds"] >= 1
+
+
 # --- deaths
 
 

@@ -296,6 +296,15 @@ static void put_queue_age(struct text *t, const struct metric *m, const struct m
         sample(t, m, "", (double)c->oldest_queued_ms / MS_PER_S);
 }
 
+static void put_queue_status_age(struct text *t, const struct metric *m, const struct metrics_view *v)
+{
+    const struct score_data *c = coordinator(v);
+
+    for (int s = 1; c != NULL && c->queue_counted_ms > 0 && s < STATUS_MAX_; s++)
+        if (status_name(s) != NULL && !status_is_end(s))
+            sample_by(t, m, "status", status_name(s), (double)c->queue_age_ms[s] / MS_PER_S);
+}
+
 static void put_queue_counted(struct text *t, const struct metric *m, const struct metrics_view *v)
 {
     const struct score_data *c = coordinator(v);

@@ -37,6 +37,8 @@
     X(QUEUE_STATE, "docmill_queue_jobs_by_state", GAUGE, "", put_queue_state, "Jobs that have not ended, by state.")   \
     X(QUEUE_AGE, "docmill_queue_oldest_seconds", GAUGE, "seconds", put_queue_age,                                      \
       "How long the oldest job that could be claimed has waited.")                                                     \
+    X(QUEUE_STATUS_AGE, "docmill_queue_longest_in_status_seconds", GAUGE, "seconds", put_queue_status_age,             \
+      "How long the job that has not moved for longest has been in its status.")                                       \
     X(QUEUE_COUNTED, "docmill_queue_counted_age_seconds", GAUGE, "seconds", put_queue_counted,                         \
       "How long ago the queue was counted; it grows while the database is away.")                                      \
     X(STAGES, "docmill_stage_duration_seconds", HISTOGRAM, "seconds", put_stages,                                      \

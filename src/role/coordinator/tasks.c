@@ -229,11 +229,14 @@ static void got_counts(struct coordinator *c, const PGresult *r)
 
     memset(s->queue_by_status, 0, sizeof s->queue_by_status);
     memset(s->queue_by_state, 0, sizeof s->queue_by_state);
+    memset(s->queue_age_ms, 0, sizeof s->queue_age_ms);
     s->oldest_queued_ms = 0;
     for (int i = 0; i < PQntuples(r); i++) {
         int64_t status = pg_get_int(r, i, 0), state = pg_get_int(r, i, 1);
         if (status > 0 && status < STATUS_MAX_)
             s->queue_by_status[status] += pg_get_int(r, i, 2);
+        if (status > 0 && status < STATUS_MAX_ && pg_get_int(r, i, 4) > s->queue_age_ms[status])
+            s->queue_age_ms[status] = pg_get_int(r, i, 4);
         if (state > 0 && state < STATE_MAX_)
             s->queue_by_state[state] += pg_get_int(r, i, 2);
         if (pg_get_int(r, i, 3) > 0)
