@@ -13,14 +13,21 @@
 
 static void show_pool(const json_t *p)
 {
+    int64_t left = (int64_t)ctl_int(p, "ready") + (int64_t)ctl_int(p, "retiring");
+
+    if (json_is_true(json_object_get(p, "drained"))) {
+        printf("%s: drained", ctl_string(p, "pool"));
+        if (left > 0)
+            printf(", %" PRId64 " still finishing", left);
+        putchar('\n');
+        return;
+    }
     printf("%s: %" PRId64 " of %" PRId64 " ready", ctl_string(p, "pool"), (int64_t)ctl_int(p, "ready"),
            (int64_t)ctl_int(p, "size"));
     if (ctl_int(p, "to_replace") > 0)
         printf(", %" PRId64 " to be replaced", (int64_t)ctl_int(p, "to_replace"));
     if (ctl_int(p, "retiring") > 0)
         printf(", %" PRId64 " finishing", (int64_t)ctl_int(p, "retiring"));
-    if (json_is_true(json_object_get(p, "drained")))
-        fputs(", drained", stdout);
     putchar('\n');
 }
 

@@ -36,7 +36,7 @@ def test_it_shows_processes_queue_and_throughput(one):
         page = wait_shown(terminal)
         assert terminal.on_other_screen() and "\x1b[?25l" in terminal.output
         lines = page.splitlines()
-        assert lines[0].startswith("docmill ") and " running for " in lines[0]
+        assert lines[0].startswith("docmill ") and ": running, up " in lines[0]
         title = next(line for line in lines if line.startswith("POOL"))
         assert title.split() == ["POOL", "PID", "STATE", "STAGE", "JOB", "FOR", "DONE/S", "CPU", "MEMORY", "NOTE"]
         for child in one.children():
