@@ -1,11 +1,12 @@
 /*
- * fuzz_base_text.c - the parsers of base: UUID and hex round trip, UTF-8 agrees with itself, a log line stays one line
+ * fuzz_base_text.c - the parsers of base: UUID and hex round trip, UTF-8 agrees with itself, a log line stays one line, of logfmt or JSON
  */
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "base/uuid.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -54,11 +55,11 @@ static void check_utf8(const char *s, size_t n)
     must(good == (i == n) && (good || bad_at == i));
 }
 
-/* Whatever the value, what is written is one line of UTF-8 without control characters. */
-static void check_log(const char *s)
+/* What an event with this text is written as. */
+static size_t logged(const char *text, char *line, size_t size)
 {
-    static char line[8192];
     static int fd = -1;
+    int keep = dup(STDERR_FILENO);
     ssize_t n;
 
     if (fd < 0) {
@@ -66,15 +67,34 @@ static void check_log(const char *s)
         log_init("fuzz", LOG_LVL_INFO);
     }
     must(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
-    int keep = dup(STDERR_FILENO);
     dup2(fd, STDERR_FILENO);
-    log_info("fuzz", s, "value", s, NULL);
+    log_info("fuzz", text, "value", text, "number", LOG_I(7), NULL);
     dup2(keep, STDERR_FILENO);
     close(keep);
-    n = pread(fd, line, sizeof line, 0);
-    must(n > 0 && n <= 4096 && line[n - 1] == '\n' && utf8_valid(line, (size_t)n, NULL));
-    for (ssize_t i = 0; i < n - 1; i++)
-        must((unsigned char)line[i] >= ' ' && line[i] != 0x7f);
+    n = pread(fd, line, size, 0);
+    must(n > 0);
+    return (size_t)n;
+}
+
+/* Whatever the value, what is written is one line of UTF-8 without control characters, and in JSON an object. */
+static void check_log(const char *s)
+{
+    static char line[8192];
+
+    for (enum log_format f = LOG_LOGFMT; f <= LOG_JSON; f++) {
+        size_t n;
+
+        must(log_set_format(f, NULL) == 0);
+        n = logged(s, line, sizeof line);
+        must(n <= 4096 && line[n - 1] == '\n' && utf8_valid(line, n, NULL));
+        for (size_t i = 0; i + 1 < n; i++)
+            must((unsigned char)line[i] >= ' ' && line[i] != 0x7f);
+        if (f == LOG_JSON) {
+            json_t *j = json_loadb(line, n, 0, NULL);
+            must(json_is_object(j) && json_is_string(json_object_get(j, "msg")));
+            json_decref(j);
+        }
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
