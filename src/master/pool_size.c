@@ -30,7 +30,7 @@ static void grow(struct pool_size *s, const struct pool_range *r, const struct p
         s->size = enough;
         s->grown_ms = now_ms;
     }
-    if (!l->waits || l->idle > 0) {
+    if (!l->waits || l->busy < l->held) {
         if (now_ms - s->grown_ms > 2 * SIZE_UP_MS)
             s->step = 0; /* the rush is over: the next one begins small */
         return;

@@ -5,8 +5,8 @@
  * the time comes in.
  *
  *   - Up: there are always `spare` idle children beyond the busy ones; and while all are busy and work waits, more are
- *     added: 1, then 2, 4, 8 at a time, one step in SIZE_UP_MS, as long as that lasts. Children that are starting count
- *     as idle: what was added comes into its own first.
+ *     added: 1, then 2, 4, 8 at a time, one step in SIZE_UP_MS, as long as that lasts. Children that are starting
+ *     or wait for a start are not busy: what was added comes into its own first, and a pool that fails does not grow.
  *   - Down: one in SIZE_DOWN_MS, once more than `spare` have been idle for SIZE_IDLE_MS without a break. So a pool grows
  *     in seconds and shrinks in minutes, and does not swing.
  *

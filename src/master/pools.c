@@ -172,7 +172,7 @@ static void process_size(struct master *m, int pool, int64_t now, int64_t *wake)
         load.busy += s->policy.state == SLOT_UP && pulse.phase == SCORE_BUSY;
         load.idle += s->policy.state == SLOT_STARTING || (s->policy.state == SLOT_UP && pulse.phase != SCORE_BUSY);
     }
-    load.waits = load.idle == 0 && work_waits(m, pool, now);
+    load.waits = load.busy == load.held && work_waits(m, pool, now);
     pool_size_step(&state->size, &range, &load, now, wake);
     if (state->size.size != before)
         log_info("pools", state->size.size > before ? "more children for the work" : "fewer children, some are idle",

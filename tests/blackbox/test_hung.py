@@ -150,3 +150,14 @@ def test_a_worker_in_an_endless_loop_is_replaced_and_its_jobs_are_done(daemon):
     found = wait_for(lambda: next((x for x in d.status()["deaths"] if x["pid"] == busy["pid"]), None), 20)
     assert "it hung" in found["cause"] and found["trace"], found
     assert_all_done(d, 12)
+
+
+@asan
+@pytest.mark.parametrize("role", ["coordinator", "api", "worker"])
+def test_each_role_says_where_it_crashed(daemon, role):
+    d = daemon(pools=POOLS)
+    pid = d.children(role)[0]["pid"]
+    account.kill(pid, signal.SIGABRT)
+    found = wait_for(lambda: next((x for x in d.status()["deaths"] if x["pid"] == pid), None), 10)
+    assert found["cause"].startswith("killed by signal 6 (ABRT), not by docmill") and "docmilld+0x" in found["trace"], found
+    d.wait_ready()

@@ -4,6 +4,7 @@ import http.client
 import threading
 
 from harness.account import wait_for
+from harness.daemon import TOKEN
 from test_supervisor import POOLS, assert_all_done, upload_many
 
 
@@ -116,3 +117,37 @@ def test_no_connection_is_lost_while_api_is_scaled(daemon):
     finally:
         visitors.end()
     assert not visitors.faults, (len(visitors.faults), visitors.served, visitors.faults[:5])
+
+
+def test_api_grows_while_it_has_many_requests_in_flight(daemon):
+    pools = [POOLS[0], {"name": "api", "role": "api", "min": 1, "max": 3}, POOLS[2]]
+    d = daemon(pools=pools)
+    assert len(d.children("api")) == 1
+    crowd = []
+    try:
+        for i in range(40):
+            c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=20)
+            c.putrequest("POST", "/v1/documents")
+            c.putheader("Authorization", "Bearer " + TOKEN)
+            c.putheader("Content-Type", "text/markdown")
+            c.putheader("Content-Length", "1000")
+            c.endheaders()
+            c.send(b"# a")
+            crowd.append(c)
+        wait_for(lambda: len([c for c in d.children("api") if c["phase"] == "ready"]) >= 1
+                 and len(d.children("api")) > 1, 15, "another api child")
+        assert d.http("GET", "/livez").status == 200
+    finally:
+        for c in crowd:
+            c.close()
+
+
+def test_the_coordinator_is_replaced_and_keeps_the_nodes_name(daemon):
+    d = daemon(pools=POOLS)
+    for _ in range(3):
+        old = pids(d, "coordinator")
+        d.ctl("recycle", "coordinator")
+        wait_for(lambda: renewed(d, "coordinator", old) and d.children("coordinator")[0]["phase"] in ("ready", "busy"), 10)
+    assert not [x for x in d.status()["deaths"] if "retired" not in x["cause"] and "to go" not in x["cause"]]
+    upload_many(d, 2)
+    assert_all_done(d, 2)

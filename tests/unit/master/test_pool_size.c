@@ -67,6 +67,18 @@ Test(pool_size, what_was_added_comes_into_its_own_first)
     cr_assert_eq(look(&range, 0, 2, true), 3, "one is wanted and not there yet");
 }
 
+Test(pool_size, a_pool_whose_children_do_not_come_up_does_not_grow)
+{
+    const struct pool_load waiting = {.held = 2, .waits = true}, half = {.held = 2, .busy = 1, .waits = true};
+
+    pool_size_begin(&size, &range);
+    for (int i = 0; i < 10; i++, now += 5000) {
+        pool_size_step(&size, &range, &waiting, now, &wake);
+        pool_size_step(&size, &range, &half, now, &wake);
+    }
+    cr_assert_eq(size.size, 2);
+}
+
 Test(pool_size, busy_without_work_waiting_is_enough)
 {
     pool_size_begin(&size, &range);
