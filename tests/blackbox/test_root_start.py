@@ -5,9 +5,10 @@ import subprocess
 
 import pytest
 
-from harness import account
+from harness import account, inject
 from harness.account import wait_for
-from test_sandboxes import processes, status_of
+from test_sandboxes import (bait, forbidden_calls_that_work, forbidden_files_that_open, processes, status_of,
+                            unconfined)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start it as root")
 
@@ -36,6 +37,20 @@ def test_it_becomes_the_configured_user_for_good(daemon):
         assert {s[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}, role
         assert s["NoNewPrivs"] == "1"
     assert d.put(b"# As anybody\n\nWould.\n", "a.md")["state"] == "done"
+
+
+@pytest.mark.skipif(not inject.possible, reason="needs gdb")
+def test_it_is_shut_in_as_if_the_user_had_started_it(daemon):
+    d = daemon(start=False, keys={"user": account.ACCOUNT})
+    d.migrate()
+    start_as_root(d)
+    d.wait_ready()
+    if unconfined(d):
+        pytest.skip("built with a sanitizer or coverage counters")
+    bait(d)
+    assert not forbidden_calls_that_work(d, "master")
+    assert not forbidden_calls_that_work(d, "worker")
+    assert forbidden_files_that_open(d, "worker") == ({}, True)
 
 
 def test_a_user_that_is_not_there_or_is_root_is_refused(daemon):
