@@ -294,6 +294,7 @@ void child_start(struct master *m, struct child_slot *s)
     s->kill_cause = KILL_NONE;
     s->asked = s->drain_owed = s->log_owed = false;
     s->trace_told = false;
+    s->trace_asked_ms = 0;
     s->hang[0] = '\0';
     memset(&s->fatal, 0, sizeof s->fatal);
     r = spawn_child(m, s, &e);

@@ -82,6 +82,7 @@ struct child_slot {
     enum kill_cause kill_cause;
     char hang[80];          /* KILL_HUNG: in which way */
     bool trace_told;        /* its trace is in the log */
+    int64_t trace_asked_ms; /* late or slow, it was asked where it is before KILL; 0: not */
     bool asked;             /* told to drain, or it said BYE */
     bool drain_owed;        /* DRAIN could not be sent yet */
     bool log_owed;          /* nor the new log file */
@@ -199,7 +200,8 @@ void rundir_close_api(struct master *m);
 void rundir_leave(struct master *m);
 
 /* held.c */
-void held_take(struct master *m); /* what systemd handed over; once, before anything else opens descriptors of its own */
+void held_take(
+    struct master *m); /* what systemd handed over; once, before anything else opens descriptors of its own */
 int held_tcp(struct master *m, const struct sockaddr *a, bool *stored); /* one that listens there, or -1 */
 int held_unix(struct master *m, const char *path);
 void held_store(struct master *m, int fd);  /* to be there after a restart */

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reason.h"
+#include "proc/trace.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +33,27 @@
 
 /* ---- actions ---- */
 
-static void act(struct master *m, struct child_slot *s, enum slot_action action, const struct slot_pulse *pulse)
+/* Asks a child that is to be killed where it is, and gives it a moment to say so. True: it has, or the moment is over. */
+static bool said_where(struct child_slot *s, enum kill_cause cause, int64_t now, int64_t *wake)
+{
+    char trace[MASTER_TRACE_BYTES];
+
+    if (s->trace_asked_ms == 0) {
+        s->trace_asked_ms = now;
+        s->sent_signal = TRACE_SIGNAL; /* so early in its life that it has no handler yet, it dies of that */
+        s->kill_cause = cause;
+        kill(s->pid, TRACE_SIGNAL);
+    }
+    child_tell_trace(s, trace);
+    if (trace[0] != '\0' || now - s->trace_asked_ms >= TRACE_WAIT_MS)
+        return true;
+    if (now + POLICY_TRACE_LOOK_MS < *wake)
+        *wake = now + POLICY_TRACE_LOOK_MS;
+    return false;
+}
+
+static void act(struct master *m, struct child_slot *s, enum slot_action action, const struct slot_pulse *pulse,
+                int64_t now, int64_t *wake)
 {
     char trace[MASTER_TRACE_BYTES];
 
@@ -46,6 +67,8 @@ static void act(struct master *m, struct child_slot *s, enum slot_action action,
         child_ping(s);
         return;
     case SLOT_KILL_LATE:
+        if (!said_where(s, KILL_LATE, now, wake))
+            return;
         child_log(LOG_LVL_WARN, s, "child is not ready in time");
         child_kill(s, SIGKILL, KILL_LATE);
         return;
@@ -62,6 +85,8 @@ static void act(struct master *m, struct child_slot *s, enum slot_action action,
         child_kill(s, SIGKILL, KILL_HUNG);
         return;
     case SLOT_KILL_SLOW:
+        if (!said_where(s, KILL_RETIRED, now, wake))
+            return;
         child_log(LOG_LVL_WARN, s, "child did not finish within the limit; KILL");
         child_kill(s, SIGKILL, KILL_RETIRED);
         return;
@@ -116,7 +141,7 @@ static void process_slots(struct master *m, int64_t now, int64_t *wake)
         bool want = wanted(m, s, now, wake);
 
         slot_looked_at(&s->policy, &pulse, now);
-        act(m, s, slot_step(&s->policy, &pulse, want, now, &m->limits, wake), &pulse);
+        act(m, s, slot_step(&s->policy, &pulse, want, now, &m->limits, wake), &pulse, now, wake);
         /* What was just begun has its own time. */
         (void)slot_step(&s->policy, &pulse, want, now, &m->limits, wake);
     }

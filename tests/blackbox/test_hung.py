@@ -54,6 +54,16 @@ def test_work_that_never_gets_on_is_ended_though_the_loop_beats(master):
     assert death(m, "stuck", "it hung: its work did not get on for 2")["trace"]
 
 
+def test_who_is_late_or_does_not_finish_says_where_it_was_too(master):
+    m = master(COORDINATOR, pool("mute"), pool("stubborn"),
+               keys={"supervise.ready_timeout": "1s", "supervise.drain_timeout": "1s"})
+    d = death(m, "mute", "killed by docmill (KILL): was not ready in time")
+    assert "docmilld+0x" in d["trace"], d
+    wait_for(lambda: m.child("stubborn")["phase"] == "ready", 5)
+    m.call("recycle", pool="stubborn")
+    assert "docmilld+0x" in death(m, "stubborn", "killed by docmill (KILL): it was to go")["trace"]
+
+
 def test_one_that_hangs_leaves_the_others_alone(master):
     m = master(COORDINATOR, pool("spinner"), pool("good", size=2), keys=QUICK)
     death(m, "spinner", "it hung")
