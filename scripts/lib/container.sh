@@ -20,7 +20,7 @@ container_root_make() {
     roots_bootstrap "$release" "$root" systemd,systemd-sysv,dbus,ca-certificates,procps,adduser
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod 0755 "$root/usr/sbin/policy-rc.d"
-    root_chroot "$root" apt-get -q -y install --no-install-recommends "${package%-pgvector}" gdb logrotate
+    root_chroot "$root" apt-get -q -y install --no-install-recommends "${package%-pgvector}" logrotate
     deb=$(pgvector_cached "$package")
     if [ -n "$deb" ]; then
         cp "$deb" "$root/root/pgvector.deb"
