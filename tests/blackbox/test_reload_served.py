@@ -116,8 +116,7 @@ def test_reloads_amid_kills_lose_nothing(daemon):
 
     def kill():
         while not over.wait(0.15):
-            victim = random.choice(d.children())
-            account.kill(victim["pid"])
+            account.kill(random.choice(d.children("worker") + d.children("api"))["pid"])
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()

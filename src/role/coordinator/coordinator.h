@@ -66,6 +66,10 @@
 enum coord_task { COORD_TASKS(X_TASK) TASK_COUNT_ };
 #undef X_TASK
 
+struct late_death {
+    int64_t serial, at_ms;
+};
+
 struct coordinator {
     struct child child;
     const struct conf *conf;
@@ -87,6 +91,9 @@ struct coordinator {
     bool dead_polite; /* it said goodbye */
     struct msg_death deaths[COORD_MAX_DEATHS];
     int n_deaths, first_death;
+    struct late_death late[COORD_MAX_DEATHS]; /* whose jobs are released once more, oldest first */
+    int n_late, first_late;
+    bool releasing_late; /* the release under way is one of these */
     struct msg_audit audits[AUDIT_AT_ONCE];
     int n_audits, first_audit;
     int64_t audited, audited_told; /* the last record that is written, and that the master knows of */
@@ -175,10 +182,10 @@ bool audit_forgot_all(const PGresult *r);
 
 /* deaths.c */
 void deaths_add(struct coordinator *c, const struct msg_death *d);
-const struct msg_death *deaths_first(const struct coordinator *c);
-void deaths_pop(struct coordinator *c);
-void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_params *p);
+/* The statement for the first one, and its answer: jobs that were released. */
+void deaths_params(struct coordinator *c, struct pg_params *p);
+void deaths_answered(struct coordinator *c, int jobs);
+void deaths_want(struct coordinator *c); /* the next one, when it is due */
 struct rescue_limits coord_limits(const struct coordinator *c);
-void deaths_released(struct coordinator *c, const struct msg_death *d, int jobs);
 
 #endif

@@ -4,10 +4,14 @@
  * The master sends each death once; it is kept here until the database has answered. When the ring is full the oldest
  * is dropped with a warning: its jobs are then taken by their deadline, as if this node had died.
  *
+ * What a child asked of the database in its last moment may be done after it is dead, and after its jobs were released: a
+ * claim that nobody has heard of. So each is released once more a little later; what is found then was never begun.
+ *
  * Depends on base, queue, proc.
  */
 #include "coordinator/coordinator.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/state.h"
 #include "queue/rescue.h"
@@ -17,29 +21,49 @@
 #include <string.h>
 #include <talloc.h>
 
+#define LATE_MS                                                                                                        \
+    2000 /* longer than a statement that is on its way takes to arrive, and to be given up without its client */
+
+static void pop(struct coordinator *c)
+{
+    c->first_death = (c->first_death + 1) % COORD_MAX_DEATHS;
+    c->n_deaths--;
+}
+
+static void pop_late(struct coordinator *c)
+{
+    c->first_late = (c->first_late + 1) % COORD_MAX_DEATHS;
+    c->n_late--;
+}
+
+static void add_late(struct coordinator *c, int64_t serial)
+{
+    if (c->n_late == COORD_MAX_DEATHS)
+        pop_late(c);
+    c->late[(c->first_late + c->n_late++) % COORD_MAX_DEATHS] =
+        (struct late_death){.serial = serial, .at_ms = clock_ms() + LATE_MS};
+}
+
+void deaths_want(struct coordinator *c)
+{
+    int64_t now = clock_ms(), at = c->n_late > 0 ? c->late[c->first_late].at_ms : now;
+
+    if (c->n_deaths > 0)
+        tasks_want(c, TASK_RELEASE);
+    else if (c->n_late > 0)
+        tasks_again_in(c, TASK_RELEASE, at > now ? at - now : 0);
+}
+
 void deaths_add(struct coordinator *c, const struct msg_death *d)
 {
     if (c->n_deaths == COORD_MAX_DEATHS) {
         log_warn("coordinator", "too many deaths wait for the database, one is left to its deadline", "serial",
                  LOG_I(c->deaths[c->first_death].serial), NULL);
-        deaths_pop(c);
+        pop(c);
     }
     c->deaths[(c->first_death + c->n_deaths) % COORD_MAX_DEATHS] = *d;
     c->n_deaths++;
     tasks_want(c, TASK_RELEASE);
-}
-
-const struct msg_death *deaths_first(const struct coordinator *c)
-{
-    return c->n_deaths > 0 ? &c->deaths[c->first_death] : NULL;
-}
-
-void deaths_pop(struct coordinator *c)
-{
-    if (c->n_deaths == 0)
-        return;
-    c->first_death = (c->first_death + 1) % COORD_MAX_DEATHS;
-    c->n_deaths--;
 }
 
 struct rescue_limits coord_limits(const struct coordinator *c)
@@ -65,7 +89,7 @@ static char *evidence_text(const void *ctx, const struct msg_death *d)
     return text;
 }
 
-void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_params *p)
+static void release_params(struct coordinator *c, const struct msg_death *d, struct pg_params *p)
 {
     struct rescue_evidence v = {.signal = d->signal,
                                 .exit_code = d->exit_code,
@@ -87,16 +111,40 @@ void deaths_params(struct coordinator *c, const struct msg_death *d, struct pg_p
                           rescue_suspects(&v), &limits, evidence_text(c->running_ctx, d));
 }
 
-void deaths_released(struct coordinator *c, const struct msg_death *d, int jobs)
+void deaths_params(struct coordinator *c, struct pg_params *p)
 {
-    struct channel_msg m = {.kind = CHANNEL_RELEASED};
+    const struct msg_death again = {.serial = c->n_late > 0 ? c->late[c->first_late].serial : 0};
 
-    m.released.serial = d->serial;
-    m.released.jobs = jobs;
-    (void)channel_send(c->child.channel, &m);
-    if (jobs > 0) {
-        log_info("coordinator", "jobs of a dead child released", "serial", LOG_I(d->serial), "jobs", LOG_I(jobs), NULL);
-        m = (struct channel_msg){.kind = CHANNEL_WAKE};
+    c->releasing_late = c->n_deaths == 0;
+    release_params(c, c->releasing_late ? &again : &c->deaths[c->first_death], p);
+}
+
+static void tell_released(struct coordinator *c, int64_t serial, int jobs)
+{
+    struct channel_msg m = {.kind = CHANNEL_RELEASED, .released = {.serial = serial, .jobs = jobs}};
+
+    if (!c->releasing_late)
         (void)channel_send(c->child.channel, &m);
+    if (jobs == 0)
+        return;
+    log_info("coordinator",
+             c->releasing_late ? "jobs that a child claimed while it died released" : "jobs of a dead child released",
+             "serial", LOG_I(serial), "jobs", LOG_I(jobs), NULL);
+    m = (struct channel_msg){.kind = CHANNEL_WAKE};
+    (void)channel_send(c->child.channel, &m);
+}
+
+void deaths_answered(struct coordinator *c, int jobs)
+{
+    int64_t serial;
+
+    if (c->releasing_late && c->n_late > 0) {
+        tell_released(c, c->late[c->first_late].serial, jobs);
+        pop_late(c);
+    } else if (c->n_deaths > 0) {
+        serial = c->deaths[c->first_death].serial;
+        tell_released(c, serial, jobs);
+        add_late(c, serial);
+        pop(c);
     }
 }

@@ -45,11 +45,6 @@ static const char sql_notify[] = "SELECT pg_notify('docmill_wake', $1)";
 
 /* ---- parameters ---- */
 
-static void add_release(struct coordinator *c, struct pg_params *p)
-{
-    deaths_params(c, deaths_first(c), p);
-}
-
 static void add_incarnation_text(struct coordinator *c, struct pg_params *p)
 {
     char text[24];
@@ -161,8 +156,7 @@ static void got_space(struct coordinator *c, const PGresult *r)
         tasks_want(c, (enum coord_task)t);
     tasks_again_in(c, TASK_PAUSES, PAUSES_MS);
     c->due_ms[TASK_NOTIFY] = NEVER;
-    if (c->n_deaths > 0)
-        tasks_want(c, TASK_RELEASE);
+    deaths_want(c);
     if (c->n_audits > 0)
         tasks_want(c, TASK_AUDIT);
     if (!c->ready_said)
@@ -175,12 +169,8 @@ static void got_space(struct coordinator *c, const PGresult *r)
 
 static void got_release(struct coordinator *c, const PGresult *r)
 {
-    const struct msg_death *d = deaths_first(c);
-
-    deaths_released(c, d, PQntuples(r));
-    deaths_pop(c);
-    if (c->n_deaths > 0)
-        tasks_want(c, TASK_RELEASE);
+    deaths_answered(c, PQntuples(r));
+    deaths_want(c);
 }
 
 static void got_due(struct coordinator *c, const PGresult *r)
@@ -355,7 +345,7 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_RESIGN] = {"resign", lead_resign_sql, NULL, lead_got_resign},
     [TASK_PAUSES] = {"pauses", pauses_sql, NULL, got_pauses},
     [TASK_SPACE] = {"space", sql_space, spaces_ensure_params, got_space},
-    [TASK_RELEASE] = {"release", rescue_release_sql, add_release, got_release},
+    [TASK_RELEASE] = {"release", rescue_release_sql, deaths_params, got_release},
     [TASK_AUDIT] = {"audit", audit_write_sql, audit_params, audit_got},
     [TASK_DUE] = {"due", rescue_due_sql, NULL, got_due},
     [TASK_RECOVERED] = {"fallbacks", gates_fallbacks_sql, gates_fallbacks_params, gates_tell_fallbacks},
