@@ -92,6 +92,11 @@ def pair(daemon):
     return make
 
 
+def leads(one):
+    queue = one.status()["queue"]  # null until it was counted
+    return queue is not None and queue["leader"]
+
+
 def differs(one, key):
     try:
         reasons = one.health()["ready"]["reasons"]
@@ -150,9 +155,6 @@ def test_a_rolling_restart_moves_the_right_from_old_to_new(daemon):
         one.keys.update(new)
         one.start(ready=False)
 
-    def leads(one):
-        return one.status()["queue"]["leader"]
-
     def right(one):
         try:
             return readyz(one).status == 200 and one.health()["ready"]["ok"]
@@ -204,7 +206,7 @@ def test_a_space_is_not_begun_while_a_node_is_away_that_may_come_back(daemon):
         away.execute("INSERT INTO upload_pipeline.nodes (name, incarnation, version, heartbeat_at)"
                      " VALUES ('away', 1, 'x', now() - interval '3 s')")
         two.start()
-        wait_for(lambda: two.status()["queue"]["leader"], 10, "it to lead")
+        wait_for(lambda: leads(two), 10, "it to lead")
         time.sleep(1)
         assert two.sql(spaces)[0][0] == 1
     wait_for(lambda: two.sql(spaces)[0][0] == 2, 30, "the space to be begun once the other is known to be dead", dump=two.log)
