@@ -55,10 +55,10 @@ struct pool_conf {
     enum pool_role role;
     uint32_t stages;        /* worker: bit mask of 1 << status it may claim; 0: every claimable one */
     int lane_min, lane_max; /* 0 to 32767 */
-    int min, max, spare; /* max 0: a reload removed it, and its last children may be finishing */
-    int64_t max_jobs;   /* 0: no limit */
-    int64_t max_age_ms; /* 0: no limit */
-    int64_t max_memory; /* bytes of private memory; 0: no limit */
+    int min, max, spare;    /* max 0: a reload removed it, and its last children may be finishing */
+    int64_t max_jobs;       /* 0: no limit */
+    int64_t max_age_ms;     /* 0: no limit */
+    int64_t max_memory;     /* bytes, of its own share (PSS); 0: no limit */
 };
 
 /* One collection beside `default`. `collections = ( { name = "notes"; embedder = "builtin"; dimension = 256; } )` */
