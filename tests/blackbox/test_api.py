@@ -45,11 +45,19 @@ def shared(programs, cluster):
         database.drop()
 
 
+def emptied(one):
+    try:
+        one.sql("TRUNCATE upload_pipeline.documents, upload_pipeline.upload_jobs, upload_pipeline.upload_job_details,"
+                " upload_pipeline.events, upload_pipeline.user_lanes CASCADE")
+    except psycopg.errors.DeadlockDetected:
+        return False
+    return True
+
+
 @pytest.fixture
 def api(shared):
     """The shared daemon, empty."""
-    shared.sql("TRUNCATE upload_pipeline.documents, upload_pipeline.upload_jobs, upload_pipeline.upload_job_details,"
-               " upload_pipeline.events, upload_pipeline.user_lanes CASCADE")
+    wait_for(lambda: emptied(shared), 20, "the tables to be emptied beside the daemon's own statements")
     for path in files_below(shared.blobs):
         os.unlink(path)
     return shared

@@ -160,7 +160,7 @@ def test_a_document_that_crashes_its_worker_twice_is_quarantined_with_evidence(d
 def test_those_that_were_in_hand_together_at_a_crash_are_blamed_for_nothing_and_end_complete(daemon):
     d = daemon(keys=FAST, pools=COORDINATOR_AND_API)
     for i in range(60):
-        assert d.upload(documents.markdown(f"Small {i}", sections=30, words=150, seed=i), f"{i}.md").status == 202
+        assert d.upload(documents.markdown(f"Small {i}", sections=120, words=150, seed=i), f"{i}.md").status == 202
     d.stop()
     d.pools = pools(1)
     d.start()
