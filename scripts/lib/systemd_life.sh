@@ -184,8 +184,9 @@ journal_is_clean() {
 }
 
 # Lines are the journal's own, with fields to ask by.
+# Of a child that goes on living: the journal finds no unit for what a process says just before it ends.
 journal_has_fields() {
-    container_run journalctl --no-pager -o verbose -n 1 DOCMILL_PROC=worker _SYSTEMD_UNIT=docmill.service >"$WORK/fields"
+    container_run journalctl --no-pager -o verbose -n 1 DOCMILL_PROC=coordinator _SYSTEMD_UNIT=docmill.service >"$WORK/fields"
     cat "$WORK/fields"
     grep -q ' DOCMILL_MODULE=' "$WORK/fields" && grep -q ' PRIORITY=' "$WORK/fields" &&
         grep -q ' SYSLOG_IDENTIFIER=docmilld' "$WORK/fields"

@@ -160,8 +160,9 @@ static void add_pairs(struct log_record *r, va_list ap)
 }
 
 /* What was lost so far goes with the next line that is not. */
-static bool write_record(struct log_record *r)
+static bool write_record(const struct log_record *r)
 {
+    struct log_record more;
     uint64_t lost = dropped, missing = lost - dropped_told;
     char text[24];
     int saved = errno;
@@ -169,11 +170,13 @@ static bool write_record(struct log_record *r)
 
     if (missing > 0) {
         snprintf(text, sizeof text, "%" PRIu64, missing);
-        memmove(r->keys + 1, r->keys, sizeof r->keys - sizeof r->keys[0]);
-        memmove(r->values + 1, r->values, sizeof r->values - sizeof r->values[0]);
-        r->n += r->n < LOG_PAIRS_MAX;
-        r->keys[0] = "dropped";
-        r->values[0] = text;
+        more = *r;
+        memmove(more.keys + 1, r->keys, sizeof r->keys - sizeof r->keys[0]);
+        memmove(more.values + 1, r->values, sizeof r->values - sizeof r->values[0]);
+        more.n += r->n < LOG_PAIRS_MAX;
+        more.keys[0] = "dropped";
+        more.values[0] = text;
+        r = &more;
     }
     written = log_sink_write(r);
     if (written && missing > 0)

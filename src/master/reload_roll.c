@@ -353,9 +353,9 @@ static void carry_out(struct master *m, enum reload_action a)
     }
 }
 
-static void name_pool(struct master *m)
+/* What is rolled out has its report. */
+static void name_pool(struct master *m, struct reload_report *p)
 {
-    struct reload_report *p = m->reload.report;
     int at = pool_at_hand(m);
 
     p->state = m->reload.plan.state;
@@ -372,7 +372,7 @@ void reload_process(struct master *m, int64_t now, int64_t *wake)
         r->again = false;
         reload_hup(m);
     }
-    while (r->next != NULL) {
+    while (r->next != NULL && r->report != NULL) {
         const struct reload_limits limits = {.ready_ms = m->limits.ready_ms,
                                              .idle_ms = r->next->reload_canary_idle,
                                              .trial_ms = r->next->reload_canary_timeout,
@@ -380,7 +380,7 @@ void reload_process(struct master *m, int64_t now, int64_t *wake)
         struct reload_view view;
         int before = r->plan.at;
 
-        name_pool(m);
+        name_pool(m, r->report);
         if (r->choose)
             r->choose = !choose_canary(m, pool_at_hand(m));
         look(m, &view);
