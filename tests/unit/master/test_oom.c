@@ -42,13 +42,23 @@ static void take(void)
     cr_assert_eq(system(command), 0);
 }
 
-/* /sys/fs/cgroup/system.slice/docmill.service/memory.events of Debian 13, Linux 6.12. */
+/*
+ * Recorded from Linux 6.1.192 of Debian 12, which an emulator ran with control groups v2: memory.events of a group with
+ * a memory.max of 32 MiB, before and after a process in it was killed because it wanted 100 MB; /proc/self/cgroup of a
+ * process in it; the machine's counter in /proc/vmstat then.
+ */
+#define RECORDED_EVENTS "sys/fs/cgroup/system.slice/docmill.service/memory.events"
+static const char recorded_group[] = "0::/system.slice/docmill.service\n";
+static const char recorded_before[] = "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n";
+static const char recorded_after[] = "low 0\nhigh 0\nmax 35\noom 1\noom_kill 1\noom_group_kill 0\n";
+
+/* In the same form, with other numbers. */
 static void put_v2(int kills)
 {
     char text[200];
 
     snprintf(text, sizeof text, "low 0\nhigh 0\nmax 1371\noom 4\noom_kill %d\noom_group_kill 0\n", kills);
-    put("sys/fs/cgroup/system.slice/docmill.service/memory.events", text);
+    put(RECORDED_EVENTS, text);
 }
 
 /* memory.oom_control of a v1 group. */
@@ -70,11 +80,27 @@ static void put_machine(int kills)
 
 TestSuite(oom, .init = make, .fini = take);
 
+Test(oom, a_recorded_kill_of_v2_is_certain_and_counts_once)
+{
+    struct oom_watch w;
+
+    put("proc/self/cgroup", recorded_group);
+    put(RECORDED_EVENTS, recorded_before);
+    put_machine(0);
+    oom_open(&w, root);
+    cr_assert_eq(oom_claim(&w), OOM_NOT);
+    put(RECORDED_EVENTS, recorded_after);
+    put_machine(1);
+    cr_assert_eq(oom_claim(&w), OOM_CERTAIN);
+    cr_assert_eq(oom_claim(&w), OOM_NOT);
+    oom_close(&w);
+}
+
 Test(oom, the_groups_counter_of_v2_tells_a_kill_for_memory_from_a_hand)
 {
     struct oom_watch w;
 
-    put("proc/self/cgroup", "0::/system.slice/docmill.service\n");
+    put("proc/self/cgroup", recorded_group);
     put_v2(7);
     put_machine(7);
     oom_open(&w, root);
