@@ -94,6 +94,8 @@ def test_one_drained_pool_leaves_the_node_ready(daemon):
     wait_for(lambda: not [c for c in d.children("worker") if c["pool"] == "more"], 15)
     wait_for(lambda: d.http("GET", "/readyz").status == 200, 5)
     assert d.health()["ready"]["ok"]
+    assert d.ctl("drain", "more", as_json=False).stdout == "more: drained\n"
+    assert ": running, up " in d.ctl("status", as_json=False).stdout.splitlines()[0]
 
 
 def test_scale_by_hand(daemon):

@@ -21,8 +21,8 @@
 #include <string.h>
 #include <talloc.h>
 
-#define LATE_MS                                                                                                        \
-    2000 /* longer than a statement that is on its way takes to arrive, and to be given up without its client */
+/* Longer than a statement that is on its way takes to arrive, and to be given up without its client. */
+#define LATE_MS 2000
 
 static void pop(struct coordinator *c)
 {
