@@ -274,16 +274,19 @@ static void read_slots(const struct scoreboard *b, struct score_data *slots)
 int scoreboard_read_all(const struct scoreboard *b, struct totals *t, struct score_data *slots)
 {
     const struct board_head *head = (const struct board_head *)(const void *)b->map;
+    int r = -EAGAIN;
 
-    for (int i = 0; i < READ_TRIES; i++) {
+    for (int i = 0; i < READ_TRIES && r != 0; i++) {
         uint32_t before = atomic_load_explicit(&head->totals_seq, memory_order_acquire);
         *t = head->totals;
         read_slots(b, slots);
         atomic_thread_fence(memory_order_acquire);
         if (before % 2 == 0 && before == atomic_load_explicit(&head->totals_seq, memory_order_relaxed))
-            return 0;
+            r = 0;
     }
-    return -EAGAIN;
+    for (int p = 0; p < CONF_MAX_POOLS; p++) /* every child can write there */
+        t->pools[p].name[sizeof t->pools[p].name - 1] = '\0';
+    return r;
 }
 
 struct score_data *score_begin(struct scoreboard *b)

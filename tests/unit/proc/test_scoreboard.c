@@ -27,6 +27,35 @@ static struct scoreboard *child_board(struct scoreboard *m, int slot)
     return b;
 }
 
+Test(scoreboard, what_a_mad_child_wrote_is_no_index_and_no_text_without_an_end)
+{
+    static const int32_t phases[] = {SCORE_DRAINING + 1, 1000000, -1, INT32_MIN};
+    struct scoreboard *m = master_board(), *c;
+    static struct score_data got, all[SCORE_SLOTS];
+    static struct totals totals;
+
+    scoreboard_reset(m, 7, 2);
+    c = child_board(m, 7);
+    for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
+        struct score_data *d = score_begin(c);
+        d->phase = phases[i];
+        memset(d->note, 'x', sizeof d->note);
+        memset(d->differs, 'x', sizeof d->differs);
+        score_end(c);
+        memset(scoreboard_totals_begin(m)->pools[2].name, 'x', sizeof totals.pools[2].name);
+        scoreboard_totals_end(m);
+        cr_assert_eq(scoreboard_read(m, 7, &got), 0);
+        cr_expect_eq(got.phase, SCORE_FREE);
+        cr_expect_eq(strnlen(got.note, sizeof got.note), sizeof got.note - 1);
+        cr_expect_eq(strnlen(got.differs, sizeof got.differs), sizeof got.differs - 1);
+        cr_assert_eq(scoreboard_read_all(m, &totals, all), 0);
+        cr_expect_eq(all[7].phase, SCORE_FREE);
+        cr_expect_eq(strnlen(totals.pools[2].name, sizeof totals.pools[2].name), sizeof totals.pools[2].name - 1);
+    }
+    scoreboard_free(&c);
+    scoreboard_free(&m);
+}
+
 Test(scoreboard, the_master_reads_what_the_child_wrote)
 {
     struct scoreboard *m = master_board(), *c;
