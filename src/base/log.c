@@ -68,11 +68,19 @@ void log_share_levels(struct log_levels *l)
     log_use_levels(l);
 }
 
-static struct log_own_level *find_own(const char *module)
+/* The memory may be one that others can write to: a number there is no index before it was looked at. */
+static uint32_t count_own(void)
 {
     uint32_t n = atomic_load_explicit(&levels->n, memory_order_acquire);
 
-    for (uint32_t i = 0; i < n && i < LOG_MODULES_MAX; i++)
+    return n < LOG_MODULES_MAX ? n : LOG_MODULES_MAX;
+}
+
+static struct log_own_level *find_own(const char *module)
+{
+    uint32_t n = count_own();
+
+    for (uint32_t i = 0; i < n; i++)
         if (strncmp(levels->own[i].module, module, LOG_MODULE_MAX + 1) == 0)
             return &levels->own[i];
     return NULL;
@@ -82,7 +90,7 @@ static struct log_own_level *find_own(const char *module)
 int log_set_level(const char *module, enum log_level level)
 {
     struct log_own_level *o;
-    uint32_t n = levels->n;
+    uint32_t n = count_own();
 
     if (module == NULL) {
         for (uint32_t i = 0; i < n; i++)
@@ -118,7 +126,9 @@ enum log_level log_level_of(const char *module)
     struct log_own_level *o = levels->n > 0 ? find_own(module) : NULL;
     int32_t v = o != NULL ? o->level : -1;
 
-    return (enum log_level)(v >= 0 ? v : levels->level);
+    if (v < 0)
+        v = levels->level;
+    return v >= LOG_LVL_DEBUG && v <= LOG_LVL_ERROR ? (enum log_level)v : LOG_LVL_INFO;
 }
 
 /* ---- numbers ---- */

@@ -173,8 +173,20 @@ void scoreboard_reset(struct scoreboard *b, int slot, int pool)
     atomic_store_explicit(&s->seq, 0, memory_order_release);
 }
 
+/* A time, an age or an amount with which one can reckon without going over. */
+static int64_t sane(int64_t v)
+{
+    return v < 0 ? 0 : v > INT64_MAX / 4 ? INT64_MAX / 4 : v;
+}
+
 static void make_safe(struct score_data *d)
 {
+    int64_t *const amounts[] = {&d->started_ms,       &d->since_ms,         &d->beat_ms,
+                                &d->busy_deadline_ms, &d->private_bytes,    &d->fresh_bytes,
+                                &d->written_ms,       &d->queue_counted_ms, &d->oldest_queued_ms};
+
+    for (size_t i = 0; i < sizeof amounts / sizeof amounts[0]; i++)
+        *amounts[i] = sane(*amounts[i]);
     d->note[sizeof d->note - 1] = '\0';
     d->differs[sizeof d->differs - 1] = '\0';
     if (d->phase < SCORE_FREE || d->phase > SCORE_DRAINING)
@@ -206,8 +218,8 @@ void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *
     const volatile struct score_data *d = &slot_of(b, slot)->data;
 
     out->phase = (enum score_phase)d->phase;
-    out->beat_ms = d->beat_ms;
-    out->busy_deadline_ms = d->busy_deadline_ms;
+    out->beat_ms = sane(d->beat_ms);
+    out->busy_deadline_ms = sane(d->busy_deadline_ms);
     out->progress = d->progress;
 }
 

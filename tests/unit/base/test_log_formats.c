@@ -264,6 +264,26 @@ Test(log_formats, levels_in_other_memory_are_obeyed_at_once)
     log_use_levels(NULL);
 }
 
+Test(log_formats, what_others_wrote_into_shared_levels_is_no_index_and_silences_nobody)
+{
+    static struct {
+        struct log_levels levels;
+        uint8_t behind[sizeof(struct log_own_level) * 100];
+    } shared;
+
+    catch_stderr();
+    log_use_levels(&shared.levels);
+    shared.levels.n = LOG_MODULES_MAX + 90;
+    shared.levels.level = 1000;
+    log_info("m", "heard", NULL);
+    cr_expect_not_null(strstr(caught(), "heard"));
+    cr_expect_eq(log_set_level("one-more", LOG_LVL_DEBUG), -ENOSPC);
+    cr_assert_eq(log_set_level(NULL, LOG_LVL_WARN), 0);
+    for (size_t i = 0; i < sizeof shared.behind; i++)
+        cr_assert_eq(shared.behind[i], 0, "byte %zu behind the levels", i);
+    log_use_levels(NULL);
+}
+
 /* ---- whose the pipe is ---- */
 
 Test(log_formats, a_pipe_that_others_fill_meanwhile_is_not_waited_for, .timeout = 20)

@@ -56,6 +56,31 @@ Test(scoreboard, what_a_mad_child_wrote_is_no_index_and_no_text_without_an_end)
     scoreboard_free(&m);
 }
 
+Test(scoreboard, with_the_times_of_a_mad_child_one_can_reckon)
+{
+    static const int64_t times[] = {INT64_MAX, INT64_MIN, -1, INT64_MAX - 5};
+    struct scoreboard *m = master_board(), *c;
+    static struct score_data got;
+    struct score_pulse pulse;
+
+    scoreboard_reset(m, 7, 2);
+    c = child_board(m, 7);
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        struct score_data *d = score_begin(c);
+        d->since_ms = d->beat_ms = d->busy_deadline_ms = d->fresh_bytes = times[i];
+        score_end(c);
+        scoreboard_pulse(m, 7, &pulse);
+        cr_assert_eq(scoreboard_read(m, 7, &got), 0);
+        cr_expect(pulse.beat_ms >= 0 && pulse.beat_ms <= INT64_MAX / 4);
+        cr_expect(pulse.busy_deadline_ms >= 0 && pulse.busy_deadline_ms <= INT64_MAX / 4);
+        cr_expect(got.since_ms >= 0 && got.since_ms <= INT64_MAX / 4);
+        cr_expect(got.beat_ms == pulse.beat_ms && got.busy_deadline_ms == pulse.busy_deadline_ms);
+        cr_expect(got.fresh_bytes >= 0 && got.fresh_bytes <= INT64_MAX / 4);
+    }
+    scoreboard_free(&c);
+    scoreboard_free(&m);
+}
+
 Test(scoreboard, the_master_reads_what_the_child_wrote)
 {
     struct scoreboard *m = master_board(), *c;
