@@ -266,7 +266,7 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
         services_raise(m->services, child_pool_name(s),
                        s->fatal.reason[0] != '\0' ? s->fatal.reason : reason_name(REASON_worker_lost), s->last_death,
                        clock_ms());
-    reload_child_gone(m, s);
+    reload_child_gone(m, s, &death);
     forget_child(s);
     scoreboard_reset(m->board, s->index, s->pool);
     if (child_role(s) == POOL_COORDINATOR) {

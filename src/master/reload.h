@@ -24,6 +24,7 @@
 #define RELOAD_PLAN_CHARS 16 /* of the digest that stands for a plan */
 
 struct master;
+struct slot_death;
 struct child_slot;
 struct pack;
 struct control_request;
@@ -99,7 +100,7 @@ void reload_abandon(struct master *m); /* the daemon stops */
 
 /* reload_roll.c */
 void reload_process(struct master *m, int64_t now, int64_t *wake);
-void reload_child_gone(struct master *m, struct child_slot *s); /* before it is forgotten */
+void reload_child_gone(struct master *m, struct child_slot *s, const struct slot_death *d); /* before it is forgotten */
 /* What a child that starts in s is to have. */
 const struct conf *reload_conf_of(const struct master *m, const struct child_slot *s, uint64_t *generation);
 

@@ -239,6 +239,32 @@ static bool choose_canary(struct master *m, int pool)
     return false;
 }
 
+/* It is there, or whoever is to start is it, or it will start when the child that it relieves makes room. */
+static bool is_canary(const struct master *m, const struct child_slot *s)
+{
+    if (s->policy.place != PLACE_HELD)
+        return false;
+    if (s->pid == 0)
+        return starts_as_canary(m, s);
+    return s->generation == m->reload.next_generation || s->policy.wish == (int)RETIRE_RELOAD;
+}
+
+/* The chosen one died before it was relieved, or was sent away: its successor has the former configuration, and another
+ * has to go ahead. */
+static void choose_again(struct master *m, int pool)
+{
+    struct reload *r = &m->reload;
+
+    if (r->plan.state != RELOAD_CANARY || !r->plan.sent)
+        return;
+    for (int i = 0; i < m->pools[pool].n_slots; i++)
+        if (is_canary(m, pool_slot(m, pool, i)))
+            return;
+    r->canary = -1;
+    r->canary_rests_ms = 0;
+    r->choose = !r->is_new[pool];
+}
+
 static void send_canary(struct master *m)
 {
     struct reload *r = &m->reload;
@@ -381,6 +407,8 @@ void reload_process(struct master *m, int64_t now, int64_t *wake)
         int before = r->plan.at;
 
         name_pool(m, r->report);
+        if (pool_at_hand(m) >= 0 && !r->choose)
+            choose_again(m, pool_at_hand(m));
         if (r->choose)
             r->choose = !choose_canary(m, pool_at_hand(m));
         look(m, &view);
@@ -391,7 +419,21 @@ void reload_process(struct master *m, int64_t now, int64_t *wake)
     }
 }
 
-void reload_child_gone(struct master *m, struct child_slot *s)
+/* An operator, or the pool's size, had it go: that says nothing about its configuration. */
+static bool was_sent_away(const struct child_slot *s, const struct slot_death *d)
+{
+    switch ((enum retire_cause)s->policy.retires) {
+    case RETIRE_SCALE:
+    case RETIRE_DRAIN:
+    case RETIRE_RECYCLE:
+    case RETIRE_RESTART:
+        return d->kind == DEATH_ASKED;
+    default:
+        return false;
+    }
+}
+
+void reload_child_gone(struct master *m, struct child_slot *s, const struct slot_death *d)
 {
     struct reload *r = &m->reload;
     bool canary;
@@ -399,7 +441,9 @@ void reload_child_gone(struct master *m, struct child_slot *s)
     if (!rolls(r) || s->generation != r->next_generation)
         return;
     canary = s->pool == pool_at_hand(m) && r->plan.state == RELOAD_CANARY;
-    if (s->policy.place == PLACE_RETIRING && !canary)
+    if (canary)
+        r->canary_rests_ms = 0;
+    if (was_sent_away(s, d) || (s->policy.place == PLACE_RETIRING && !canary))
         return; /* somebody had it replaced */
     reload_child_died(&r->plan, canary, s->policy.ready_ms != 0);
     if (r->plan.trouble != RELOAD_TROUBLE_NONE && r->trouble[0] == '\0')

@@ -319,6 +319,33 @@ def test_a_worker_that_dies_before_its_turn_starts_with_the_former_configuration
     assert successor["pid"] in ready(m, obey=3)["obey"]
 
 
+@pytest.mark.parametrize("verb, args", [("restart", {}), ("recycle", {}), ("scale", {"size": "1"})])
+def test_who_is_sent_away_on_trial_is_no_failure_and_another_goes_ahead(master, verb, args):
+    m = master(COORDINATOR, {**pool("obey", size=2), "min": 1, "spare": 2}, keys={**QUICK, "reload.canary_idle": "400ms"})
+    ready(m, obey=2)
+    m.write_conf({"queue.claim_batch": 3})
+    number = m.call("reload")["number"]
+    wait_for(lambda: any(c["phase"] == "retiring" or c["phase"] == "draining" for c in m.children("obey"))
+             or m.log().count("child is ready\" pool=obey") == 3, 5, "the first one to be replaced", every=0.01)
+    m.call(verb, pool="obey", **args)
+    report = m.wait_reload(number, 10)
+    assert report["outcome"] == "done", report
+    assert m.status()["generation"] == 1
+
+
+def test_a_chosen_child_that_is_killed_before_its_relief_leaves_it_to_another_to_go_ahead(master):
+    m = master(COORDINATOR, pool("slow"), keys={**QUICK, "reload.canary_idle": "50ms"})
+    elder = ready(m, slow=1)["slow"]
+    m.call("recycle", pool="slow")
+    chosen = wait_for(lambda: (p := pids(m, "slow") - elder) and p, 5, "its successor, and no slot that is free")
+    wait_for(lambda: any(c["phase"] == "ready" and c["pid"] in chosen for c in m.children("slow")), 5)
+    m.write_conf({"queue.claim_batch": 3})
+    number = m.call("reload")["number"]
+    wait_for(lambda: m.call("reload-status", number=str(number))["state"] == "canary", 5, every=0.01)
+    os.kill(chosen.pop(), signal.SIGKILL)
+    assert m.wait_reload(number, 10)["outcome"] == "done"
+
+
 def test_a_drained_pool_gets_the_new_configuration_when_it_is_wanted_again(master):
     m = master(COORDINATOR, pool("obey", size=2), keys=QUICK)
     ready(m, obey=2)
