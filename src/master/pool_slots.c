@@ -155,6 +155,21 @@ static int arrange(const struct master *m, const struct conf_diff *d, struct arr
     return 0;
 }
 
+/* Of the pool whose index it takes over only the slots stay. */
+static void begin_pool(struct master *m, int pool, const struct pool_conf *p)
+{
+    struct pool_state *state = &m->pools[pool];
+    const struct pool_range range = range_of(p);
+    struct pool_state fresh = {.n_slots = state->n_slots, .scaled = POOL_BY_DEMAND};
+
+    memcpy(fresh.slots, state->slots, sizeof fresh.slots);
+    *state = fresh;
+    pool_size_begin(&state->size, &range);
+    for (int i = 0; i < state->n_slots; i++)
+        pool_slot(m, pool, i)->last_death[0] = '\0';
+    share_new_pool(m, pool);
+}
+
 int pools_arrange(struct master *m, const struct conf_diff *d, struct conf *next, struct error *e)
 {
     struct arrangement a;
@@ -179,15 +194,8 @@ int pools_arrange(struct master *m, const struct conf_diff *d, struct conf *next
     memcpy(next->pools, a.pools, sizeof next->pools);
     next->n_pools = a.n;
     for (int i = 0; i < a.n; i++) {
-        if (a.new[i]) {
-            const struct pool_range range = range_of(&a.pools[i]);
-
-            m->pools[i].scaled = POOL_BY_DEMAND;
-            m->pools[i].drained = false;
-            m->pools[i].most = 0;
-            share_new_pool(m, i);
-            pool_size_begin(&m->pools[i].size, &range);
-        }
+        if (a.new[i])
+            begin_pool(m, i, &a.pools[i]);
         make_room(m, i, &a.pools[i]);
     }
     return 0;
