@@ -4,7 +4,8 @@
  * handle_exit and handle_channel record what happened to one child; what follows from that is supervise.c's.
  *
  * A child's channel that breaks the protocol, or closes while the child lives, ends that child: the master isolates,
- * logs and goes on.
+ * logs and goes on. So does one that sends without end. Until that is sure, TURN_MESSAGES of it are read at a time, and
+ * what else there is to do comes first.
  *
  * Diagnostics
  *   warns   a child that could not be started, or that sends what it must not
@@ -26,7 +27,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define WAKE_IDLE_MAX 8 /* idle workers that one WAKE reaches */
+#define WAKE_IDLE_MAX    8     /* idle workers that one WAKE reaches */
+#define TURN_MESSAGES    64    /* of one child, before all others have their turn */
+#define LAST_MESSAGES    4096  /* of a dead child: more than its channel can hold */
+#define FLOOD_MESSAGES   10000 /* in a second: no work that a child does leads to so many */
+#define FLOOD_MS         1000
+#define PRIORITY_CROWDED (SD_EVENT_PRIORITY_IDLE + 1)
 
 enum pool_role child_role(const struct child_slot *s)
 {
@@ -101,7 +107,7 @@ void child_tell_trace(struct child_slot *s, char out[MASTER_TRACE_BYTES])
 
 void child_kill(struct child_slot *s, int sig, enum kill_cause cause)
 {
-    if (s->pid == 0)
+    if (s->pid == 0 || s->reaped)
         return;
     s->sent_signal = sig;
     s->kill_cause = cause;
@@ -203,33 +209,55 @@ static void record_message(struct child_slot *s, const struct channel_msg *msg)
     }
 }
 
-/* Reads all there is. False if nothing more will come. */
-static bool read_channel(struct child_slot *s)
+static void end_broken(struct child_slot *s, const char *error)
+{
+    log_warn("supervise", "child broke the channel's protocol", "pool", child_pool_name(s), "child", LOG_I(s->pid),
+             "error", error, NULL);
+    child_kill(s, SIGKILL, KILL_BROKEN);
+}
+
+/* Whether its messages of this second are too many; said and acted on once. */
+static bool floods(struct child_slot *s, int n)
+{
+    int64_t now = clock_ms();
+
+    if (now - s->second_ms >= FLOOD_MS) {
+        s->second_ms = now;
+        s->second_messages = 0;
+    }
+    s->second_messages += n;
+    if (s->second_messages <= FLOOD_MESSAGES)
+        return false;
+    if (s->policy.state != SLOT_KILLED)
+        end_broken(s, "It sends without end.");
+    return true;
+}
+
+/* Reads what there is, `most` messages at most. False if nothing more will come. */
+static bool read_channel(struct child_slot *s, int most, int *n)
 {
     struct channel_msg msg;
     struct error e = {0};
-    int r;
+    int r = 0;
 
-    while ((r = channel_recv(s->channel, &msg, &e)) == 0)
+    for (*n = 0; *n < most && (r = channel_recv(s->channel, &msg, &e)) == 0; (*n)++)
         record_message(s, &msg);
-    if (r == -EAGAIN)
-        return true;
-    if (r == -EPROTO) {
-        log_warn("supervise", "child broke the channel's protocol", "pool", child_pool_name(s), "child", LOG_I(s->pid),
-                 "error", e.message, NULL);
-        child_kill(s, SIGKILL, KILL_BROKEN);
-    }
-    return false;
+    if (r == -EPROTO)
+        end_broken(s, e.message);
+    return r == 0 || r == -EAGAIN;
 }
 
 static int handle_channel(sd_event_source *src, int fd, uint32_t events, void *arg)
 {
     struct child_slot *s = arg;
+    int n;
+    bool open = read_channel(s, TURN_MESSAGES, &n);
 
     (void)fd;
     (void)events;
-    if (!read_channel(s))
+    if (!open || floods(s, n))
         sd_event_source_set_enabled(src, SD_EVENT_OFF); /* closed: its end is near, and comes by the pidfd */
+    sd_event_source_set_priority(src, n < TURN_MESSAGES ? SD_EVENT_PRIORITY_NORMAL : PRIORITY_CROWDED);
     return 0;
 }
 
@@ -252,14 +280,15 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
     struct rusage ru;
     struct slot_death death;
     int64_t wait_ms;
-    int status;
+    int status, n;
 
     (void)src;
     (void)fd;
     (void)events;
     if (wait4(s->pid, &status, WNOHANG, &ru) != s->pid)
         return 0;
-    (void)read_channel(s); /* what it said before it went */
+    s->reaped = true;                         /* its number may be another's already */
+    (void)read_channel(s, LAST_MESSAGES, &n); /* what it said before it went */
     death = death_record(m, s, status, &ru);
     services_child_died(m->services, s->pid, clock_ms());
     if (death.kind == DEATH_FAULT)
@@ -293,8 +322,9 @@ void child_start(struct master *m, struct child_slot *s)
     s->sent_signal = 0;
     s->kill_cause = KILL_NONE;
     s->asked = s->drain_owed = s->log_owed = false;
-    s->trace_told = false;
+    s->trace_told = s->reaped = false;
     s->trace_asked_ms = 0;
+    s->second_ms = s->second_messages = 0;
     s->hang[0] = '\0';
     memset(&s->fatal, 0, sizeof s->fatal);
     r = spawn_child(m, s, &e);

@@ -74,6 +74,7 @@ struct child_slot {
 
     /* the present child; pid 0: none */
     pid_t pid;
+    bool reaped; /* it is dead, and what it left is being looked at */
     int pidfd, channel;
     sd_event_source *pid_source, *channel_source;
     int64_t serial, started_ms;
@@ -87,6 +88,8 @@ struct child_slot {
     bool drain_owed;        /* DRAIN could not be sent yet */
     bool log_owed;          /* nor the new log file */
     struct msg_fatal fatal; /* its last words; reason "" : none */
+    int64_t second_ms;      /* when the second began in which its messages are counted */
+    int second_messages;
 
     int listen_tcp; /* api: this place's own socket, handed on to the slot of a successor; -1: none */
     uint64_t starts;

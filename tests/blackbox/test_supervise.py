@@ -19,6 +19,12 @@ from harness.programs import build_dir
 from harness.supervised import COORDINATOR, pool
 
 
+def state_of(pid):
+    """R, S, T, Z, ... as the kernel says."""
+    with open(f"/proc/{pid}/stat", "rb") as f:
+        return f.read().rpartition(b")")[2].split()[0].decode()
+
+
 # ---- starting ----
 
 
@@ -192,6 +198,27 @@ def test_a_child_that_sends_what_it_must_not_is_ended(master):
 
 
 # ---- hanging ----
+
+
+def test_a_child_that_sends_without_end_is_ended_and_delays_nobody(master):
+    m = master(COORDINATOR, pool("flood-api", "api"), pool("good"), keys={"supervise.ready_timeout": "60s"})
+    for _ in range(5):
+        began = time.monotonic()
+        m.status()
+        assert time.monotonic() - began < 1
+    m.wait_dead("flood-api", "killed by docmill (KILL): it broke the channel's protocol")
+    assert "It sends without end." in m.log()
+
+
+def test_what_a_dead_child_had_sent_is_no_reason_for_a_kill(master):
+    m = master(COORDINATOR, pool("parting"))
+    pid = m.wait_phase("parting", "ready")["pid"]
+    m.signal(signal.SIGSTOP)
+    with open(m.run_dir + "/busy", "w", encoding="ascii"):
+        wait_for(lambda: state_of(pid) == "Z", 5, "it to be dead")
+    os.unlink(m.run_dir + "/busy")
+    m.signal(signal.SIGCONT)
+    m.wait_dead("parting", "killed by signal 9 (KILL), not by docmill")
 
 
 def test_work_past_its_deadline_is_ended(master):

@@ -27,6 +27,8 @@
  *   waker...     api: sends WAKE every 50 ms
  *   leaky...     as good, and forgets 4321 bytes
  *   burst...     api: sends 3000 WAKEs at once
+ *   flood...     READY, then two processes that send WAKEs without end
+ *   parting...   as good; once run_dir/busy exists, bytes that are no message, and KILL by its own hand
  *   sleeper...   READY, then hears nothing for 2 s
  *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED, each AUDIT to
  *                audit.log and answers AUDITED
@@ -155,6 +157,15 @@ static void eat(void)
     memset(eaten[n++], 1, 2 << 20);
 }
 
+static _Noreturn void flood(void)
+{
+    const struct channel_msg wake = {.kind = CHANNEL_WAKE};
+
+    (void)!fork();
+    for (;;)
+        (void)channel_send(self.channel, &wake);
+}
+
 static bool told_busy(void)
 {
     char path[200];
@@ -182,6 +193,8 @@ static void loop(void)
         score_beat(self.score);
         if (is("toggle"))
             score_phase(self.score, told_busy() ? SCORE_BUSY : SCORE_READY, "");
+        if (is("parting") && told_busy() && send(self.channel, "\xc1\xc1\xc1", 3, 0) == 3)
+            (void)raise(SIGKILL);
         child_look_at_memory(&self);
         if (is("eater"))
             eat();
@@ -293,6 +306,8 @@ static void misbehave(void)
         while (true)
             pause();
     }
+    if (is("flood"))
+        flood();
     if (is("sleeper"))
         poll(NULL, 0, 2000);
     for (int i = 0; is("burst") && i < 3000; i++)
