@@ -161,9 +161,13 @@ static _Noreturn void flood(void)
 {
     const struct channel_msg wake = {.kind = CHANNEL_WAKE};
 
+    int r;
+
     (void)!fork();
-    for (;;)
-        (void)channel_send(self.channel, &wake);
+    do
+        r = channel_send(self.channel, &wake);
+    while (r == 0 || r == -EAGAIN); /* the second one ends when the master has hung up */
+    _exit(1);
 }
 
 static bool told_busy(void)
