@@ -12,6 +12,7 @@
 #include "docmilld_cli.h"
 
 #include "base/log.h"
+#include "base/streams.h"
 #include "confine/confine.h"
 #include "core/conf.h"
 #include "core/state.h"
@@ -183,7 +184,7 @@ static int usage(void)
     return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int act(int argc, char **argv)
 {
     const char *path = DEFAULT_CONF;
     bool online = false;
@@ -213,4 +214,17 @@ int main(int argc, char **argv)
     if (what == 't')
         return conf_test(path, stdout) != 0 ? EXIT_CONF : online ? docmilld_online(path) : EXIT_OK;
     return what == 'T' ? dump(path) : run(path);
+}
+
+int main(int argc, char **argv)
+{
+    struct error e = {0};
+    int r;
+
+    streams_hold();
+    r = act(argc, argv);
+    if (streams_flush(&e) == 0)
+        return r;
+    fprintf(stderr, "docmilld: %s\n", e.message);
+    return r == EXIT_OK ? EXIT_FAILED : r;
 }

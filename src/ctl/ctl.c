@@ -7,6 +7,7 @@
  * Depends on base, core, libconfig.
  */
 #include "ctl/ctl.h"
+#include "base/streams.h"
 #include "core/reason.h"
 #include "ctl/complete.h"
 
@@ -76,8 +77,6 @@ static int run_verb(struct ctl *c, int argc, const char *const *argv)
 {
     struct error e = {0};
 
-    for (int i = 0; i < argc; i++) /* errors are shaped by it, so it is looked for first */
-        c->json = c->json || strcmp(argv[i], "--json") == 0;
     if (args_parse(c->mem, c->verb->grammar, ctl_global_grammar, argc, argv, &c->args, &e) != 0)
         return ctl_usage(c, &e);
     c->json = args_option(&c->args, "json") != NULL;
@@ -181,16 +180,22 @@ int ctl_main(int argc, char **argv)
 {
     struct ctl c = {.mem = talloc_new(NULL), .width = terminal_width()};
     const char **words = talloc_array(c.mem, const char *, (unsigned)argc + 1);
+    struct error e = {0};
     int rc;
 
+    streams_hold();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     for (int i = 1; i < argc; i++)
         words[i - 1] = argv[i];
+    for (int i = 1; i < argc; i++) /* errors are shaped by it, so it is looked for first */
+        c.json = c.json || strcmp(argv[i], "--json") == 0;
     rc = choose(&c, argc > 0 ? argc - 1 : 0, words);
     client_free(&c);
     curl_global_cleanup();
-    if (fflush(stdout) != 0 && rc == CTL_OK)
-        rc = CTL_FAILED;
+    if (streams_flush(&e) != 0) {
+        rc = rc == CTL_OK ? CTL_FAILED : rc;
+        ctl_fail(&c, rc, &e);
+    }
     talloc_free(c.mem);
     return rc;
 }

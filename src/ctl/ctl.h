@@ -17,7 +17,8 @@
 
 #define CTL_EXITS(X)                                                                                                   \
     X(OK, 0, "done")                                                                                                   \
-    X(FAILED, 1, "documents failed, the daemon is not healthy, or a reload was taken back")                            \
+    X(FAILED, 1,                                                                                                       \
+      "documents failed, the daemon is not healthy, a reload was taken back, or standard output took not all")         \
     X(USAGE, 2, "the command line is wrong, or a file cannot be read")                                                 \
     X(UNREACHABLE, 3, "the daemon does not run or cannot be reached")                                                  \
     X(REFUSED, 4, "the daemon refused the request")                                                                    \
@@ -72,6 +73,8 @@ int ctl_fail(const struct ctl *c, int code, const struct error *e);
 int ctl_usage(const struct ctl *c, const struct error *e); /* the same with the usage line; returns CTL_USAGE */
 /* Writes JSON. Control characters that JSON allows (C1, DEL) are escaped: a terminal would obey them. */
 void ctl_put_json(FILE *out, const json_t *j, size_t flags);
+/* Waits; false once nobody reads standard output any more, as for one who only wanted the first line. */
+bool ctl_rest(int64_t ms);
 /* Prints a value as JSON: indented on a terminal, else one line. */
 void ctl_print_json(const struct ctl *c, const json_t *j);
 /* "3s", "5m", "2h", "4d" since an RFC 3339 time, by this machine's clock; "" if it is none. */

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -205,8 +204,8 @@ static int follow(struct events *ev, int64_t tail, const char *after, int64_t af
         talloc_free(ev->c->mem);
         ev->c->mem = ev->whole;
         fflush(stdout);
-        if (rc == CTL_OK && fresh == 0)
-            poll(NULL, 0, ROUND_MS);
+        if (rc == CTL_OK && fresh == 0 && !ctl_rest(ROUND_MS))
+            rc = CTL_FAILED;
     }
     return rc;
 }

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -308,8 +307,8 @@ static int watch(struct ctl *c)
             watch_print(c, &w, s, &e);
         json_decref(s);
         talloc_free(c->mem);
-        if (rc == CTL_OK && next_ms > clock_ms())
-            poll(NULL, 0, (int)(next_ms - clock_ms()));
+        if (rc == CTL_OK && next_ms > clock_ms() && !ctl_rest(next_ms - clock_ms()))
+            rc = CTL_FAILED;
     }
     c->mem = whole;
     return rc;

@@ -414,7 +414,8 @@ static int run_plain(struct top *t)
         t->c->mem = t->whole;
         if (rc == CTL_OK && t->pages_left > 0 && --t->pages_left == 0)
             return CTL_OK;
-        poll(NULL, 0, (int)t->watch.every_ms);
+        if (rc == CTL_OK && !ctl_rest(t->watch.every_ms))
+            return CTL_FAILED;
     }
     return rc == CTL_OK ? CTL_FAILED : ctl_fail(t->c, rc, &t->why);
 }

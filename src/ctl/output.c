@@ -3,11 +3,13 @@
  *
  * Depends on base, core.
  */
+#include "base/streams.h"
 #include "ctl/ctl.h"
 #include "ctl/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +60,14 @@ int ctl_fail(const struct ctl *c, int code, const struct error *e)
         fputc('\n', stderr);
     }
     return code;
+}
+
+bool ctl_rest(int64_t ms)
+{
+    if (streams_rest(ms))
+        return true;
+    raise(SIGPIPE); /* as the next write would */
+    return false;
 }
 
 int ctl_usage(const struct ctl *c, const struct error *e)

@@ -283,3 +283,37 @@ def test_nothing_in_a_document_steers_the_terminal(shared, files):
     assert code == OK
     assert set(re.findall(r"\033\[[0-9;]*[a-zA-Z]", shown)) <= {"\033[1m", "\033[0m"}
     assert "\u009b" not in shown and "\u202e" not in shown
+
+
+# --- standard output that takes nothing
+
+
+@pytest.mark.parametrize("words", [["help"], ["status"], ["status", "--watch"], ["top", "--json", "-n", "1"]], ids=" ".join)
+@pytest.mark.parametrize("sink", ["/dev/full", "closed"])
+def test_output_that_is_lost_is_a_failure_and_is_said(shared, words, sink):
+    command = [f"{shared.programs}/docmillctl", "--run-dir", shared.run_dir, *words]
+    to = ">&-" if sink == "closed" else f">{sink}"
+    got = account.run(["sh", "-c", f'"$@" {to}', "sh", *command], timeout=20, check=False)
+    assert got.returncode == FAILED, got
+    assert "cannot write to standard output" in got.stderr, got
+
+
+def test_follow_ends_with_the_one_who_reads_it(shared):
+    """Also if nothing happens that it could fail to write."""
+    ctl(shared, "upload", __file__)
+    command = f"{shared.programs}/docmillctl events --follow --all --run-dir {shared.run_dir}"
+    got = account.run(["bash", "-c", f"{command} | head -1"], timeout=20, check=False)
+    assert got.stdout.count("\n") == 1, got
+
+
+@pytest.mark.parametrize("words", [["--json", "nosuch"], ["nosuch", "--json"], ["--json"]], ids=" ".join)
+def test_an_unknown_command_is_told_in_json_too(shared, words):
+    got = ctl(shared, *words)
+    assert got.returncode == USAGE and json.loads(got.stderr)["exit"] == USAGE, got
+
+
+@pytest.mark.parametrize("option", ["-T", "--example", "--help", "--version"])
+def test_the_daemons_program_tells_what_it_could_not_print(shared, option):
+    got = account.run(["sh", "-c", '"$@" >/dev/full', "sh", f"{shared.programs}/docmilld", "-c", shared.conf, option],
+                      timeout=20, check=False)
+    assert got.returncode == 1 and "standard output" in got.stderr, got
