@@ -123,6 +123,17 @@ def test_pools_come_go_grow_and_shrink(master):
 # ---- bad ones ----
 
 
+def test_a_new_pool_begins_without_the_faults_of_one_that_is_gone(master):
+    m = master(COORDINATOR, pool("vanish"), keys=QUICK)
+    m.wait_dead("vanish", "exited with status 3")
+    assert m.reload(pools=[COORDINATOR])["ok"]
+    wait_for(lambda: [p["name"] for p in m.status()["pools"]] == ["coordinator"], 5, "the pool to be gone")
+    assert m.reload(pools=[COORDINATOR, pool("good")])["ok"]
+    new = m.status()["pools"][1]
+    assert (new["name"], new["fault"], new["faults"]) == ("good", None, 0)
+    assert m.child("good")["last_death"] is None
+
+
 def test_a_broken_file_keeps_everything_and_names_its_line(master):
     m = master(COORDINATOR, pool("obey"), keys=QUICK)
     before = ready(m, obey=1, coordinator=1)
