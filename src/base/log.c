@@ -21,6 +21,7 @@
 
 static struct log_levels own_levels = {.level = LOG_LVL_INFO};
 static struct log_levels *levels = &own_levels;
+static struct log_levels *told; /* a copy of our own, which others obey; NULL: none */
 static char process_name[32] = "docmill";
 static _Atomic uint64_t dropped, dropped_told;
 static _Atomic int64_t ticked_ms;
@@ -32,6 +33,8 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 void log_init(const char *process, enum log_level min)
 {
     snprintf(process_name, sizeof process_name, "%s", process);
+    if (told != NULL)
+        return; /* they are everybody's, and log_set_level()'s to change */
     own_levels.level = (int32_t)min;
     own_levels.n = 0;
 }
@@ -55,17 +58,26 @@ const char *log_level_name(enum log_level level)
 void log_use_levels(struct log_levels *l)
 {
     levels = l != NULL ? l : &own_levels;
+    told = NULL;
+}
+
+/* The name is there before the number that makes it seen, so that a reader finds it whole. */
+static void tell_levels(void)
+{
+    if (told == NULL)
+        return;
+    for (uint32_t i = 0; i < own_levels.n; i++) {
+        memcpy(told->own[i].module, own_levels.own[i].module, sizeof told->own[i].module);
+        told->own[i].level = own_levels.own[i].level;
+    }
+    atomic_store_explicit(&told->n, own_levels.n, memory_order_release);
+    told->level = own_levels.level;
 }
 
 void log_share_levels(struct log_levels *l)
 {
-    l->level = levels->level;
-    for (uint32_t i = 0; i < levels->n && i < LOG_MODULES_MAX; i++) {
-        memcpy(l->own[i].module, levels->own[i].module, sizeof l->own[i].module);
-        l->own[i].level = levels->own[i].level;
-    }
-    l->n = levels->n;
-    log_use_levels(l);
+    told = l;
+    tell_levels();
 }
 
 /* The memory may be one that others can write to: a number there is no index before it was looked at. */
@@ -86,8 +98,7 @@ static struct log_own_level *find_own(const char *module)
     return NULL;
 }
 
-/* The name is there before the number that makes it seen, so that a reader finds it whole. */
-int log_set_level(const char *module, enum log_level level)
+static int set_level(const char *module, enum log_level level)
 {
     struct log_own_level *o;
     uint32_t n = count_own();
@@ -106,11 +117,18 @@ int log_set_level(const char *module, enum log_level level)
             return -ENOSPC;
         o = &levels->own[n];
         snprintf(o->module, sizeof o->module, "%s", module);
-        o->level = (int32_t)level;
-        atomic_store_explicit(&levels->n, n + 1, memory_order_release);
+        levels->n = n + 1;
     }
     o->level = (int32_t)level;
     return 0;
+}
+
+int log_set_level(const char *module, enum log_level level)
+{
+    int r = set_level(module, level);
+
+    tell_levels();
+    return r;
 }
 
 void log_unset_level(const char *module)
@@ -119,6 +137,7 @@ void log_unset_level(const char *module)
 
     if (o != NULL)
         o->level = -1;
+    tell_levels();
 }
 
 enum log_level log_level_of(const char *module)

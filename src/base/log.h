@@ -61,7 +61,8 @@ struct log_levels {
 /* From now on these levels count, and log_set_level() writes there. They must stay as long as anything is logged; a
  * process that has them read-only must not set any. NULL: this process's own again. */
 void log_use_levels(struct log_levels *l);
-/* The same, after the present levels were written there. */
+/* Whoever sets levels: its own, now and whenever they change, are written there too, for others to obey. It goes by its
+ * own itself: what somebody else writes there changes nothing for it. */
 void log_share_levels(struct log_levels *l);
 /* The one of a module; NULL: the general one, and no module has its own any more. 0, -EINVAL (the name is too long),
  * -ENOSPC (too many modules have one). */

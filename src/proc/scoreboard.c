@@ -2,8 +2,9 @@
  * scoreboard.c - see scoreboard.h
  *
  * The memfd is a head of whole pages and then SCORE_SLOTS slots, each a whole number of pages. A child maps all of it
- * read-only and its own slot writable: it can spoil nobody else's. The file is sealed against resizing, so that no
- * child can make the master fault. Pages that were never written cost nothing.
+ * read-only and its own slot writable, so that no error of it spoils another's. One that was taken over could map the
+ * rest as well: nothing there is believed further than that a child may be ended for it. The file is sealed against
+ * resizing, so that no child can make the master fault. Pages that were never written cost nothing.
  *
  * A slot's sequence number is odd while its owner writes. A reader copies between two equal even numbers, and gives up
  * after READ_TRIES: the owner was killed, or is preempted, in the middle. Whatever is copied is cut to be safe to use:
@@ -59,6 +60,7 @@ enum trace_state { TRACE_NONE, TRACE_BEGUN, TRACE_THERE };
 struct scoreboard {
     int fd;
     uint8_t *map;           /* all of it; read-only in a child */
+    uint32_t totals_seq;    /* master: what it wrote last into the head */
     struct board_slot *own; /* child: writable view of its slot */
 };
 
@@ -261,7 +263,7 @@ struct totals *scoreboard_totals_begin(struct scoreboard *b)
 {
     struct board_head *head = (struct board_head *)(void *)b->map;
 
-    atomic_store_explicit(&head->totals_seq, head->totals_seq + 1, memory_order_relaxed);
+    atomic_store_explicit(&head->totals_seq, ++b->totals_seq, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
     return &head->totals;
 }
@@ -270,7 +272,7 @@ void scoreboard_totals_end(struct scoreboard *b)
 {
     struct board_head *head = (struct board_head *)(void *)b->map;
 
-    atomic_store_explicit(&head->totals_seq, head->totals_seq + 1, memory_order_release);
+    atomic_store_explicit(&head->totals_seq, ++b->totals_seq, memory_order_release);
 }
 
 static void read_slots(const struct scoreboard *b, struct score_data *slots)

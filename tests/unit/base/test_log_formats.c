@@ -264,6 +264,28 @@ Test(log_formats, levels_in_other_memory_are_obeyed_at_once)
     log_use_levels(NULL);
 }
 
+Test(log_formats, who_shares_its_levels_tells_each_change_and_goes_by_its_own)
+{
+    static struct log_levels shared;
+
+    catch_stderr();
+    cr_assert_eq(log_set_level("early", LOG_LVL_DEBUG), 0);
+    log_share_levels(&shared);
+    cr_expect(shared.n == 1 && shared.own[0].level == LOG_LVL_DEBUG);
+    cr_assert_eq(log_set_level(NULL, LOG_LVL_WARN), 0);
+    cr_assert_eq(log_set_level("m", LOG_LVL_DEBUG), 0);
+    cr_expect(shared.level == LOG_LVL_WARN && shared.n == 2 && shared.own[1].level == LOG_LVL_DEBUG);
+    cr_expect_str_eq(shared.own[1].module, "m");
+    log_init("again", LOG_LVL_ERROR);
+    cr_expect_eq(log_level_of("other"), LOG_LVL_WARN, "a configuration that is read anew changes no level by itself");
+    shared.level = shared.own[1].level = LOG_LVL_ERROR;
+    log_debug("m", "heard", NULL);
+    cr_expect_not_null(strstr(caught(), "heard"));
+    log_unset_level("m");
+    cr_expect(shared.level == LOG_LVL_WARN && shared.own[1].level == -1);
+    log_use_levels(NULL);
+}
+
 Test(log_formats, what_others_wrote_into_shared_levels_is_no_index_and_silences_nobody)
 {
     static struct {
