@@ -29,13 +29,11 @@ static bool can_serve(const struct master *m)
     if (m->stop.mode != STOP_NONE || !m->ready)
         return true;
     for (int i = 0; i < m->n_slots; i++) {
-        const struct pool_conf *p = &m->conf->pools[m->slots[i].pool];
-
-        if (p->role == POOL_COORDINATOR)
+        if (child_role(&m->slots[i]) == POOL_COORDINATOR)
             continue;
         if (slot_has_ready_child(&m->slots[i]))
             return true;
-        wanted = wanted || p->max > 0;
+        wanted = wanted || pools_target(m, m->slots[i].pool) > 0;
     }
     return !wanted;
 }

@@ -100,6 +100,12 @@ def test_the_watchdog_is_fed_while_a_pool_serves_and_no_longer(daemon, manager):
     d.migrate()
     manager.starts(d, serves=False, env={"WATCHDOG_USEC": "300000"})
     manager.hears(lambda: said(manager, "WATCHDOG"), d)
+    d.control("drain", pool="workers")
+    manager.hears(lambda: not d.children("worker"), d)
+    manager.listen().said.clear()
+    manager.hears(lambda: sum("WATCHDOG" in m for m in manager.said) >= 3, d)  # nobody serves, as it was told
+    d.control("drain", pool="workers", order="cancel")
+    manager.hears(lambda: any(c["phase"] == "ready" for c in d.children("worker")), d)
     os.kill(d.children("worker")[0]["pid"], signal.SIGABRT)
     manager.hears(lambda: "the watchdog is not fed" in d.log(), d)
     manager.listen().said.clear()
