@@ -82,7 +82,7 @@ static int act(struct pg *p, const struct migrate_args *a, struct error *e)
     if (a->to >= 0)
         return migrate_down(p, a->to, a->drop_data, stdout, e);
     r = migrate_check(p, &now, e);
-    if (r != 0)
+    if (r != 0 && now == 0) /* one that this program cannot run on can be gone back from all the same */
         return r;
     return migrate_down(p, now > 0 ? now - 1 : 0, a->drop_data, stdout, e);
 }
@@ -112,6 +112,10 @@ int docmilld_migrate(int argc, char **argv, const char *conf_path)
                                        .connect_timeout_ms = c->database_connect_timeout,
                                        .statement_timeout_ms = c->database_statement_timeout});
     r = act(p, &a, &e);
+    if (r != 0 && e.hint[0] == '\0' && strcmp(pg_sqlstate(p), "42501") == 0)
+        error_hint(&e,
+                   "Migrations connect with database.migrate_url: its role must be allowed to create roles, schemas "
+                   "and extensions.");
     pg_free(&p);
     talloc_free(c);
     if (r == 0)

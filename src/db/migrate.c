@@ -238,6 +238,29 @@ int migrate_set_status(struct pg *p, const struct migration_set *set, FILE *out,
     return code;
 }
 
+static int judge(const struct migration_set *set, int oldest, const struct migrate_state *have, struct error *e)
+{
+    int code;
+
+    if (have->version < oldest) {
+        code = have->version == 0 ? reason_error(e, REASON_not_ready, ENOENT, "the database has no docmill schema")
+                                  : reason_error(e, REASON_not_ready, ESTALE,
+                                                 "the database's schema is version %d, this binary "
+                                                 "needs %d",
+                                                 have->version, oldest);
+        error_hint(e, "Run `docmilld migrate up`.");
+        return code;
+    }
+    if (have->min_binary <= set->n)
+        return 0;
+    code = reason_error(e, REASON_not_ready, ENOTSUP,
+                        "the database's schema is version %d and needs a docmill "
+                        "that knows migration %d; this one knows %d",
+                        have->version, have->min_binary, set->n);
+    error_hint(e, "Install the newer docmill on this node too.");
+    return code;
+}
+
 int migrate_set_check(struct pg *p, const struct migration_set *set, int oldest, int *version, struct error *e)
 {
     struct migrate_state have;
@@ -250,21 +273,7 @@ int migrate_set_check(struct pg *p, const struct migration_set *set, int oldest,
     if (code != 0)
         return code;
     *version = have.version;
-    if (have.version < oldest) {
-        code = have.version == 0 ? reason_error(e, REASON_not_ready, ENOENT, "the database has no docmill schema")
-                                 : reason_error(e, REASON_not_ready, ESTALE,
-                                                "the database's schema is version %d, this binary "
-                                                "needs %d",
-                                                have.version, oldest);
-        error_hint(e, "Run `docmilld migrate up`.");
-    } else if (have.min_binary > set->n) {
-        code = reason_error(e, REASON_not_ready, ENOTSUP,
-                            "the database's schema is version %d and needs a docmill "
-                            "that knows migration %d; this one knows %d",
-                            have.version, have.min_binary, set->n);
-        error_hint(e, "Install the newer docmill on this node too.");
-    }
-    return code;
+    return judge(set, oldest, &have, e);
 }
 
 int migrate_max(void)
@@ -289,5 +298,10 @@ int migrate_status(struct pg *p, FILE *out, struct error *e)
 
 int migrate_check(struct pg *p, int *version, struct error *e)
 {
-    return migrate_set_check(p, &migrate_embedded, MIGRATE_MIN, version, e);
+    return migrate_set_check(p, &migrate_embedded, migrate_embedded.n, version, e);
+}
+
+int migrate_judge(int version, int min_binary, struct error *e)
+{
+    return judge(&migrate_embedded, migrate_embedded.n, &(struct migrate_state){version, min_binary}, e);
 }

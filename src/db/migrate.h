@@ -8,7 +8,7 @@
  *   -- min_binary: N     binaries whose newest migration is N can run on the schema that this one leaves
  *   -- lookup: A B       tables whose rows the migrations themselves write; going down need not keep those
  *
- * Which schema a binary runs on: at least MIGRATE_MIN, and beyond its own newest migration only what says, by
+ * Which schema a binary runs on: at least that of its own newest migration, and beyond that only what says, by
  * min_binary, that it leaves older binaries working.
  *
  * Depends on base, core, db/pg.
@@ -20,9 +20,6 @@
 
 #include <stdio.h>
 
-/* The oldest schema version that this binary's SQL runs on; raise it with the first statement that needs more. */
-#define MIGRATE_MIN 3
-
 int migrate_max(void); /* the newest migration that this binary carries */
 
 /* p is a connection of a role that may create roles and tables. What happens is told on out, a line a step. Two that
@@ -33,5 +30,7 @@ int migrate_status(struct pg *p, FILE *out, struct error *e) MUST_CHECK;
 /* Version in the database (0: none), refused (not_ready) with a hint if this binary cannot run on it. Any role that may
  * use the schema can ask. */
 int migrate_check(struct pg *p, int *version, struct error *e) MUST_CHECK;
+/* The same for one who has read it: the newest version that is applied and the highest min_binary. */
+int migrate_judge(int version, int min_binary, struct error *e) MUST_CHECK;
 
 #endif

@@ -184,6 +184,16 @@ static void setup_start(struct pg *p)
     p->events = POLLIN;
 }
 
+/* The two steps of an installation that are forgotten most. */
+static void hint_role(const struct pg *p, struct error *e)
+{
+    if (strcmp(p->sqlstate, "22023") == 0)
+        error_hint(e, "Run `docmilld migrate up`: it makes the roles and the tables.");
+    else if (strcmp(p->sqlstate, "42501") == 0)
+        error_hint(e, "Let a superuser run in this database: GRANT docmill_worker, docmill_api TO \"%.100s\"",
+                   PQuser(p->conn));
+}
+
 /* One setting statement has been answered. Returns false if the attempt has failed. */
 static bool setup_answer(struct pg *p, const PGresult *res)
 {
@@ -195,6 +205,7 @@ static bool setup_answer(struct pg *p, const PGresult *res)
             log_debug("pg", "server does not check for lost clients", "why", e.message, NULL);
             return true;
         }
+        hint_role(p, &e);
         pg_connect_failed(p, &e, e.cls == ERR_RECOVERABLE);
         return false;
     }

@@ -112,10 +112,10 @@ static void judge_pools(const struct master *m, struct signal *g)
     }
     for (int p = 0; p < m->conf->n_pools; p++)
         if (m->pools[p].faults.failed)
-            blame(g, "pool %s was given up: %.60s; docmillctl reset %.31s", m->conf->pools[p].name, m->pools[p].fault,
+            blame(g, "pool %s was given up: %.130s; docmillctl reset %.31s", m->conf->pools[p].name, m->pools[p].fault,
                   m->conf->pools[p].name);
         else if (ready[p] == 0 && pools_target(m, p) > 0)
-            blame(g, "pool %s has no child that is ready%s%.90s", m->conf->pools[p].name,
+            blame(g, "pool %s has no child that is ready%s%.160s", m->conf->pools[p].name,
                   why[p] != NULL ? "; the last " : "", why[p] != NULL ? why[p] : "");
 }
 

@@ -283,7 +283,8 @@ void child_say_fatal(struct child *c, const struct error *e)
     struct channel_msg m = {.kind = CHANNEL_FATAL};
 
     snprintf(m.fatal.reason, sizeof m.fatal.reason, "%s", e->reason);
-    snprintf(m.fatal.message, sizeof m.fatal.message, "%.*s", (int)sizeof m.fatal.message - 1, e->message);
+    snprintf(m.fatal.message, sizeof m.fatal.message, "%.250s%s%.140s", e->message, e->hint[0] != '\0' ? "; " : "",
+             e->hint);
     log_error("child", "cannot go on", "reason", e->reason, "error", e->message, "hint", e->hint, NULL);
     (void)channel_send(c->channel, &m);
 }

@@ -43,7 +43,8 @@ const char node_holder_sql[] =
 const char node_schema_sql[] =
     "SELECT pg_backend_pid(), (SELECT max(version) FROM upload_pipeline.schema_migrations),\n"
     "  EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()\n"
-    "          AND classid = 1684865027 AND granted)";
+    "          AND classid = 1684865027 AND granted),\n"
+    "  (SELECT max(min_binary) FROM upload_pipeline.schema_migrations)";
 /* Of $1, the node's name: how many others live, $3 being the grace in ms. They share the outside services with it. */
 #define OTHERS_LIVE                                                                                                    \
     "(SELECT count(*) FROM nodes o WHERE o.name <> $1 AND NOT o.said_goodbye\n"                                        \
@@ -186,10 +187,8 @@ void node_got_schema(struct coordinator *c, const PGresult *r)
                   "set database.direct_url to the server itself");
         return;
     }
-    if (version != migrate_max()) {
-        char text[160];
-        snprintf(text, sizeof text, "the schema has version %d, this program needs %d", version, migrate_max());
-        set_fatal(c, REASON_db_error, EPROTO, text, "run `docmilld migrate up`");
+    if (migrate_judge(version, (int)pg_get_int(r, 0, 3), &c->fatal_error) != 0) {
+        c->fatal = c->fatal_error.message;
         return;
     }
     s = score_begin(c->child.score);

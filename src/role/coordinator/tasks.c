@@ -402,6 +402,14 @@ int64_t tasks_next_ms(const struct coordinator *c)
     return next;
 }
 
+/* It will not pass by itself: the session is refused, or the schema is not there to be read. */
+static bool lasts(enum coord_task t, const struct error *e)
+{
+    if (t == TASK_SCHEMA)
+        return strcmp(e->reason, reason_name(REASON_db_error)) == 0;
+    return t == TASK_SESSION && strcmp(e->reason, reason_name(REASON_db_unavailable)) != 0;
+}
+
 static void failed(struct coordinator *c, enum coord_task t, const struct error *e)
 {
     struct score_data *s;
@@ -412,9 +420,10 @@ static void failed(struct coordinator *c, enum coord_task t, const struct error 
     s = score_begin(c->child.score);
     snprintf(s->note, sizeof s->note, "%.*s", (int)sizeof s->note - 1, e->message);
     score_end(c->child.score);
-    if (t == TASK_SESSION && strcmp(e->reason, reason_name(REASON_db_unavailable)) != 0 && c->failures > 3 &&
-        !c->ready_said) {
+    if (lasts(t, e) && c->failures > 3 && !c->ready_said) {
         c->fatal_error = *e;
+        if (t == TASK_SCHEMA)
+            error_hint(&c->fatal_error, "Run `docmilld migrate up`.");
         c->fatal = c->fatal_error.message;
         return;
     }

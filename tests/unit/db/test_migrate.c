@@ -258,3 +258,16 @@ Test(migrate, going_down_leaves_a_shared_name_to_the_last_submission)
     cr_assert_eq(migrate_up(p, stderr, &e), 0, "%s", e.message);
     pg_free(&p);
 }
+
+Test(migrate, a_binary_runs_on_its_own_schema_and_on_newer_ones_that_let_it)
+{
+    struct error e = {0};
+    int own = migrate_max();
+
+    cr_assert_eq(migrate_judge(own, own, &e), 0, "%s", e.message);
+    cr_assert_eq(migrate_judge(own + 3, own, &e), 0, "%s", e.message);
+    cr_assert_neq(migrate_judge(own + 1, own + 1, &e), 0);
+    cr_assert(strstr(e.hint, "newer docmill") != NULL, "%s", e.hint);
+    cr_assert_neq(migrate_judge(own - 1, own - 1, &e), 0);
+    cr_assert(strstr(e.hint, "migrate up") != NULL, "%s", e.hint);
+}

@@ -1,0 +1,61 @@
+"""test_first_start.py - a database that is not prepared: what the daemon, -t --online and migrate say is missing"""
+
+import uuid
+
+import pytest
+
+from harness.account import wait_for
+
+
+@pytest.fixture
+def login(cluster):
+    """A role that was granted nothing."""
+    name = "r_" + uuid.uuid4().hex[:12]
+    cluster.sql(f"CREATE ROLE {name} LOGIN")
+    yield name
+    cluster.sql(f"DROP ROLE {name}")
+
+
+def online(one):
+    done = one.docmilld("-t", "--online", check=False)
+    return done.returncode, done.stdout
+
+
+def test_without_a_schema_health_and_log_say_what_makes_one(daemon, cluster):
+    database = cluster.create_database(empty=True)
+    database.migrated = True  # nothing is to migrate it
+    one = daemon(database=database, start=False)
+    code, said = online(one)
+    assert code == 78 and "docmilld migrate up" in said, said
+    one.start(ready=False)
+    wait_for(lambda: "cannot go on" in one.log() and "docmilld migrate up" in one.log(), 10, "the log to say it", dump=one.log)
+    wait_for(lambda: any("docmilld migrate up" in r for r in one.health()["ready"]["reasons"]), 5, "health to say it",
+             dump=one.log)
+    one.stop()
+    database.drop()
+
+
+def test_a_schema_that_the_daemon_would_not_start_on_fails_the_check(daemon):
+    one = daemon(start=False)
+    one.migrate()
+    one.sql("DELETE FROM upload_pipeline.schema_migrations WHERE version = (SELECT max(version) FROM "
+            "upload_pipeline.schema_migrations)")
+    code, said = online(one)
+    assert code == 78 and "docmilld migrate up" in said, said
+
+
+def test_a_role_without_the_grants_is_told_the_statement(daemon, login, cluster):
+    one = daemon(start=False)
+    one.migrate()
+    one.keys["database.url"] = cluster.url(one.database.name, login)
+    code, said = online(one)
+    assert code == 78 and f'GRANT docmill_worker, docmill_api TO "{login}"' in said, said
+
+
+def test_a_role_that_may_not_migrate_is_told_which_may(daemon, login, cluster):
+    database = cluster.create_database(empty=True)
+    database.migrated = True
+    one = daemon({"database.migrate_url": cluster.url(database.name, login)}, database=database, start=False)
+    done = one.docmilld("migrate", "up", check=False)
+    assert done.returncode == 1 and "permission denied" in done.stderr and "database.migrate_url" in done.stderr, done
+    database.drop()
