@@ -1,7 +1,9 @@
 """test_audit.py - every verb that wants more than read stands in audit_log, once, whatever happens on the way"""
 
+import contextlib
 import grp
 import os
+import re
 import signal
 import subprocess
 import time
@@ -10,6 +12,7 @@ import pytest
 
 from harness import account, control
 from harness.account import wait_for
+from harness.programs import SOURCE
 from harness.supervised import COORDINATOR, pool
 
 POOLS = [{"name": "coordinator", "role": "coordinator"}, {"name": "api", "role": "api", "min": 1, "max": 1}]
@@ -150,6 +153,21 @@ def written(m):
             return [(int(p[0]), p[2], p[4].strip()) for p in (line.split(" ") for line in f)]
     except FileNotFoundError:
         return []
+
+
+def test_every_verb_that_wants_more_than_read_leaves_a_record(master):
+    """Also one that came to nothing, and also verbs that are added: the list is the sources'."""
+    with open(SOURCE + "/src/proc/control.h", encoding="utf-8") as f:
+        verbs = re.findall(r'X\([A-Z_]+, "([a-z_-]+)", CONTROL_(?:OPERATE|ADMIN)', f.read())
+    assert {"scale", "drain", "stop"} < set(verbs)
+    m = master(COORDINATOR, pool("good"))
+    m.wait_phase("good", "ready")
+    for verb in verbs:
+        with contextlib.suppress(control.Refused):
+            control.call(m.socket, verb, **({"mode": "slowly"} if verb == "stop" else {}))
+    wait_for(lambda: len(written(m)) > len(verbs), 10, "the records, and the reload's end", dump=m.log)
+    assert [verb for _, verb, _ in written(m) if verb != "reload"] == [v for v in verbs if v != "reload"]
+    assert [verb for _, verb, _ in written(m)].count("reload") == 2, "when it begins and when it is over"
 
 
 def test_a_successor_gets_what_was_not_confirmed(master):
