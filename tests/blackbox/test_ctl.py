@@ -122,6 +122,32 @@ def test_json_everywhere(shared, files):
     assert json.loads(failed.stderr)["reason"] == "not_found"
 
 
+def json_of(text):
+    """One value, or one a line."""
+    try:
+        return [json.loads(text)]
+    except json.JSONDecodeError:
+        return [json.loads(line) for line in text.splitlines()]
+
+
+def test_every_command_speaks_json(shared, files):
+    """Whatever comes of it; the commands are those that the help lists."""
+    document = shared.ctl("upload", files("every.md", TEXT + "every\n"))[0]["document_id"]
+    words = {"wait": [document], "search": ["loop"], "resume": ["all"], "log": ["level"], "scale": ["workers", "auto"],
+             "top": ["-n", "1"], "upload": [files("another.md", "another\n")],
+             **{c: [document] for c in ("document", "job", "reparse", "cancel", "retry", "delete")},
+             **{c: ["workers"] for c in ("recycle", "restart", "reset", "drain")}}
+    shown = account.run([f"{shared.programs}/docmillctl", "--help"]).stdout.split("Commands:")[1].split("\n\n")[0]
+    listed = re.findall(r"^  ([a-z]+) +[A-Z]", shown, re.M)
+    assert set(words) < set(listed) and len(listed) > 30, listed
+    at_the_end = ["cancel", "retry", "delete", "drain"]
+    for command in [c for c in listed if c not in at_the_end + ["stop"]] + at_the_end:
+        done = ctl(shared, command, "--json", *words.get(command, []))
+        assert json_of(done.stdout or done.stderr), (command, done)
+        assert done.returncode in (OK, FAILED) or command in ("cancel", "retry", "reparse"), (command, done)
+    assert shared.ctl("drain", "cancel")["pools"]
+
+
 def test_retry_cancel_delete(shared, files):
     (up,) = shared.ctl("upload", files("r.md", "# R\n\nremove me\n"))
     shared.ctl("wait", up["document_id"])
