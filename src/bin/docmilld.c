@@ -16,6 +16,7 @@
 #include "confine/confine.h"
 #include "core/conf.h"
 #include "core/state.h"
+#include "db/pg.h"
 #include "master/master.h"
 #include "proc/child.h"
 #include "proc/logs.h"
@@ -58,8 +59,36 @@ struct conf *docmilld_load(const char *path)
     fprintf(stderr, "docmilld: %s\n", e.message);
     if (e.hint[0] != '\0')
         fprintf(stderr, "  %s\n", e.hint);
-    fprintf(stderr, "  `docmilld -t -c %s` shows every key.\n", path);
+    if (access(path, F_OK) != 0)
+        fputs("  Name another with -c FILE; `docmilld --example` prints one to begin with.\n", stderr);
+    else
+        fprintf(stderr, "  `docmilld -t -c %s` shows every key.\n", path);
     return NULL;
+}
+
+/* What core cannot know of a good configuration. NULL is good: another URL takes its place. Returns how many are wrong. */
+static int check_urls(const struct conf *c, const char *before, FILE *out)
+{
+    const struct {
+        const char *key, *url;
+    } urls[] = {{"database.url", c->database_url},
+                {"database.direct_url", c->database_direct_url},
+                {"database.migrate_url", c->database_migrate_url}};
+    int n = 0;
+
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        struct error e = {0};
+        if (urls[i].url == NULL || pg_check_url(urls[i].url, &e) == 0)
+            continue;
+        fprintf(out, "%s: %s: %s\n  %s\n", before, urls[i].key, e.message, e.hint);
+        n++;
+    }
+    return n;
+}
+
+static int check_more(const struct conf *c, FILE *out)
+{
+    return check_urls(c, "error", out);
 }
 
 static int dump(const char *path)
@@ -93,6 +122,10 @@ static int run(const char *path)
 
     if (c == NULL)
         return EXIT_CONF;
+    if (check_urls(c, "docmilld", stderr) != 0) {
+        talloc_free(c);
+        return EXIT_CONF;
+    }
     o.conf_path = absolute(c, path);
     if (confine_from_root(c, &e) != 0) {
         fprintf(stderr, "docmilld: %s\n  %s\n", e.message, e.hint);
@@ -178,8 +211,12 @@ static int answer_at_once(int opt)
     }
 }
 
-static int usage(void)
+/* what NULL: getopt has said it. */
+static int usage(const char *what, const char *word)
 {
+    if (what != NULL)
+        fprintf(stderr, "docmilld: %s%s%s%s\n", what, word != NULL ? " \"" : "", word != NULL ? word : "",
+                word != NULL ? "\"" : "");
     fputs("docmilld: `docmilld --help` shows how to call it\n", stderr);
     return EXIT_USAGE;
 }
@@ -205,14 +242,16 @@ static int act(int argc, char **argv)
         else if (opt == 't' || opt == 'T')
             what = opt;
         else
-            return usage();
+            return usage(NULL, NULL);
     }
     if (optind < argc && strcmp(argv[optind], "migrate") == 0 && what == 0)
         return docmilld_migrate(argc - optind, argv + optind, path);
-    if (optind < argc || (online && what != 't'))
-        return usage();
+    if (optind < argc)
+        return what != 0 ? usage("one argument too many:", argv[optind]) : usage("there is no command", argv[optind]);
+    if (online && what != 't')
+        return usage("--online goes with -t", NULL);
     if (what == 't')
-        return conf_test(path, stdout) != 0 ? EXIT_CONF : online ? docmilld_online(path) : EXIT_OK;
+        return conf_test(path, stdout, check_more) != 0 ? EXIT_CONF : online ? docmilld_online(path) : EXIT_OK;
     return what == 'T' ? dump(path) : run(path);
 }
 

@@ -109,8 +109,8 @@ int conf_accepted(const struct conf *c, const char *const *field, int64_t now_ms
 struct conf *conf_load(const void *talloc_parent, const char *path, struct error *e) MUST_CHECK;
 
 /* docmilld -t: every key with set, default, unset, missing or wrong; returns the number of faults (each printed), 0 if
- * it is good. */
-int conf_test(const char *path, FILE *out);
+ * it is good. more, NULL for none: asked of a configuration that is good so far, prints and counts faults as well. */
+int conf_test(const char *path, FILE *out, int (*more)(const struct conf *c, FILE *out));
 /* docmilld -T: effective values with their source; secrets masked. */
 void conf_dump(const struct conf *c, FILE *out);
 /* docmilld --example: the commented example, checked in as etc/docmill.conf. docmilld --print-man: the manual page

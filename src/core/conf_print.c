@@ -246,7 +246,7 @@ static void print_warnings(const struct conf_loader *l, FILE *out)
         warn_readable(l, i, out);
 }
 
-int conf_test(const char *path, FILE *out)
+int conf_test(const char *path, FILE *out, int (*more)(const struct conf *c, FILE *out))
 {
     struct conf_loader *l = conf_read(NULL, path);
     int n = (int)l->n_faults;
@@ -258,6 +258,8 @@ int conf_test(const char *path, FILE *out)
         if (l->faults[i].hint[0] != '\0')
             fprintf(out, "       %s\n", l->faults[i].hint);
     }
+    if (n == 0 && more != NULL)
+        n = more(l->conf, out);
     if (n == 0)
         fprintf(out, "%s is good\n", path);
     else

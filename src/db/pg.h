@@ -47,6 +47,9 @@ struct pg_options {
     void *tick_arg;
 };
 
+/* Whether a connection could be tried with it at all: its form, and TLS to another machine. Asks nobody. */
+int pg_check_url(const char *url, struct error *e) MUST_CHECK;
+
 /* Makes the object, does not connect. Never NULL (panics when out of memory). */
 struct pg *pg_new(const void *talloc_parent, const struct pg_options *o);
 void pg_close(struct pg *p); /* drops the connection, keeps the object */

@@ -174,3 +174,14 @@ struct pg_target *pg_target_make(const void *talloc_parent, const struct pg_opti
     add_defaults(t, o);
     return t;
 }
+
+int pg_check_url(const char *url, struct error *e)
+{
+    struct error own;
+    struct pg_target *t;
+
+    e = e == NULL ? &own : e;
+    t = pg_target_make(NULL, &(struct pg_options){.url = url}, e);
+    talloc_free(t);
+    return t != NULL ? 0 : e->code;
+}

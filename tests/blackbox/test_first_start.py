@@ -1,4 +1,5 @@
-"""test_first_start.py - a database that is not prepared: what the daemon, -t --online and migrate say is missing"""
+"""test_first_start.py - a database that is not prepared: what the daemon, -t --online and migrate say is missing;
+and other faults of a first start"""
 
 import uuid
 
@@ -59,3 +60,27 @@ def test_a_role_that_may_not_migrate_is_told_which_may(daemon, login, cluster):
     done = one.docmilld("migrate", "up", check=False)
     assert done.returncode == 1 and "permission denied" in done.stderr and "database.migrate_url" in done.stderr, done
     database.drop()
+
+
+@pytest.mark.parametrize("key", ["database.url", "database.migrate_url"])
+@pytest.mark.parametrize("url", ["posgresql:///docmill", "postgresql:///docmill?usr=me",
+                                 "postgresql://me@db.example.org/docmill?sslmode=prefer"])
+def test_a_url_that_nothing_can_connect_with_is_an_error_of_the_configuration(daemon, key, url):
+    one = daemon(start=False)
+    one.keys[key] = url
+    done = one.docmilld("-t", check=False)
+    assert done.returncode == 78 and f"error: {key}: the database URL" in done.stdout and "is good" not in done.stdout, done
+    done = one.docmilld(check=False, timeout=10)
+    assert done.returncode == 78 and f"{key}: the database URL" in done.stderr, done
+
+
+@pytest.mark.parametrize("words, said", [(["stert"], 'no command "stert"'), (["-t", "more"], '"more"'),
+                                         (["--online"], "--online goes with -t")])
+def test_a_wrong_command_line_is_told_what_is_wrong_with_it(daemon, words, said):
+    done = daemon(start=False).docmilld(*words, check=False)
+    assert done.returncode == 2 and said in done.stderr, done
+
+
+def test_without_a_configuration_it_is_told_how_to_get_one(daemon):
+    done = daemon(start=False).docmilld("-c", "/nowhere/docmill.conf", check=False)
+    assert done.returncode == 78 and "/nowhere/docmill.conf" in done.stderr and "--example" in done.stderr, done

@@ -62,7 +62,7 @@ static void check_good(void *ctx, const struct conf *c)
 
 static void check_shown(const char *path, FILE *null)
 {
-    must(conf_test(path, null) >= 0);
+    must(conf_test(path, null, NULL) >= 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

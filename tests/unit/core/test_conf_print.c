@@ -77,7 +77,7 @@ static char *tested(const char *conf, int *faults)
     FILE *out = open_memstream(&text, &n);
 
     write_conf(conf);
-    *faults = conf_test(path, out);
+    *faults = conf_test(path, out, NULL);
     fclose(out);
     return taken(&text);
 }
@@ -279,7 +279,7 @@ Test(conf_print, a_file_with_secrets_that_everyone_may_read_is_warned_of)
 
     write_conf(GOOD);
     cr_assert_eq(chmod(path, 0644), 0);
-    faults = conf_test(path, out);
+    faults = conf_test(path, out, NULL);
     fclose(out);
     cr_expect_eq(faults, 0);
     expect_in(text, "everyone may read this file, and api.token is in it");
