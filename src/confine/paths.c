@@ -31,7 +31,9 @@ static const struct {
 } fixed[] = {
     /* libraries, name service, certificates, time zones, libmagic's data, fonts and data of parsers */
     {"/usr", C | A | W, R}, {"/lib", C | A | W, R}, {"/lib64", C | A | W, R}, {"/etc", C | A | W, R},
-    {"/run", C | A | W, R}, /* where /etc/resolv.conf may point */
+    /* name service; the rest of /run is others', such as the credentials that systemd keeps there */
+    {"/run/systemd", C | A | W, R}, {"/run/nscd", C | A | W, R}, {"/run/NetworkManager", C | A | W, R},
+    {"/run/resolvconf", C | A | W, R}, {"/run/connman", C | A | W, R}, {"/run/dhcpcd", C | A | W, R},
     {"/dev/null", C | A | W, RW}, {"/dev/urandom", C | A | W, R},
     {"/proc", C | A | W, R}, {"/sys/fs/cgroup", C | A | W, R}, {"/sys/devices/system/cpu", C | A | W, R},
     {"/proc", W, RW}, /* a parser raises its own oom_score_adj before it becomes one */
@@ -106,6 +108,17 @@ static void allow_programs(struct place *p)
     allow_program(p, W, p->c->parser_pandoc);
 }
 
+/* The directory of what /etc/resolv.conf points to: its file is replaced now and then. */
+static void allow_resolver(struct place *p)
+{
+    char path[PATH_MAX];
+
+    if (realpath("/etc/resolv.conf", path) == NULL || strrchr(path, '/') == path)
+        return;
+    *strrchr(path, '/') = '\0';
+    allow(p, C | A | W, path, R);
+}
+
 /* What libpq and libcurl read that is not below the system's directories. */
 static void allow_credentials(struct place *p)
 {
@@ -138,6 +151,7 @@ static void allow_configured(struct place *p)
     allow(p, M, p->c->run_dir, RWC);
     allow_dir_of(p, M, p->c->log_file); /* opened anew at USR1 */
     allow_store(p);
+    allow_resolver(p);
     allow(p, A | W, p->c->blob_spool, RWC);
     allow_credentials(p);
     allow_programs(p);

@@ -1,5 +1,6 @@
 """That every process of the daemon shuts itself in: the forbidden, tried in the real processes of each role."""
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -123,11 +124,13 @@ def bait(d):
     account.give_to_account(d.dir)
 
 
+RUN_BAIT = f"/run/dm-bait-{os.getpid()}"  # as a credential would be there
 O_WRONLY, O_CREAT, O_TRUNC = 1, 0o100, 0o1000
 
 # name, arguments, who must not; and one that each may, which shows that it is not the file's mode
 FILES = [
     ("read a file of others", '2, "{dir}/bait", 0, 0', CHILDREN),
+    ("read what others keep in /run", '2, "{run_bait}", 0, 0', CHILDREN),
     ("list a directory of others", '2, "{dir}", 0x10000, 0', CHILDREN),
     ("write a file of others", f'2, "{{dir}}/bait", {O_WRONLY}, 0', ALL),
     ("cut a file of others", f'2, "{{dir}}/bait", {O_WRONLY | O_TRUNC}, 0', ALL),
@@ -141,12 +144,23 @@ FILES = [
 ]
 
 
+@contextlib.contextmanager
+def run_bait():
+    pathlib.Path(RUN_BAIT).write_text("secret", encoding="ascii")
+    os.chmod(RUN_BAIT, 0o644)
+    try:
+        yield
+    finally:
+        os.unlink(RUN_BAIT)
+
+
 def forbidden_files_that_open(d, role):
     """Of FILES, what is not denied; and whether what everybody may read can be read."""
     tried = [c for c in FILES if role in c[2]]
-    words = {"dir": d.dir, "blobs": d.blobs}
+    words = {"dir": d.dir, "blobs": d.blobs, "run_bait": RUN_BAIT}
     allowed = '2, "/etc/passwd", 0, 0'
-    answers = inject.calls(processes(d)[role], [c[1].format(**words) for c in tried] + [allowed])
+    with run_bait():
+        answers = inject.calls(processes(d)[role], [c[1].format(**words) for c in tried] + [allowed])
     return {c[0]: a for c, a in zip(tried, answers) if a != (-1, errno.EACCES)}, answers[-1][0] >= 0
 
 
