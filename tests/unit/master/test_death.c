@@ -110,6 +110,18 @@ Test(death, the_evidence_holds_what_the_slot_held)
     free_master(m);
 }
 
+Test(death, a_core_is_said)
+{
+    struct master *m = bare_master();
+    struct rusage ru = {0};
+
+    cr_assert_eq(death_record(m, &m->slots[1], SIGSEGV | 0x80, &ru).kind, DEATH_FAULT); /* as wait4 has it */
+    cr_expect_str_eq(m->slots[1].last_death, "killed by signal 11 (SEGV), not by docmill, core dumped");
+    (void)death_record(m, &m->slots[1], SIGSEGV, &ru);
+    cr_expect_str_eq(m->slots[1].last_death, "killed by signal 11 (SEGV), not by docmill");
+    free_master(m);
+}
+
 static void raise_coordinator(struct master *m, int channel)
 {
     m->slots[0].pid = 1;
