@@ -297,6 +297,7 @@ static int handle_exit(sd_event_source *src, int fd, uint32_t events, void *arg)
                        clock_ms());
     reload_child_gone(m, s, &death);
     forget_child(s);
+    share_living(m, s); /* in one step with its death that is now owed to the coordinator */
     scoreboard_reset(m->board, s->index, s->pool);
     if (child_role(s) == POOL_COORDINATOR) {
         death_unsend(m);

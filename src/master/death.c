@@ -5,7 +5,7 @@
  * signal, and why), what the child said last (FATAL, BYE) and what its slot holds (jobs in hand, stage, since when,
  * torn or not). The evidence is shown by `status`, logged, and for workers sent to the coordinator, which releases the
  * jobs and answers RELEASED. Until then it is kept, at most DEATHS_MAX of them, and sent again to the coordinator's
- * successor.
+ * successor. At most DEATHS_AT_ONCE are on their way, so that the coordinator needs no room for more.
  *
  * Diagnostics
  *   warns   every death that was not asked for; evidence dropped because nobody took it for too long
@@ -258,10 +258,12 @@ struct child_slot *coordinator_slot(const struct master *m)
 void death_send(struct master *m)
 {
     struct child_slot *c = m->deaths != NULL ? coordinator_slot(m) : NULL;
+    int under_way = 0;
 
-    for (struct death_item *i = m->deaths; c != NULL && i != NULL; i = i->next) {
+    for (struct death_item *i = m->deaths; c != NULL && i != NULL && under_way < DEATHS_AT_ONCE; i = i->next) {
         struct channel_msg msg = {.kind = CHANNEL_DEATH};
 
+        under_way++;
         if (i->sent)
             continue;
         msg.death = i->death;
@@ -288,6 +290,7 @@ void death_released(struct master *m, const struct msg_released *r)
         if (item->next == NULL)
             m->deaths_end = at;
         m->n_deaths--;
+        share_living(m, NULL);
         if (r->jobs > 0)
             log_info("death", "jobs of a dead child were released", "serial", LOG_I(r->serial), "jobs", LOG_I(r->jobs),
                      NULL);

@@ -287,6 +287,8 @@ struct child_slot *coordinator_slot(const struct master *m); /* one that is up, 
 
 /* share.c */
 void share_start(struct master *m, const struct child_slot *s);
+/* Somebody lives in s or does not any more, and how many deaths are not answered yet; NULL: the latter only. */
+void share_living(struct master *m, const struct child_slot *s);
 /* The child of s is gone, and its slot was read into *score: it is empty afterwards. */
 void share_death(struct master *m, const struct child_slot *s, const struct msg_death *d, const struct rusage *ru,
                  const struct score_data *score);

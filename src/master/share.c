@@ -1,8 +1,9 @@
 /*
- * share.c - what the master counts, where its children can read it: the totals in the scoreboard's head
+ * share.c - what the master knows, where its children can read it: totals and the living, in the scoreboard's head
  *
- * A child that is gone moves there out of its slot in one step, so that no counter is seen twice or goes back. The api
- * shows it at /metrics; nothing is decided by it.
+ * A child that is gone moves to the totals out of its slot in one step, so that no counter is seen twice or goes back.
+ * The api shows them at /metrics; nothing is decided by them. Who lives is for the coordinator, which takes back what
+ * the dead still get in the database.
  *
  * Depends on base, core, proc.
  */
@@ -40,6 +41,13 @@ void share_start(struct master *m, const struct child_slot *s)
 {
     scoreboard_totals_begin(m->board)->pools[s->pool].starts++;
     scoreboard_totals_end(m->board);
+    share_living(m, s);
+}
+
+void share_living(struct master *m, const struct child_slot *s)
+{
+    scoreboard_set_living(m->board, s != NULL ? s->index : -1, s != NULL && s->pid != 0 ? s->serial : 0, m->next_serial,
+                          m->n_deaths);
 }
 
 void share_death(struct master *m, const struct child_slot *s, const struct msg_death *d, const struct rusage *ru,

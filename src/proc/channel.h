@@ -14,7 +14,7 @@
  *                     AUDITED        coordinator: the audit records up to this number are written (seq)
  *   master -> child   WAKE           look for work now
  *                     DRAIN          finish what is in hand within limit_ms, take no more, exit 0
- *                     DEATH          coordinator: a child is gone, with the evidence
+ *                     DEATH          coordinator: a child is gone, with the evidence; at most DEATHS_AT_ONCE unanswered
  *                     AUDIT          coordinator: an operator's verb, for audit_log; at most AUDIT_AT_ONCE unanswered
  *                     PING           answer with PONG (progress test of the loop)
  *                     LOG            standard error from now on: the descriptor that comes with it
@@ -82,7 +82,8 @@ struct msg_death {
     struct score_job jobs[SCORE_IN_HAND_MAX];
 };
 
-#define AUDIT_AT_ONCE 32
+#define DEATHS_AT_ONCE 256
+#define AUDIT_AT_ONCE  32
 
 struct msg_audit {
     int64_t seq, at_ms; /* counted in this master's life; when, by the machine's monotonic clock */

@@ -42,6 +42,7 @@ struct board_head {
     struct log_levels levels;
     _Atomic uint32_t totals_seq; /* odd while the master writes */
     struct totals totals;
+    struct score_living living; /* under the same number */
 };
 
 struct board_slot {
@@ -301,6 +302,32 @@ int scoreboard_read_all(const struct scoreboard *b, struct totals *t, struct sco
     for (int p = 0; p < CONF_MAX_POOLS; p++) /* every child can write there */
         t->pools[p].name[sizeof t->pools[p].name - 1] = '\0';
     return r;
+}
+
+void scoreboard_set_living(struct scoreboard *b, int slot, int64_t serial, int64_t next_serial, int deaths_owed)
+{
+    struct score_living *l = &((struct board_head *)(void *)b->map)->living;
+
+    (void)scoreboard_totals_begin(b);
+    if (slot >= 0)
+        l->serials[slot] = serial;
+    l->next_serial = next_serial;
+    l->deaths_owed = deaths_owed;
+    scoreboard_totals_end(b);
+}
+
+int scoreboard_living(const struct scoreboard *b, struct score_living *out)
+{
+    const struct board_head *head = (const struct board_head *)(const void *)b->map;
+
+    for (int i = 0; i < READ_TRIES; i++) {
+        uint32_t before = atomic_load_explicit(&head->totals_seq, memory_order_acquire);
+        *out = head->living;
+        atomic_thread_fence(memory_order_acquire);
+        if (before % 2 == 0 && before == atomic_load_explicit(&head->totals_seq, memory_order_relaxed))
+            return 0;
+    }
+    return -EAGAIN;
 }
 
 struct score_data *score_begin(struct scoreboard *b)

@@ -116,6 +116,19 @@ void scoreboard_totals_end(struct scoreboard *b);
  * them; pid 0: nobody there. 0, or -EAGAIN: the master is at it all the time, and the copy is as good as could be had. */
 int scoreboard_read_all(const struct scoreboard *b, struct totals *t, struct score_data *slots);
 
+/* Which children live, as the master knows it: what else is owned in the database by a child of this node is a dead
+ * one's. Written in one step, so that a reader never misses a child between two states. */
+struct score_living {
+    int64_t next_serial;          /* who is started from now on has this number or a higher one */
+    int32_t deaths_owed;          /* dead ones whose jobs are not known to be released yet */
+    int64_t serials[SCORE_SLOTS]; /* of who lives in that slot; 0: nobody */
+};
+
+/* Master: who lives in a slot (0: nobody; slot -1: that has not changed), and the other two numbers. */
+void scoreboard_set_living(struct scoreboard *b, int slot, int64_t serial, int64_t next_serial, int deaths_owed);
+/* 0, or -EAGAIN: the master is at it all the time, and *out is not to be used. */
+int scoreboard_living(const struct scoreboard *b, struct score_living *out) MUST_CHECK;
+
 /* What supervision looks at often, without copying the slot; each field by itself may be a moment older. */
 struct score_pulse {
     enum score_phase phase;

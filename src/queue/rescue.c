@@ -142,6 +142,49 @@ void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, i
     pg_add_bool(p, suspect);
 }
 
+/* $1 node, $2 the first number that is not given yet, $3 to $6 as above, $7 the living. Who is locked is looked at again
+ * next time: nobody waits for a dead one's session. */
+const char rescue_unheard_sql[] =
+    "WITH o AS MATERIALIZED (\n"
+    "  SELECT j.*, 0 AS blame, false AS suspected FROM upload_jobs j\n"
+    "  WHERE j.owner_node = $1 AND j.owner_child < $2 AND j.state = 2 AND j.owner_child <> ALL ($7)\n"
+    "  FOR NO KEY UPDATE SKIP LOCKED),\n" RELEASE_OWNED "SELECT count(*), (SELECT count(*) FROM p) AS promoted FROM u";
+
+void rescue_unheard_params(struct pg_params *p, const void *ctx, int64_t node, int64_t from, const int64_t *living,
+                           int n, const struct rescue_limits *l)
+{
+    struct pg_array *serials = pg_array_new(ctx, PG_INT8);
+
+    pg_params_init(p, ctx);
+    pg_add_int8(p, node);
+    pg_add_int8(p, from);
+    add_limits(p, l);
+    pg_add_null(p, PG_JSONB);
+    for (int i = 0; i < n; i++)
+        pg_array_int8(serials, living[i]);
+    pg_add_array(p, serials);
+}
+
+/* $1 own incarnation, $2 grace in ms, $3 to $6 as above */
+const char rescue_nobodys_sql[] =
+    "WITH g AS MATERIALIZED (SELECT " LEADER_GUARD " AS held),\n"
+    "o AS MATERIALIZED (\n"
+    "  SELECT j.*, 0 AS blame, false AS suspected FROM upload_jobs j\n"
+    "  WHERE (SELECT held FROM g) AND j.state = 2 AND j.owner_node <> $1\n"
+    "    AND NOT EXISTS (SELECT FROM nodes n WHERE n.incarnation = j.owner_node)\n"
+    "    AND NOT EXISTS (SELECT FROM nodes n WHERE n.started_at > now() - $2 * interval '1 millisecond')\n"
+    "  FOR NO KEY UPDATE SKIP LOCKED),\n" RELEASE_OWNED "SELECT count(*), (SELECT count(*) FROM p) AS promoted FROM u";
+
+void rescue_nobodys_params(struct pg_params *p, const void *ctx, int64_t node, int64_t grace_ms,
+                           const struct rescue_limits *l)
+{
+    pg_params_init(p, ctx);
+    pg_add_int8(p, node);
+    pg_add_int8(p, grace_ms);
+    add_limits(p, l);
+    pg_add_null(p, PG_JSONB);
+}
+
 /* $1 incarnation, $2 blame those that were alone, $3 to $6 as above, $7 $8 class and name of the lock that allows it.
  * Which jobs a lost node had begun is not known: a child's only job counts as begun. A worker that has one job to be
  * worked on alone owns no other, so that a document which takes its node down is told from the rest. */

@@ -51,6 +51,20 @@ void rescue_release_params(struct pg_params *p, const void *ctx, int64_t node, i
                            int n_begun, enum rescue_blame blame, bool suspect, const struct rescue_limits *l,
                            const char *evidence_json);
 
+/* ---- claims that were committed after the death of who asked for them ---- */
+
+/* Jobs of this node whose owner is none of the living, whom no evidence is coming about: nobody has heard of such a
+ * claim, so its attempt is given back. living: numbers of the children that live; from: who is started later has this
+ * or a higher one. -> count */
+extern const char rescue_unheard_sql[];
+void rescue_unheard_params(struct pg_params *p, const void *ctx, int64_t node, int64_t from, const int64_t *living,
+                           int n, const struct rescue_limits *l);
+/* The same, for the leader, of nodes that nothing is known of any more: a former life, or one that was forgotten. Not
+ * within grace_ms after a node's registration: it may still be taking its former jobs, with the blame that is due. */
+extern const char rescue_nobodys_sql[];
+void rescue_nobodys_params(struct pg_params *p, const void *ctx, int64_t node, int64_t grace_ms,
+                           const struct rescue_limits *l);
+
 /* ---- a dead node ---- */
 
 /* All its jobs -> count, allowed (false: this session lacks the lock and nothing was done). blame (false if the node said

@@ -14,6 +14,7 @@
  *   pauses.c   what operators have paused
  *   audit.c    the queue of operators' verbs that are to be written down
  *   deaths.c   the queue of dead children whose jobs are to be released
+ *   unheard.c  claims that the dead get after that
  */
 #ifndef COORDINATOR_COORDINATOR_H
 #define COORDINATOR_COORDINATOR_H
@@ -24,8 +25,6 @@
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
-
-#define COORD_MAX_DEATHS 256
 
 /* In order of importance: the first that is due goes next. */
 #define COORD_TASKS(X)                                                                                                 \
@@ -48,10 +47,12 @@
     X(HEARTBEAT, "write the heartbeat")                                                                                \
     X(LEADER, "try to lead")                                                                                           \
     X(EXPIRED, "take back what is past its deadline")                                                                  \
+    X(UNHEARD, "take back what children were given after they had died")                                               \
     X(COUNTS, "count the queue")                                                                                       \
     X(DEAD_NODES, "look for dead nodes")                                                                               \
     X(DEAD_JOBS, "take back a dead node's jobs")                                                                       \
     X(FORGET, "forget a dead node")                                                                                    \
+    X(NOBODYS, "take back what nodes were given that nobody knows any more")                                           \
     X(SWEEP, "remove stale generations")                                                                               \
     X(WANT, "begin an embedding space if a collection is to have another")                                             \
     X(SPACES, "fill new embedding spaces, flip, tidy up")                                                              \
@@ -65,10 +66,6 @@
 #define X_TASK(name, what) TASK_##name,
 enum coord_task { COORD_TASKS(X_TASK) TASK_COUNT_ };
 #undef X_TASK
-
-struct late_death {
-    int64_t serial, at_ms;
-};
 
 struct coordinator {
     struct child child;
@@ -89,11 +86,8 @@ struct coordinator {
     char dead_name[80]; /* node being taken over */
     int64_t dead_incarnation;
     bool dead_polite; /* it said goodbye */
-    struct msg_death deaths[COORD_MAX_DEATHS];
+    struct msg_death deaths[DEATHS_AT_ONCE];
     int n_deaths, first_death;
-    struct late_death late[COORD_MAX_DEATHS]; /* whose jobs are released once more, oldest first */
-    int n_late, first_late;
-    bool releasing_late; /* the release under way is one of these */
     struct msg_audit audits[AUDIT_AT_ONCE];
     int n_audits, first_audit;
     int64_t audited, audited_told; /* the last record that is written, and that the master knows of */
@@ -185,7 +179,13 @@ void deaths_add(struct coordinator *c, const struct msg_death *d);
 /* The statement for the first one, and its answer: jobs that were released. */
 void deaths_params(struct coordinator *c, struct pg_params *p);
 void deaths_answered(struct coordinator *c, int jobs);
-void deaths_want(struct coordinator *c); /* the next one, when it is due */
+void deaths_want(struct coordinator *c); /* the next one */
+
+/* unheard.c */
+void unheard_params(struct coordinator *c, struct pg_params *p);
+void unheard_got(struct coordinator *c, const PGresult *r);
+void unheard_nobodys_params(struct coordinator *c, struct pg_params *p);
+void unheard_got_nobodys(struct coordinator *c, const PGresult *r);
 struct rescue_limits coord_limits(const struct coordinator *c);
 
 #endif

@@ -1,67 +1,46 @@
 /*
  * deaths.c - dead children: from the master's evidence to the queue's statement
  *
- * The master sends each death once; it is kept here until the database has answered. When the ring is full the oldest
- * is dropped with a warning: its jobs are then taken by their deadline, as if this node had died.
+ * The master sends each death once, at most DEATHS_AT_ONCE without an answer, so the ring here is never too small; what
+ * does not fit breaks that promise and is left to be sent again. It is kept here until the database has answered.
  *
- * What a child asked of the database in its last moment may be done after it is dead, and after its jobs were released: a
- * claim that nobody has heard of. So each is released once more a little later; what is found then was never begun.
+ * What a child asked of the database in its last moment may be done after its jobs were released: see unheard.c.
  *
  * Depends on base, queue, proc.
  */
 #include "coordinator/coordinator.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "core/state.h"
 #include "queue/rescue.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
-/* Longer than a statement that is on its way takes to arrive, and to be given up without its client. */
-#define LATE_MS 2000
+#define TELL_AGAIN_MS 100
 
 static void pop(struct coordinator *c)
 {
-    c->first_death = (c->first_death + 1) % COORD_MAX_DEATHS;
+    c->first_death = (c->first_death + 1) % DEATHS_AT_ONCE;
     c->n_deaths--;
-}
-
-static void pop_late(struct coordinator *c)
-{
-    c->first_late = (c->first_late + 1) % COORD_MAX_DEATHS;
-    c->n_late--;
-}
-
-static void add_late(struct coordinator *c, int64_t serial)
-{
-    if (c->n_late == COORD_MAX_DEATHS)
-        pop_late(c);
-    c->late[(c->first_late + c->n_late++) % COORD_MAX_DEATHS] =
-        (struct late_death){.serial = serial, .at_ms = clock_ms() + LATE_MS};
 }
 
 void deaths_want(struct coordinator *c)
 {
-    int64_t now = clock_ms(), at = c->n_late > 0 ? c->late[c->first_late].at_ms : now;
-
     if (c->n_deaths > 0)
         tasks_want(c, TASK_RELEASE);
-    else if (c->n_late > 0)
-        tasks_again_in(c, TASK_RELEASE, at > now ? at - now : 0);
 }
 
 void deaths_add(struct coordinator *c, const struct msg_death *d)
 {
-    if (c->n_deaths == COORD_MAX_DEATHS) {
-        log_warn("coordinator", "too many deaths wait for the database, one is left to its deadline", "serial",
-                 LOG_I(c->deaths[c->first_death].serial), NULL);
-        pop(c);
+    if (c->n_deaths == DEATHS_AT_ONCE) {
+        log_warn("coordinator", "more deaths than agreed", "serial", LOG_I(d->serial), NULL);
+        return;
     }
-    c->deaths[(c->first_death + c->n_deaths) % COORD_MAX_DEATHS] = *d;
+    c->deaths[(c->first_death + c->n_deaths) % DEATHS_AT_ONCE] = *d;
     c->n_deaths++;
     tasks_want(c, TASK_RELEASE);
 }
@@ -113,38 +92,22 @@ static void release_params(struct coordinator *c, const struct msg_death *d, str
 
 void deaths_params(struct coordinator *c, struct pg_params *p)
 {
-    const struct msg_death again = {.serial = c->n_late > 0 ? c->late[c->first_late].serial : 0};
-
-    c->releasing_late = c->n_deaths == 0;
-    release_params(c, c->releasing_late ? &again : &c->deaths[c->first_death], p);
-}
-
-static void tell_released(struct coordinator *c, int64_t serial, int jobs)
-{
-    struct channel_msg m = {.kind = CHANNEL_RELEASED, .released = {.serial = serial, .jobs = jobs}};
-
-    if (!c->releasing_late)
-        (void)channel_send(c->child.channel, &m);
-    if (jobs == 0)
-        return;
-    log_info("coordinator",
-             c->releasing_late ? "jobs that a child claimed while it died released" : "jobs of a dead child released",
-             "serial", LOG_I(serial), "jobs", LOG_I(jobs), NULL);
-    m = (struct channel_msg){.kind = CHANNEL_WAKE};
-    (void)channel_send(c->child.channel, &m);
+    release_params(c, &c->deaths[c->first_death], p);
 }
 
 void deaths_answered(struct coordinator *c, int jobs)
 {
-    int64_t serial;
+    int64_t serial = c->deaths[c->first_death].serial;
+    struct channel_msg m = {.kind = CHANNEL_RELEASED, .released = {.serial = serial, .jobs = jobs}};
 
-    if (c->releasing_late && c->n_late > 0) {
-        tell_released(c, c->late[c->first_late].serial, jobs);
-        pop_late(c);
-    } else if (c->n_deaths > 0) {
-        serial = c->deaths[c->first_death].serial;
-        tell_released(c, serial, jobs);
-        add_late(c, serial);
-        pop(c);
+    if (jobs > 0) {
+        log_info("coordinator", "jobs of a dead child released", "serial", LOG_I(serial), "jobs", LOG_I(jobs), NULL);
+        tasks_wake_workers(c);
     }
+    if (channel_send(c->child.channel, &m) == -EAGAIN) { /* the master must hear it; twice released is no harm */
+        tasks_again_in(c, TASK_RELEASE, TELL_AGAIN_MS);
+        return;
+    }
+    pop(c);
+    deaths_want(c);
 }

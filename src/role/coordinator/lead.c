@@ -26,8 +26,9 @@ void lead_params(struct coordinator *c, struct pg_params *p)
 }
 
 /* Done by the leader alone, from when it begins to lead. */
-static const enum coord_task leaders[] = {TASK_DEAD_NODES, TASK_SWEEP, TASK_WANT,       TASK_SPACES,      TASK_COST,
-                                          TASK_BUDGET,     TASK_TIDY,  TASK_PARTITIONS, TASK_FORGET_AUDIT};
+static const enum coord_task leaders[] = {TASK_DEAD_NODES, TASK_NOBODYS,     TASK_SWEEP,  TASK_WANT,
+                                          TASK_SPACES,     TASK_COST,        TASK_BUDGET, TASK_TIDY,
+                                          TASK_PARTITIONS, TASK_FORGET_AUDIT};
 
 /* What the leader's configuration wants is not begun while nodes are away that may come back with another one. They are
  * back, or known to be dead, before long; agree_read() says when. */

@@ -170,7 +170,6 @@ static void got_space(struct coordinator *c, const PGresult *r)
 static void got_release(struct coordinator *c, const PGresult *r)
 {
     deaths_answered(c, PQntuples(r));
-    deaths_want(c);
 }
 
 static void got_due(struct coordinator *c, const PGresult *r)
@@ -354,10 +353,12 @@ static const struct task_row rows[TASK_COUNT_] = {
     [TASK_HEARTBEAT] = {"heartbeat", node_heartbeat_sql, node_add_alive, node_got_heartbeat},
     [TASK_LEADER] = {"leader", lead_sql, lead_params, lead_got},
     [TASK_EXPIRED] = {"expired", rescue_expired_sql, add_expired, got_expired},
+    [TASK_UNHEARD] = {"unheard", rescue_unheard_sql, unheard_params, unheard_got},
     [TASK_COUNTS] = {"counts", rescue_counts_sql, NULL, got_counts},
     [TASK_DEAD_NODES] = {"dead_nodes", rescue_dead_nodes_sql, add_dead_nodes, got_dead_nodes},
     [TASK_DEAD_JOBS] = {"dead_jobs", rescue_node_sql, add_dead_jobs, got_dead_jobs},
     [TASK_FORGET] = {"forget", rescue_forget_node_sql, add_forget, got_forget},
+    [TASK_NOBODYS] = {"nobodys", rescue_nobodys_sql, unheard_nobodys_params, unheard_got_nobodys},
     [TASK_SWEEP] = {"sweep", rescue_sweep_sql, add_sweep, got_sweep},
     [TASK_WANT] = {"want", sql_want, spaces_ensure_params, got_want},
     [TASK_SPACES] = {"spaces", sql_spaces, spaces_step_params, got_spaces},

@@ -169,3 +169,28 @@ Test(death, is_kept_until_released_and_sent_again_to_a_successor)
     close(pair[1]);
     free_master(m);
 }
+
+Test(death, no_more_are_on_their_way_than_the_coordinator_has_room_for)
+{
+    struct master *m = bare_master();
+    struct rusage ru = {0};
+    int pair[2], status = killed_status(), n = 0;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    raise_coordinator(m, pair[0]);
+    for (int64_t i = 0; i < DEATHS_AT_ONCE + 2; i++) {
+        m->slots[1].serial = 100 + i;
+        (void)death_record(m, &m->slots[1], status, &ru);
+        death_send(m);
+        if (next_serial(pair[1]) == 100 + i) /* as they come: the socket is no bound here */
+            n++;
+    }
+    cr_assert_eq(n, DEATHS_AT_ONCE);
+    death_released(m, &(struct msg_released){.serial = 100});
+    death_send(m);
+    cr_assert_eq(next_serial(pair[1]), 100 + DEATHS_AT_ONCE);
+    cr_assert_eq(next_serial(pair[1]), -1);
+    close(pair[0]);
+    close(pair[1]);
+    free_master(m);
+}

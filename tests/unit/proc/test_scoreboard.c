@@ -81,6 +81,31 @@ Test(scoreboard, with_the_times_of_a_mad_child_one_can_reckon)
     scoreboard_free(&m);
 }
 
+Test(scoreboard, a_child_reads_who_lives_as_it_was_at_one_moment)
+{
+    static struct score_living got;
+    struct scoreboard *m = master_board(), *c;
+
+    scoreboard_reset(m, 7, 2);
+    c = child_board(m, 7);
+    scoreboard_set_living(m, 7, 41, 42, 0);
+    scoreboard_set_living(m, SCORE_SLOTS - 1, 42, 43, 0);
+    scoreboard_set_living(m, 7, 0, 43, 1);
+    cr_assert_eq(scoreboard_living(c, &got), 0);
+    cr_assert_eq(got.serials[7], 0);
+    cr_assert_eq(got.serials[SCORE_SLOTS - 1], 42);
+    cr_assert_eq(got.next_serial, 43);
+    cr_assert_eq(got.deaths_owed, 1);
+    scoreboard_set_living(m, -1, 0, 43, 0);
+    cr_assert_eq(scoreboard_living(c, &got), 0);
+    cr_assert_eq(got.deaths_owed, 0);
+    (void)scoreboard_totals_begin(m); /* in the middle of a change */
+    cr_assert_eq(scoreboard_living(c, &got), -EAGAIN);
+    scoreboard_totals_end(m);
+    scoreboard_free(&c);
+    scoreboard_free(&m);
+}
+
 Test(scoreboard, the_master_reads_what_the_child_wrote)
 {
     struct scoreboard *m = master_board(), *c;

@@ -310,6 +310,91 @@ Test(rescue, with_a_torn_slot_all_jobs_of_a_crash_are_suspect)
     qt_close(q);
 }
 
+static int64_t run_count(struct qt *q, const char *sql, const struct pg_params *p)
+{
+    struct error e;
+    PGresult *r = pg_exec(q->worker, sql, p, 0, &e);
+    int64_t n;
+
+    cr_assert_not_null(r, "%s", e.message);
+    n = pg_get_int(r, 0, 0);
+    PQclear(r);
+    return n;
+}
+
+static int64_t unheard(struct qt *q, int64_t node, int64_t from, const int64_t *living, int n)
+{
+    struct pg_params p;
+
+    rescue_unheard_params(&p, q, node, from, living, n, &limits);
+    return run_count(q, rescue_unheard_sql, &p);
+}
+
+static int64_t nobodys(struct qt *q, int64_t node, int64_t grace_ms)
+{
+    struct pg_params p;
+
+    rescue_nobodys_params(&p, q, node, grace_ms, &limits);
+    return run_count(q, rescue_nobodys_sql, &p);
+}
+
+Test(rescue, what_a_child_got_that_does_not_live_is_queued_again_and_what_the_living_have_is_theirs)
+{
+    static const int64_t living[] = {1, 3};
+    struct qt *q = qt_open("qt_unheard");
+    int n;
+
+    for (int i = 0; i < 4; i++)
+        qt_submit(q, 1, i, 1, 100);
+    for (int64_t child = 1; child <= 4; child++)
+        qt_claim(q, q->worker, child, 1, &n);
+    cr_assert_eq(unheard(q, 8, 9, NULL, 0), 0, "another node's");
+    cr_assert_eq(unheard(q, 7, 0, NULL, 0), 0, "nobody is known");
+    cr_assert_eq(unheard(q, 7, 4, living, 2), 1, "4 was started after the living were counted");
+    cr_assert_eq(qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE owner_child IN (1, 3, 4)"), 3);
+    cr_assert_eq(qt_int(q,
+                        "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1 AND attempt = 0 AND lease = 2"
+                        " AND NOT suspect AND crashes = 0"),
+                 1, "its attempt is given back, and its lease is broken");
+    cr_assert_eq(unheard(q, 7, 4, living, 2), 0, "done twice it does nothing");
+    qt_close(q);
+}
+
+Test(rescue, what_somebody_locks_is_not_waited_for)
+{
+    struct qt *q = qt_open("qt_unheard_locked");
+
+    qt_submit(q, 1, 1, 1, 100);
+    qt_claim_one(q);
+    db_test_run(q->other, "BEGIN; SELECT FROM upload_jobs FOR NO KEY UPDATE");
+    cr_assert_eq(unheard(q, 7, 9, NULL, 0), 0);
+    db_test_run(q->other, "COMMIT");
+    cr_assert_eq(unheard(q, 7, 9, NULL, 0), 1);
+    qt_close(q);
+}
+
+Test(rescue, what_a_forgotten_node_got_is_queued_again_by_the_leader)
+{
+    struct qt *q = qt_open("qt_nobodys");
+
+    qt_submit(q, 1, 1, 1, 100);
+    qt_claim_one(q);
+    cr_assert_eq(nobodys(q, 7, 1000), 0, "its own, registered or not");
+    qt_run(q, "INSERT INTO upload_pipeline.nodes (name, incarnation, version, started_at, heartbeat_at) VALUES"
+              " ('known', 7, 'x', now() - interval '1 h', now() - interval '1 h')");
+    cr_assert_eq(nobodys(q, 4, 1000), 0, "dead or not, somebody takes them with the blame that is due");
+    qt_run(q, "UPDATE upload_pipeline.nodes SET incarnation = 8, started_at = now()");
+    cr_assert_eq(nobodys(q, 4, 60000), 0, "it may be taking its former jobs at this moment");
+    qt_run(q, "UPDATE upload_pipeline.nodes SET started_at = now() - interval '2 min'");
+    db_test_run(q->other, "SELECT pg_advisory_lock(1684865026, 0)");
+    cr_assert_eq(nobodys(q, 4, 60000), 0, "another leads");
+    db_test_run(q->other, "SELECT pg_advisory_unlock(1684865026, 0)");
+    cr_assert_eq(nobodys(q, 4, 60000), 1);
+    cr_assert_eq(
+        qt_int(q, "SELECT count(*) FROM upload_pipeline.upload_jobs WHERE state = 1 AND attempt = 0 AND lease = 2"), 1);
+    qt_close(q);
+}
+
 Test(rescue, a_dead_nodes_jobs_are_taken_by_incarnation)
 {
     struct qt *q = qt_open("qt_rescue_node");
