@@ -55,11 +55,16 @@ gid_t peer_group(const char *name)
     return g != NULL ? g->gr_gid : (gid_t)-1;
 }
 
+bool peer_uid_is_owner(uid_t uid)
+{
+    return uid == 0 || uid == geteuid();
+}
+
 bool peer_is_owner(int fd)
 {
     uid_t uid;
 
-    return peer_credentials(fd, &uid, NULL, NULL) && (uid == 0 || uid == geteuid());
+    return peer_credentials(fd, &uid, NULL, NULL) && peer_uid_is_owner(uid);
 }
 
 bool peer_in_group(int fd, gid_t group)

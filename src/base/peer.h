@@ -19,6 +19,7 @@ bool peer_credentials(int fd, uid_t *uid, gid_t *gid, pid_t *pid);
 gid_t peer_group(const char *name);
 /* Root, or the user that this process runs as. */
 bool peer_is_owner(int fd);
+bool peer_uid_is_owner(uid_t uid);
 /* By its primary or a further group; group (gid_t)-1: no group. */
 bool peer_in_group(int fd, gid_t group);
 

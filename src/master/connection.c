@@ -127,8 +127,10 @@ static bool begin_body(struct connection *c)
     return c->body != NULL;
 }
 
-/* One read, at most up to the end of the present request; false if the connection ends. */
-static bool read_some(struct connection *c)
+enum { READ_END = -1, READ_NOTHING, READ_SOME };
+
+/* One read, at most up to the end of the head or of the body. */
+static int read_some(struct connection *c)
 {
     uint8_t *to = c->have < CONTROL_HEAD_BYTES ? c->head + c->have : c->body + (c->have - CONTROL_HEAD_BYTES);
     size_t want =
@@ -136,19 +138,30 @@ static bool read_some(struct connection *c)
     ssize_t n = recv(c->fd, to, want, 0);
 
     if (n < 0)
-        return errno == EAGAIN || errno == EINTR;
+        return errno == EAGAIN || errno == EINTR ? READ_NOTHING : READ_END;
     if (n == 0)
-        return false;
+        return READ_END;
     if (c->have == 0)
         c->deadline_ms = clock_ms() + REQUEST_MS;
     c->have += (size_t)n;
     if (c->have == CONTROL_HEAD_BYTES && c->body == NULL && !begin_body(c))
-        return false;
-    if (c->body_n > CONTROL_MAX_REQUEST)
-        return refuse_giant(c);
-    if (c->body != NULL && c->have == CONTROL_HEAD_BYTES + c->body_n)
-        return answer(c);
-    return true;
+        return READ_END;
+    return READ_SOME;
+}
+
+/* As much of the present request as is there; once it is complete, the answer. */
+static bool read_request(struct connection *c)
+{
+    int r;
+
+    do {
+        r = read_some(c);
+        if (r == READ_SOME && c->body_n > CONTROL_MAX_REQUEST)
+            return refuse_giant(c);
+        if (r == READ_SOME && c->body != NULL && c->have == CONTROL_HEAD_BYTES + c->body_n)
+            return answer(c);
+    } while (r == READ_SOME);
+    return r != READ_END;
 }
 
 void connection_begin(struct connection *c)
@@ -160,7 +173,7 @@ bool connection_step(struct connection *c, uint32_t events)
 {
     if (c->reply != NULL)
         return (events & (EPOLLERR | EPOLLHUP)) == 0 && write_reply(c);
-    return read_some(c);
+    return read_request(c);
 }
 
 void connection_refuse(struct master *m, int fd)

@@ -1,6 +1,6 @@
 /*
  * connection.h - the control socket's server: connections (connection.c), who may have one and how much of the master's
- * time it gets (server.c, payer.c)
+ * time it gets (server.c, room.c, payer.c)
  *
  * Depends on base, core, proc.
  */
@@ -38,7 +38,8 @@ struct connection {
 /* ---- connection.c ---- */
 
 void connection_begin(struct connection *c); /* waits for a first request */
-/* One step: reads, answers or writes as far as it goes at once. false: the connection is of no more use. */
+/* One step: reads, answers or writes as far as it goes at once, one request at most. false: the connection is of no more
+ * use. */
 bool connection_step(struct connection *c, uint32_t events);
 /* Says by one attempt, which an empty socket takes whole, why the caller is refused. */
 void connection_refuse(struct master *m, int fd);
@@ -47,6 +48,14 @@ void connection_refuse(struct master *m, int fd);
 
 struct master *server_master(const struct server *s);
 void server_watch(struct connection *c, uint32_t events);
+
+/* ---- room.c: how many there are ---- */
+
+#define CONNECTIONS_MAX 64
+#define PER_UID         16
+
+/* The connection of the list that goes when uid wants one more; NULL: there is room. */
+struct connection *room_made_by(struct connection *list, uid_t uid);
 
 /* ---- payer.c: whose time it is ---- */
 

@@ -2,13 +2,18 @@
  * server.c - the control socket's server: who gets a connection, and how much of the master's time
  *
  * Its connections hang on an epoll set of their own, one source of the master's loop, so that a crowd of them is one
- * event there: AT_ONCE of them are looked after and supervision has its turn again. Questions come after supervision.
+ * event there: it has a turn, and supervision has its turn again. Questions come after supervision.
  *
- * Against the many: PER_UID connections of one user, CONNECTIONS_MAX in all; over that the oldest of the user who has
- * most makes room (it answers no one: every complete request has been answered already). Against the busy: users other
- * than root and our own get a share of the time (payer.c), then their sockets rest until the next window. Against the
- * end of descriptors: callers never get the last FOR_CHILDREN, which the start of a child needs; and one is kept in
- * reserve, so that who comes when there is none is hung up on, and not found waiting again at once.
+ * A turn: first the owners (root and our own user), then the others for TURN_US, then AT_ONCE who wait to be accepted.
+ * A question that is there when its asker is accepted is answered at once: who comes in earnest waits for those before
+ * him in the queue, and not for what they may want.
+ *
+ * Against the many: PER_UID connections of one user, CONNECTIONS_MAX in all; over that room.c says whose makes room. Who
+ * comes again and again puts an end to none of his own that this turn accepted, since AT_ONCE is not above PER_UID: each is
+ * looked at once more before. Against the busy: users other than the owners get a share of the time (payer.c), then their
+ * sockets rest until the next window. Against the end of descriptors: callers never get the last FOR_CHILDREN, which the
+ * start of a child needs; and one is kept in reserve, so that who comes when there is none is hung up on, and not found
+ * waiting again at once.
  *
  * Who may: see proc/rights.h. The socket's mode keeps out who has no right at all; the peer is asked for again here, so
  * that a wrong chmod opens nothing. What a peer may is found when it connects: the kernel keeps its groups of then.
@@ -35,12 +40,10 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 64
-#define PER_UID         16
-#define FOR_CHILDREN    16
-#define AT_ONCE         32   /* events, and new connections, in one turn */
-#define TURN_US         2000 /* of callers who are not trusted, in one turn */
-#define BREATH_MS       100  /* without a descriptor, not even the reserved one */
+#define FOR_CHILDREN 16
+#define AT_ONCE      PER_UID /* new connections in one turn */
+#define TURN_US      2000    /* of callers who are not trusted, in one turn */
+#define BREATH_MS    100     /* without a descriptor, not even the reserved one */
 
 struct server {
     struct master *master;
@@ -48,11 +51,10 @@ struct server {
     int fd, epoll, reserve; /* reserve: an open descriptor for the day when there is none; -1: in use */
     sd_event_source *source, *timer;
     struct connection *connections;
-    int n;
     struct payers payers;
-    int64_t resume_ms;                /* when sockets that rest are looked at again; 0: none rests */
-    int64_t accept_ms;                /* no connection is accepted before; 0: any time */
-    struct epoll_event turn[AT_ONCE]; /* the present turn's, with NULL for connections that have gone */
+    int64_t resume_ms;                            /* when sockets that rest are looked at again; 0: none rests */
+    int64_t accept_ms;                            /* no connection is accepted before; 0: any time */
+    struct epoll_event turn[CONNECTIONS_MAX + 1]; /* the present turn's, with NULL for connections that have gone */
     int turn_n;
 };
 
@@ -72,7 +74,6 @@ static int connection_destroy(struct connection *c)
         at = &(*at)->next;
     if (*at == c) {
         *at = c->next;
-        s->n--;
     }
     for (int i = 0; i < s->turn_n; i++)
         if (s->turn[i].data.ptr == c)
@@ -93,82 +94,54 @@ void server_watch(struct connection *c, uint32_t events)
     (void)epoll_ctl(c->server->epoll, EPOLL_CTL_MOD, c->fd, &e);
 }
 
-static bool connection_new(struct server *s, int fd, uid_t uid, int right, bool owner)
+static struct connection *connection_new(struct server *s, int fd, uid_t uid, int right, bool owner)
 {
     struct connection *c = talloc_zero(s, struct connection);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
 
     if (c == NULL || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) != 0) {
         talloc_free(c);
-        return false;
+        return NULL;
     }
     *c = (struct connection){
         .server = s, .fd = fd, .uid = uid, .right = right, .owner = owner, .watched = EPOLLIN, .next = s->connections};
     s->connections = c;
-    s->n++;
     talloc_set_destructor(c, connection_destroy);
     connection_begin(c);
-    return true;
+    return c;
 }
 
 /* ---- accepting ---- */
 
-static int count_of(const struct server *s, uid_t uid)
+/* Takes fd: a connection, whose first question may be answered already, or a caller who is hung up on. */
+static void take_in(struct server *s, int fd, uid_t uid, bool owner)
 {
-    int n = 0;
+    int right = rights_of_peer(&s->master->rights, fd);
+    struct connection *c;
 
-    for (const struct connection *c = s->connections; c != NULL; c = c->next)
-        n += c->uid == uid;
-    return n;
-}
-
-/* The list is newest first. */
-static struct connection *oldest_of(const struct server *s, uid_t uid)
-{
-    struct connection *found = NULL;
-
-    for (struct connection *c = s->connections; c != NULL; c = c->next)
-        if (c->uid == uid)
-            found = c;
-    return found;
-}
-
-static void make_room(struct server *s, uid_t uid)
-{
-    uid_t most = uid;
-    int n = 0;
-
-    if (count_of(s, uid) >= PER_UID)
-        talloc_free(oldest_of(s, uid));
-    if (s->n < CONNECTIONS_MAX)
+    if (right == RIGHTS_NONE) {
+        log_warn("control", "caller refused", "uid", LOG_I(uid), NULL);
+        connection_refuse(s->master, fd);
+        close(fd);
         return;
-    for (const struct connection *c = s->connections; c != NULL; c = c->next)
-        if (count_of(s, c->uid) > n) {
-            n = count_of(s, c->uid);
-            most = c->uid;
-        }
-    talloc_free(oldest_of(s, most));
+    }
+    talloc_free(room_made_by(s->connections, uid));
+    c = connection_new(s, fd, uid, right, owner);
+    if (c == NULL)
+        close(fd);
+    else if (!connection_step(c, EPOLLIN))
+        talloc_free(c);
 }
 
 static void greet(struct server *s, int fd)
 {
     int64_t began = clock_ns(), until;
     uid_t uid = (uid_t)-1;
-    bool owner = peer_is_owner(fd);
-    int right = RIGHTS_NONE;
-    bool taken = false;
+    bool known = peer_credentials(fd, &uid, NULL, NULL), owner = known && peer_uid_is_owner(uid);
 
-    if (peer_credentials(fd, &uid, NULL, NULL) && (owner || payers_may(&s->payers, uid, clock_ms(), &until))) {
-        right = rights_of_peer(&s->master->rights, fd);
-        if (right == RIGHTS_NONE) {
-            log_warn("control", "caller refused", "uid", LOG_I(uid), NULL);
-            connection_refuse(s->master, fd);
-        } else {
-            make_room(s, uid);
-            taken = connection_new(s, fd, uid, right, owner);
-        }
-    }
-    if (!taken)
+    if (known && (owner || payers_may(&s->payers, uid, clock_ms(), &until)))
+        take_in(s, fd, uid, owner);
+    else
         close(fd);
     if (!owner)
         payers_charge(&s->payers, uid, (clock_ns() - began) / 1000, clock_ms());
@@ -205,7 +178,9 @@ static void watch_listener(struct server *s, uint32_t events)
 
 static void accept_some(struct server *s)
 {
-    for (int i = 0; i < AT_ONCE && s->accept_ms == 0; i++) {
+    int64_t until_ns = clock_ns() + TURN_US * 1000;
+
+    for (int i = 0; i < AT_ONCE && s->accept_ms == 0 && clock_ns() < until_ns; i++) {
         int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd > s->highest)
@@ -312,16 +287,18 @@ static void look_at_clock(struct server *s)
 static int handle_turn(sd_event_source *src, int fd, uint32_t events, void *arg)
 {
     struct server *s = arg;
+    bool more_wait = false;
 
     (void)src;
     (void)events;
-    s->turn_n = epoll_wait(fd, s->turn, AT_ONCE, 0);
+    s->turn_n = epoll_wait(fd, s->turn, CONNECTIONS_MAX + 1, 0);
     for (int i = 0; i < s->turn_n; i++)
-        if (s->turn[i].data.ptr == s)
-            accept_some(s);
+        more_wait = more_wait || s->turn[i].data.ptr == s;
     serve_owners(s);
     serve_others(s);
     s->turn_n = 0;
+    if (more_wait)
+        accept_some(s);
     look_at_clock(s);
     return 0;
 }

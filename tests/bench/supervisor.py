@@ -5,6 +5,7 @@ tests' children (helper_child), since 256 workers need more memory and connectio
 
 successor  kill -9 of an idle worker until the master hears that its successor is connected and may claim
 status     a `status` with 256 workers, from the request's first byte to the answer's last, over a connection that stays
+crowd      `status` while 1,000 half-open clients are at the socket: crowded.py
 at rest    processor time of the master with 256 workers that have nothing to do, as a part of one core
 memory     its private memory then
 deaths     kill -9 of workers, one after another, 10,000 times after the first 1,000: how much the master's anonymous memory
@@ -22,6 +23,7 @@ import threading
 import time
 from collections import namedtuple
 
+from crowded import Crowded
 from harness import account, control
 from harness.account import wait_for
 from harness.daemon import Daemon
@@ -92,7 +94,10 @@ class Supervisor:
         self.checks = []
 
     def check(self, what, value, limit, form="{:.2f}", unit=""):
-        self.checks.append(Check(what, form.format(value) + unit, f"under {limit}{unit}", "PASS" if value < limit else "FAIL"))
+        self.verdict(what, form.format(value) + unit, f"under {limit}{unit}", value < limit)
+
+    def verdict(self, what, figure, limit, well):
+        self.checks.append(Check(what, figure, limit, "PASS" if well else "FAIL"))
 
     def figure(self, what, text):
         self.checks.append(Check(what, text, "", ""))
@@ -129,8 +134,8 @@ class Supervisor:
         request = struct.pack(">I", len(frame)) + frame
         began = time.perf_counter()
         connection.sendall(request)
-        size = struct.unpack(">I", control._read(connection, 4))[0]
-        control._read(connection, size)
+        size = struct.unpack(">I", control.read(connection, 4))[0]
+        control.read(connection, size)
         return (time.perf_counter() - began) * 1000, size
 
     def many(self, helpers):
@@ -196,7 +201,7 @@ class Supervisor:
     def run(self):
         helpers = place_helpers()
         try:
-            for part in (self.successor, lambda: self.many(helpers), lambda: self.deaths(helpers)):
+            for part in (self.successor, lambda: self.many(helpers), Crowded(self, helpers).run, lambda: self.deaths(helpers)):
                 part()
         finally:
             account.remove_tree(helpers)

@@ -90,7 +90,7 @@ def unpack(raw):
     return value
 
 
-def _read(connection, n):
+def read(connection, n):
     raw = b""
     while len(raw) < n:
         piece = connection.recv(n - len(raw))
@@ -113,7 +113,7 @@ class Control:
         self.id = self.id % 100 + 1
         frame = pack([VERSION, self.id, verb, args])
         self.socket.sendall(struct.pack(">I", len(frame)) + frame)
-        version, number, ok, body = unpack(_read(self.socket, struct.unpack(">I", _read(self.socket, 4))[0]))
+        version, number, ok, body = unpack(read(self.socket, struct.unpack(">I", read(self.socket, 4))[0]))
         assert (version, number) == (VERSION, self.id)
         if not ok:
             raise Refused(f"{body['reason']}: {body['message']}")

@@ -1,9 +1,10 @@
 """crowd.py - many bad clients of the control socket, in a process of its own
 
-    python3 crowd.py SOCKET CLIENTS SECONDS
+    python3 crowd.py SOCKET CLIENTS SECONDS [MANNER]
 
-Keeps CLIENTS connections, a sixth of each kind; who is hung up on comes back, a few at a time, as a crowd does whose
-members each wait a moment. Prints "crowded" when all have connected once.
+Keeps CLIENTS connections, as many of each kind. "mixed" (the default): all kinds; who is hung up on comes back, a few at a
+time, as a crowd does whose members each wait a moment. "half-open": those that never finish a request. "pushing": the
+same, and who is hung up on comes back at once. Prints "crowded" when all have connected once.
 """
 
 import os
@@ -16,8 +17,9 @@ import time
 STATUS = b"\x94\x01\x07\xa6status\x80"
 FRAME = struct.pack(">I", len(STATUS)) + STATUS
 KINDS = ("silent", "begun", "drips", "giant", "garbage", "never reads")
-ROUND_S = 0.1
-BACK_A_ROUND = 10  # of those that were hung up on
+HALF_OPEN = KINDS[:3]
+# Kinds, seconds between looks at who was hung up on, and how many of those come back after a look.
+MANNERS = {"mixed": (KINDS, 0.1, 10), "half-open": (HALF_OPEN, 0.1, 10), "pushing": (HALF_OPEN, 0, 1000000)}
 
 
 class Client:
@@ -59,8 +61,10 @@ class Client:
 
 def main():
     path, count, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    kinds, pause, back = MANNERS[sys.argv[4] if len(sys.argv) > 4 else "mixed"]
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.nice(10)  # it is the daemon that is measured, not the machine's scheduler
-    clients = [Client(path, KINDS[i % len(KINDS)]) for i in range(count)]
+    clients = [Client(path, kinds[i % len(kinds)]) for i in range(count)]
     for client in clients:
         client.connect()
     print("crowded", flush=True)
@@ -73,11 +77,11 @@ def main():
         by_fd = {c.socket.fileno(): c for c in clients if c.socket}
         for fd, _ in poll.poll(0):
             by_fd[fd].close()
-        for client in [c for c in clients if not c.socket][:BACK_A_ROUND]:
+        for client in [c for c in clients if not c.socket][:back]:
             client.connect()
         for client in clients:
             client.drip()
-        time.sleep(ROUND_S)
+        time.sleep(pause)
 
 
 main()
