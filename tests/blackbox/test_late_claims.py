@@ -32,7 +32,10 @@ CREATE FUNCTION public.refuse_blame() RETURNS trigger LANGUAGE plpgsql AS $$ BEG
 CREATE TRIGGER refuse_blame BEFORE UPDATE ON upload_pipeline.upload_jobs FOR EACH ROW
     WHEN (NEW.crashes > OLD.crashes) EXECUTE FUNCTION public.refuse_blame();
 """
-WAITS = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {HOLD} AND NOT granted"
+WAITS = f"""
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {HOLD} AND NOT granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 @contextlib.contextmanager
