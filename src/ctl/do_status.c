@@ -28,9 +28,10 @@ void status_show_head(const json_t *s, FILE *out)
     char up[24];
 
     ctl_span(ctl_int(s, "uptime_ms"), up);
-    fprintf(out, "docmill %s on %s: %s, up %s (pid %" PRId64 ", %s)%s\n", ctl_string(s, "version"),
-            ctl_string(s, "node"), ctl_string(s, "state"), up, ctl_int(s, "pid"), ctl_string(s, "run_dir"),
-            json_is_true(json_object_get(s, "ready")) ? "" : ", NOT READY: see docmillctl health");
+    fprintf(out, "docmill %s on %s: %s%s, up %s (pid %" PRId64 ", %s)\n", ctl_string(s, "version"),
+            ctl_string(s, "node"), ctl_string(s, "state"),
+            json_is_true(json_object_get(s, "ready")) ? "" : ", NOT READY (see docmillctl health)", up,
+            ctl_int(s, "pid"), ctl_string(s, "run_dir"));
 }
 
 /* What an operator has paused, where it cannot be overlooked. */

@@ -8,6 +8,7 @@
 #define ELLIPSIS   "\xe2\x80\xa6"
 #define GAP        2 /* columns between columns */
 #define SHRINK_MIN 8
+#define LEFT_OUT   (-1)
 
 struct range {
     uint32_t first, last;
@@ -210,13 +211,28 @@ int table_rows(const struct table *t)
     return t->n_cells / t->n_columns;
 }
 
-/* Cuts the widest shrinking column by one, until it fits or none can give more. */
+static bool is_empty(const struct table *t, int column)
+{
+    for (int i = column; i < t->n_cells; i += t->n_columns)
+        if (t->cells[i][0] != '\0')
+            return false;
+    return true;
+}
+
+/* Leaves out columns that hold nothing, then cuts the widest shrinking column by one, until it fits or none can give
+ * more. A column that is left out is LEFT_OUT wide. */
 static void fit(const struct table *t, int *widths, int width)
 {
     int total = GAP * (t->n_columns - 1);
 
     for (int i = 0; i < t->n_columns; i++)
         total += widths[i];
+    for (int i = t->n_columns - 1; i > 0 && width > 0 && total > width && t->n_cells > 0; i--) {
+        if (!is_empty(t, i))
+            continue;
+        total -= widths[i] + GAP;
+        widths[i] = LEFT_OUT;
+    }
     while (width > 0 && total > width) {
         int widest = -1;
         for (int i = 0; i < t->n_columns; i++)
@@ -229,18 +245,31 @@ static void fit(const struct table *t, int *widths, int width)
     }
 }
 
-static void print_cell(FILE *out, const struct table_column *c, const char *text, int width, bool last)
+/* owed: spaces before the next text of the line. At its end they would only make it longer than the terminal. */
+static void print_cell(FILE *out, const struct table_column *c, const char *text, int width, int *owed)
 {
     int w = text_width(text);
     int pad = w < width ? width - w : 0;
 
     if (c->align == TABLE_RIGHT)
-        fprintf(out, "%*s", pad, "");
+        *owed += pad;
+    if (text[0] != '\0') {
+        fprintf(out, "%*s", *owed, "");
+        *owed = 0;
+    }
     text_print(out, text, width);
-    if (last)
-        fputc('\n', out);
-    else
-        fprintf(out, "%*s", GAP + (c->align == TABLE_RIGHT ? 0 : pad), "");
+    *owed += GAP + (c->align == TABLE_RIGHT ? 0 : pad);
+}
+
+/* `cells` of all columns, or NULL: the titles. */
+static void print_row(const struct table *t, FILE *out, char *const *cells, const int *widths)
+{
+    int owed = 0;
+
+    for (int i = 0; i < t->n_columns; i++)
+        if (widths[i] != LEFT_OUT)
+            print_cell(out, &t->columns[i], cells != NULL ? cells[i] : t->columns[i].title, widths[i], &owed);
+    fputc('\n', out);
 }
 
 void table_print(const struct table *t, FILE *out, int width)
@@ -255,9 +284,7 @@ void table_print(const struct table *t, FILE *out, int width)
             widths[i % t->n_columns] = w;
     }
     fit(t, widths, width);
-    for (int i = 0; i < t->n_columns; i++)
-        print_cell(out, &t->columns[i], t->columns[i].title, widths[i], i == t->n_columns - 1);
-    for (int i = 0; i < t->n_cells; i++)
-        print_cell(out, &t->columns[i % t->n_columns], t->cells[i], widths[i % t->n_columns],
-                   i % t->n_columns == t->n_columns - 1);
+    print_row(t, out, NULL, widths);
+    for (int i = 0; i + t->n_columns <= t->n_cells; i += t->n_columns)
+        print_row(t, out, t->cells + i, widths);
 }

@@ -84,3 +84,19 @@ def test_a_wrong_command_line_is_told_what_is_wrong_with_it(daemon, words, said)
 def test_without_a_configuration_it_is_told_how_to_get_one(daemon):
     done = daemon(start=False).docmilld("-c", "/nowhere/docmill.conf", check=False)
     assert done.returncode == 78 and "/nowhere/docmill.conf" in done.stderr and "--example" in done.stderr, done
+
+
+def test_a_start_that_is_well_is_not_shown_as_a_database_that_is_away(daemon):
+    one = daemon(start=False).start(ready=False)
+    notes = set()
+
+    def served():
+        try:
+            found = one.children("api")
+        except OSError:
+            return False
+        notes.update(c["note"] for c in found)
+        return any(c["phase"] == "ready" and c["db_ok"] for c in found)
+
+    wait_for(served, 10, "the API to be ready", dump=one.log, every=0.01)
+    assert not any("does not answer" in note for note in notes), notes

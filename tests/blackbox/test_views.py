@@ -54,6 +54,7 @@ def test_pools_are_summed_up(daemon):
     assert list(rows) == ["coordinator", "api", "work", "more"]
     assert (rows["work"]["size"], rows["work"]["ready"], rows["more"]["size"]) == (2, 2, 1)
     assert rows["work"]["done"] + rows["more"]["done"] == 3
+    assert rows["coordinator"]["busy"] == 0, "it has no job in hand"
     assert rows["api"]["done"] > 0 and rows["api"]["memory_bytes"] > 0
     shown = one.ctl("pools", as_json=False).stdout.splitlines()
     assert len(shown) == 5 and shown[0].startswith("POOL ")

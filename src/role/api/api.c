@@ -54,7 +54,7 @@ static const char *note_of(const struct api *a, bool database, int storage)
     if (a->draining)
         return "draining";
     if (!database)
-        return "the database does not answer";
+        return dbpool_untried(a->db) ? "connects to the database" : "the database does not answer";
     return storage == 0 ? "the blob store does not work" : "";
 }
 

@@ -385,6 +385,11 @@ bool dbpool_ok(const struct dbpool *pool)
     return !pool->down && pool->last_answer_ms > 0 && clock_ms() - pool->last_answer_ms < FRESH_MS;
 }
 
+bool dbpool_untried(const struct dbpool *pool)
+{
+    return !pool->down && pool->last_answer_ms == 0;
+}
+
 void dbpool_tick(struct dbpool *pool)
 {
     int64_t now = clock_ms();

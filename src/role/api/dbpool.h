@@ -41,7 +41,8 @@ void dbpool_forget(struct db_call **call);
 
 /* 0, or db_unavailable if it is known that no call can succeed now. */
 int dbpool_check(const struct dbpool *pool, struct error *e) MUST_CHECK;
-bool dbpool_ok(const struct dbpool *pool); /* it answered lately */
+bool dbpool_ok(const struct dbpool *pool);      /* it answered lately */
+bool dbpool_untried(const struct dbpool *pool); /* it neither answered nor failed yet */
 /* Every second: expires waiting calls, probes. */
 void dbpool_tick(struct dbpool *pool);
 

@@ -147,7 +147,7 @@ static void got_space(struct coordinator *c, const PGresult *r)
     c->failures = 0;
     s = score_begin(c->child.score);
     s->db_ok = 1;
-    s->phase = SCORE_BUSY;
+    s->phase = SCORE_READY;
     s->note[0] = '\0';
     score_end(c->child.score);
     for (int t = TASK_RELEASE; t < TASK_GOODBYE; t++)

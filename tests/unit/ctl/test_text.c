@@ -90,7 +90,7 @@ Test(text, a_table_is_aligned)
     talloc_free(t);
     cr_assert_str_eq(done(), "NAME       N  X\n"
                              "\xc3\xa9t\xc3\xa9        5  a\n"
-                             "winter  1234  \n");
+                             "winter  1234\n");
 }
 
 Test(text, a_table_is_cut_to_the_width_where_it_may_be)
@@ -103,6 +103,27 @@ Test(text, a_table_is_cut_to_the_width_where_it_may_be)
     table_print(t, f, 20);
     talloc_free(t);
     cr_assert_str_eq(done(), "ID     FILE\n12345  a-rather-lon\xe2\x80\xa6\n");
+}
+
+/* A line that ends in blanks beyond the width makes an empty one on a terminal. */
+Test(text, a_table_that_is_too_wide_leaves_out_what_holds_nothing)
+{
+    static const struct table_column cols[] = {{"POOL", TABLE_LEFT, false},
+                                               {"STAGE", TABLE_LEFT, false},
+                                               {"PID", TABLE_RIGHT, false},
+                                               {"NOTE", TABLE_LEFT, true}};
+    struct table *t = table_new(NULL, cols, 4);
+
+    table_cell(t, "api");
+    table_cell(t, "");
+    table_cell_number(t, 12);
+    table_cell(t, "");
+    table_print(t, f, 18);
+    table_print(t, f, 10);
+    table_print(t, f, 0);
+    talloc_free(t);
+    cr_assert_str_eq(done(), "POOL  STAGE  PID\napi           12\nPOOL  PID\napi    12\n"
+                             "POOL  STAGE  PID  NOTE\napi           12\n");
 }
 
 Test(json, what_a_terminal_would_obey_is_escaped)
