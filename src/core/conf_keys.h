@@ -288,6 +288,8 @@
       "How far back such deaths count.")                                                                                     \
     X(supervise_hang_timeout, "supervise.hang_timeout", DURATION, "60s", SEC, HOUR, CF_NODE | CF_RELOAD, CR_MASTER,           \
       "A child whose loop has not moved for this long is ended and replaced.")                                               \
+    X(supervise_idle_timeout, "supervise.idle_timeout", DURATION, "30s", 100, DAY, CF_NODE | CF_RELOAD, CR_MASTER,           \
+      "A pool with more idle children than its spare for this long retires one of them, and another after each further sixth of it, down to its min.") \
     X(supervise_drain_timeout, "supervise.drain_timeout", DURATION, "30s", 100, DAY, CF_NODE | CF_RELOAD, CR_MASTER,         \
       "After TERM, children that have not finished by then are killed.")                                                     \
                                                                                                                              \

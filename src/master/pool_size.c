@@ -42,18 +42,27 @@ static void grow(struct pool_size *s, const struct pool_range *r, const struct p
     s->grown_ms = now_ms;
 }
 
-static void shrink(struct pool_size *s, const struct pool_range *r, const struct pool_load *l, int64_t now_ms)
+/* Says in *wake_ms when it wants to be asked again, if that is soon. */
+static void shrink(struct pool_size *s, const struct pool_range *r, const struct pool_load *l, int64_t now_ms,
+                   int64_t *wake_ms)
 {
+    int64_t due_ms;
+
     if (l->idle <= r->spare || l->waits || s->size <= r->min) {
         s->idle_since_ms = 0;
         return;
     }
     if (s->idle_since_ms == 0)
         s->idle_since_ms = now_ms;
-    if (now_ms - s->idle_since_ms < SIZE_IDLE_MS || now_ms - s->shrunk_ms < SIZE_DOWN_MS)
-        return;
-    s->size--;
-    s->shrunk_ms = now_ms;
+    due_ms = s->shrunk_ms + r->idle_ms / SIZE_DOWN_PART;
+    if (due_ms < s->idle_since_ms + r->idle_ms)
+        due_ms = s->idle_since_ms + r->idle_ms;
+    if (now_ms >= due_ms) {
+        s->size--;
+        s->shrunk_ms = now_ms;
+    } else if (due_ms < *wake_ms) {
+        *wake_ms = due_ms;
+    }
 }
 
 void pool_size_step(struct pool_size *s, const struct pool_range *r, const struct pool_load *l, int64_t now_ms,
@@ -63,7 +72,7 @@ void pool_size_step(struct pool_size *s, const struct pool_range *r, const struc
     if (r->min == r->max)
         return;
     grow(s, r, l, now_ms);
-    shrink(s, r, l, now_ms);
+    shrink(s, r, l, now_ms, wake_ms);
     if (now_ms + SIZE_LOOK_MS < *wake_ms)
         *wake_ms = now_ms + SIZE_LOOK_MS;
 }

@@ -7,8 +7,8 @@
  *   - Up: there are always `spare` idle children beyond the busy ones; and while all are busy and work waits, more are
  *     added: 1, then 2, 4, 8 at a time, one step in SIZE_UP_MS, as long as that lasts. Children that are starting
  *     or wait for a start are not busy: what was added comes into its own first, and a pool that fails does not grow.
- *   - Down: one in SIZE_DOWN_MS, once more than `spare` have been idle for SIZE_IDLE_MS without a break. So a pool grows
- *     in seconds and shrinks in minutes, and does not swing.
+ *   - Down: one in a SIZE_DOWN_PART of idle_ms, once more than `spare` have been idle for idle_ms without a break. So a
+ *     pool grows in seconds and shrinks in minutes, and does not swing.
  *
  * Depends on nothing.
  */
@@ -18,14 +18,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SIZE_LOOK_MS 1000
-#define SIZE_UP_MS   1000
-#define SIZE_UP_MOST 8
-#define SIZE_IDLE_MS 30000
-#define SIZE_DOWN_MS 5000
+#define SIZE_LOOK_MS   1000
+#define SIZE_UP_MS     1000
+#define SIZE_UP_MOST   8
+#define SIZE_DOWN_PART 6
 
 struct pool_range {
     int min, max, spare;
+    int64_t idle_ms;
 };
 
 struct pool_load {

@@ -157,7 +157,8 @@ static void process_size(struct master *m, int pool, int64_t now, int64_t *wake)
 {
     struct pool_state *state = &m->pools[pool];
     const struct pool_conf *p = &m->conf->pools[pool];
-    const struct pool_range range = {.min = p->min, .max = p->max, .spare = p->spare};
+    const struct pool_range range = {
+        .min = p->min, .max = p->max, .spare = p->spare, .idle_ms = m->conf->supervise_idle_timeout};
     int before = state->size.size;
     struct pool_load load = {0};
 

@@ -126,6 +126,42 @@ def test_idle_ones_are_kept_spare(master):
     wait_for(lambda: len(m.children("toggle")) == 6, 10)
 
 
+def shrinks(m, name, least):
+    """Its sizes and when each was seen first, until it has its least; the deaths of those who went."""
+    before, sizes = pids(m.children(name)), []
+
+    def look():
+        n = sum(c["phase"] not in ("retiring", "draining") for c in m.children(name))
+        if not sizes or n != sizes[-1][0]:
+            sizes.append((n, time.monotonic()))
+        return row(m, name)["size"] == least and len(m.children(name)) == least
+
+    wait_for(look, 10, f"{least} of {name}", every=0.01, dump=m.log)
+    return sizes, [d for d in m.status()["deaths"] if d["pid"] in before]
+
+
+def grown(m, name, n):
+    open(m.run_dir + "/busy", "w").close()
+    wait_for(lambda: len(up(m, name, n)) == n, 10, "it to grow", dump=m.log)
+    os.remove(m.run_dir + "/busy")
+
+
+def test_a_pool_shrinks_one_by_one_when_it_is_idle(master):
+    m = master(COORDINATOR, {"name": "toggle", "role": "worker", "min": 1, "max": 4, "spare": 2},
+               keys={"supervise.idle_timeout": "600ms"})
+    up(m, "toggle", 2)
+    grown(m, "toggle", 4)
+    began = time.monotonic()
+    first = pids(c for c in m.children("toggle") if c["slot"] < 2)
+    sizes, deaths = shrinks(m, "toggle", 2)
+    assert [n for n, _ in sizes] == [4, 3, 2], "one at a time, down to its spare"
+    assert sizes[1][1] - began > 0.5 and sizes[2][1] - sizes[1][1] > 0.08
+    assert pids(up(m, "toggle", 2)) == first
+    assert [d["cause"] for d in deaths] == 2 * ["retired: the pool needs fewer children"]
+    assert all(d["exit_code"] == 0 and d["signal"] == 0 for d in deaths) and row(m, "toggle")["restarts"] == 0
+    grown(m, "toggle", 4)
+
+
 # ---- enough done ----
 
 

@@ -153,3 +153,28 @@ def test_the_coordinator_is_replaced_and_keeps_the_nodes_name(daemon):
     assert not [x for x in d.status()["deaths"] if "retired" not in x["cause"] and "to go" not in x["cause"]]
     upload_many(d, 2)
     assert_all_done(d, 2)
+
+
+def test_workers_come_with_the_work_and_go_without_it_and_nothing_is_lost(daemon):
+    pools = POOLS[:2] + [{"name": "workers", "role": "worker", "min": 1, "max": 2}]
+    d = daemon(pools=pools, keys={"supervise.idle_timeout": "300ms"})
+    assert len(d.children("worker")) == 1
+    sent = 0
+    while len(was := pids(d, "worker")) < 2 and sent < 100:
+        upload_many(d, 2, paragraphs=450, first=sent)
+        sent += 2
+    assert len(was) == 2, "more of them while work waits"
+    d.wait_all(120)
+
+    def least():
+        nonlocal sent
+        upload_many(d, 1, first=sent)  # a little goes on meanwhile
+        sent += 1
+        return len(d.children("worker")) == 1
+
+    wait_for(least, 20, "the surplus to go", every=0.2)
+    assert_all_done(d, sent)
+    assert d.sql("SELECT max(attempt) FROM upload_pipeline.upload_jobs")[0][0] == 1
+    gone = [x for x in d.status()["deaths"] if x["pid"] in was]
+    assert gone
+    assert all((x["cause"], x["exit_code"]) == ("retired: the pool needs fewer children", 0) for x in gone), gone

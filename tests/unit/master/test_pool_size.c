@@ -3,9 +3,11 @@
 
 #include <criterion/criterion.h>
 
-#define T0 1000000
+#define T0      1000000
+#define IDLE_MS 30000
+#define DOWN_MS (IDLE_MS / SIZE_DOWN_PART)
 
-static const struct pool_range range = {.min = 2, .max = 20, .spare = 0};
+static const struct pool_range range = {.min = 2, .max = 20, .spare = 0, .idle_ms = IDLE_MS};
 static struct pool_size size;
 static int64_t now = T0, wake;
 
@@ -111,16 +113,16 @@ Test(pool_size, it_shrinks_one_at_a_time_after_a_while_without_work)
     pool_size_begin(&size, &range);
     size.size = 5;
     cr_assert_eq(look(&range, 5, 0, false), 5);
-    now += SIZE_IDLE_MS - 1;
+    now += IDLE_MS - 1;
     cr_assert_eq(look(&range, 5, 0, false), 5);
     now += 1;
     cr_assert_eq(look(&range, 5, 0, false), 4);
     cr_assert_eq(look(&range, 4, 0, false), 4);
-    now += SIZE_DOWN_MS;
+    now += DOWN_MS;
     cr_assert_eq(look(&range, 4, 0, false), 3);
-    now += SIZE_DOWN_MS;
+    now += DOWN_MS;
     cr_assert_eq(look(&range, 3, 0, false), 2);
-    now += SIZE_DOWN_MS;
+    now += DOWN_MS;
     cr_assert_eq(look(&range, 2, 0, false), 2, "not below its least");
 }
 
@@ -129,10 +131,24 @@ Test(pool_size, a_moment_of_work_begins_the_wait_anew)
     pool_size_begin(&size, &range);
     size.size = 4;
     cr_assert_eq(look(&range, 4, 0, false), 4);
-    now += SIZE_IDLE_MS - 1;
+    now += IDLE_MS - 1;
     cr_assert_eq(look(&range, 0, 4, false), 4);
     now += 1;
     cr_assert_eq(look(&range, 4, 0, false), 4);
-    now += SIZE_IDLE_MS - 1;
+    now += IDLE_MS - 1;
     cr_assert_eq(look(&range, 4, 0, false), 4);
+}
+
+Test(pool_size, it_says_when_it_is_to_be_asked_again)
+{
+    const struct pool_range brief = {.min = 2, .max = 20, .idle_ms = 600};
+
+    pool_size_begin(&size, &brief);
+    size.size = 4;
+    cr_assert_eq(look(&brief, 4, 0, false), 4);
+    cr_assert_eq(wake, now + 600);
+    now += 600;
+    cr_assert_eq(look(&brief, 4, 0, false), 3);
+    cr_assert_eq(look(&brief, 3, 0, false), 3);
+    cr_assert_eq(wake, now + 100);
 }
