@@ -77,10 +77,18 @@ static struct scoreboard *board_fail(struct scoreboard *b, struct error *e, cons
     return NULL;
 }
 
+static void write_head(struct scoreboard *b)
+{
+    struct board_head *head = (struct board_head *)(void *)b->map;
+
+    head->magic = BOARD_MAGIC;
+    head->slot_bytes = SLOT_BYTES;
+    head->slots = SCORE_SLOTS;
+}
+
 struct scoreboard *scoreboard_create(struct error *e)
 {
     struct scoreboard *b = calloc(1, sizeof *b);
-    struct board_head *head;
 
     if (b == NULL)
         return board_fail(b, e, "memory");
@@ -94,10 +102,7 @@ struct scoreboard *scoreboard_create(struct error *e)
         b->map = NULL;
         return board_fail(b, e, "map");
     }
-    head = (struct board_head *)(void *)b->map;
-    head->magic = BOARD_MAGIC;
-    head->slot_bytes = SLOT_BYTES;
-    head->slots = SCORE_SLOTS;
+    write_head(b);
     return b;
 }
 
@@ -167,6 +172,7 @@ void scoreboard_reset(struct scoreboard *b, int slot, int pool)
 {
     struct board_slot *s = slot_of(b, slot);
 
+    write_head(b); /* should a child have spoilt it, the next one is to start all the same */
     memset(&s->data, 0, sizeof s->data);
     memset(&s->trace, 0, sizeof s->trace);
     atomic_store_explicit(&s->traced, TRACE_NONE, memory_order_relaxed);

@@ -122,6 +122,13 @@ static struct services *map(struct services *s, struct error *e)
     return s;
 }
 
+static void write_head(struct services *s)
+{
+    s->area->magic = AREA_MAGIC;
+    s->area->bytes = sizeof(struct area);
+    s->area->services = SERVICE_MAX_;
+}
+
 struct services *services_create(const struct conf *conf, struct error *e)
 {
     struct services *s = calloc(1, sizeof *s);
@@ -135,11 +142,8 @@ struct services *services_create(const struct conf *conf, struct error *e)
     if (fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         return fail(s, e, "seal");
     s = map(s, e);
-    if (s != NULL) {
-        s->area->magic = AREA_MAGIC;
-        s->area->bytes = sizeof(struct area);
-        s->area->services = SERVICE_MAX_;
-    }
+    if (s != NULL)
+        write_head(s);
     return s;
 }
 
@@ -332,6 +336,7 @@ void services_set_nodes(struct services *s, int nodes, int64_t settle_ms, int64_
 
 void services_child_died(struct services *s, pid_t pid, int64_t now_ms)
 {
+    write_head(s); /* should it have spoilt that, the next one is to start all the same */
     for (int v = 0; v < SERVICE_MAX_; v++)
         breaker_forget(&s->area->services_of[v].breaker, pid, now_ms);
 }
@@ -365,7 +370,9 @@ uint32_t services_paused(const struct services *s)
 
 int64_t services_paused_since(const struct services *s, enum pause p)
 {
-    return atomic_load_explicit(&s->area->paused_since[p], memory_order_relaxed);
+    int64_t since_ms = atomic_load_explicit(&s->area->paused_since[p], memory_order_relaxed);
+
+    return since_ms > 0 ? since_ms : 0;
 }
 
 void services_look(struct services *s, enum service v, int64_t now_ms, struct service_view *out)

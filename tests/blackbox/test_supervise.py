@@ -210,6 +210,28 @@ def test_a_child_that_sends_without_end_is_ended_and_delays_nobody(master):
     assert "It sends without end." in m.log()
 
 
+def test_a_child_that_writes_anything_anywhere_crashes_nobody_and_is_got_over(master):
+    """Builds with sanitizers see each step over an edge."""
+    pools = {"coordinator": 1, "mad": 1, "good": 2, "good-api": 1}
+    m = master(COORDINATOR, pool("mad"), pool("good", size=2), pool("good-api", "api"),
+               keys={"supervise.backoff_first": "100ms", "supervise.backoff_cap": "200ms"})
+    wait_for(lambda: all(p["ready"] == pools[p["name"]] for p in m.status()["pools"]), 10, dump=m.log)
+    with open(m.run_dir + "/busy", "w", encoding="ascii"):
+        end = time.monotonic() + float(os.environ.get("DOCMILL_TEST_MAD_SECONDS", "0.7"))
+    while time.monotonic() < end:
+        assert {c["pool"] for c in m.status()["children"]} == set(pools)
+        for verb in ("health", "errors", "breakers", "log_levels"):
+            m.call(verb)
+        m.call("log_level", module="supervise", level="debug")
+        m.call("log_level", level="default")
+        m.call("breaker", service="embedder", order="probe")
+        m.call("recycle", pool="good")
+    os.unlink(m.run_dir + "/busy")
+    account.kill(m.child("mad")["pid"])
+    wait_for(lambda: all(p["ready"] == pools[p["name"]] for p in m.status()["pools"]), 20, "all to serve", dump=m.log)
+    assert "an operator set a level" in m.log(), "nobody silences the master"
+
+
 def test_what_a_dead_child_had_sent_is_no_reason_for_a_kill(master):
     m = master(COORDINATOR, pool("parting"))
     pid = m.wait_phase("parting", "ready")["pid"]

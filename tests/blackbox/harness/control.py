@@ -49,7 +49,7 @@ class _Reader:
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
     def text(self, n):
-        return self.take(n).decode()
+        return self.take(n).decode(errors="replace")  # what a child wrote there is shown as it is
 
     def array(self, n):
         return [self.value() for _ in range(n)]

@@ -29,6 +29,7 @@
  *   burst...     api: sends 3000 WAKEs at once
  *   flood...     READY, then two processes that send WAKEs without end
  *   parting...   as good; once run_dir/busy exists, bytes that are no message, and KILL by its own hand
+ *   mad...       as good; once run_dir/busy exists it writes anything anywhere in the memory that all processes share
  *   sleeper...   READY, then hears nothing for 2 s
  *   coordinator  READY, database ok; appends each DEATH to run_dir/deaths.log and answers RELEASED, each AUDIT to
  *                audit.log and answers AUDITED
@@ -49,6 +50,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -170,6 +172,49 @@ static _Noreturn void flood(void)
     _exit(1);
 }
 
+struct memory {
+    uint64_t *words;
+    size_t n;
+};
+
+static struct memory map_all(int fd)
+{
+    struct memory m = {.n = (size_t)lseek(fd, 0, SEEK_END) / sizeof *m.words};
+
+    m.words = mmap(NULL, m.n * sizeof *m.words, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (m.words == MAP_FAILED)
+        abort();
+    return m;
+}
+
+static uint64_t random_word(void)
+{
+    static const uint64_t likely[] = {UINT64_MAX, INT64_MAX, (uint64_t)INT64_MIN, 0, 1, 0x7fffffffffffffff, 0xffffffff};
+    uint64_t r = (uint64_t)random() << 42 ^ (uint64_t)random() << 21 ^ (uint64_t)random();
+
+    return r % 3 == 0   ? likely[r / 3 % (sizeof likely / sizeof likely[0])]
+           : r % 3 == 1 ? r % 2000
+                        : r * 0x9e3779b97f4a7c15;
+}
+
+/* Mostly near the beginning: the head, and the slots that are in use. */
+static _Noreturn void rave(void)
+{
+    struct memory all[] = {map_all(CHILD_FD_SCORE), map_all(CHILD_FD_SERVICES)};
+
+    srandom((unsigned)getpid());
+    for (int64_t until = clock_ms() + 300;; until = clock_ms() + 300) {
+        while (clock_ms() < until)
+            for (int i = 0; i < 64; i++) {
+                struct memory *m = &all[random() % 2];
+                size_t end = random() % 8 == 0 || m->n < 16384 ? m->n : 16384;
+
+                m->words[(size_t)random() % end] = random_word();
+            }
+        poll(NULL, 0, 20); /* what it wrote is to be seen, too */
+    }
+}
+
 static bool told_busy(void)
 {
     char path[200];
@@ -199,6 +244,8 @@ static void loop(void)
             score_phase(self.score, told_busy() ? SCORE_BUSY : SCORE_READY, "");
         if (is("parting") && told_busy() && send(self.channel, "\xc1\xc1\xc1", 3, 0) == 3)
             (void)raise(SIGKILL);
+        if (is("mad") && told_busy())
+            rave();
         child_look_at_memory(&self);
         if (is("eater"))
             eat();
