@@ -168,18 +168,15 @@ static void show_children(struct ctl *c, const json_t *children, FILE *out)
     table_print(t, out, c->width);
 }
 
-static void show_deaths(const json_t *deaths, FILE *out)
+void status_show_deaths(const json_t *deaths, FILE *out)
 {
-    json_t *v;
-    size_t i;
+    size_t n = json_array_size(deaths); /* of which the last one is the newest */
 
-    if (json_array_size(deaths) > 0)
+    if (n > 0)
         fputs("\nlast deaths\n", out);
-    json_array_foreach(deaths, i, v)
-    {
+    for (size_t i = 0; i < n && i < DEATHS_SHOWN; i++) {
+        const json_t *v = json_array_get(deaths, n - 1 - i);
         char ago[24];
-        if (i == DEATHS_SHOWN)
-            break;
         ctl_span(ctl_int(v, "ago_ms"), ago);
         fprintf(out, "  %s ago  %s/%" PRId64 "  pid %" PRId64 "  ", ago, ctl_string(v, "pool"), ctl_int(v, "slot"),
                 ctl_int(v, "pid"));
@@ -197,7 +194,7 @@ static void show(struct ctl *c, const json_t *s, FILE *out)
     status_show_reload(s, out);
     fputc('\n', out);
     show_children(c, json_object_get(s, "children"), out);
-    show_deaths(json_object_get(s, "deaths"), out);
+    status_show_deaths(json_object_get(s, "deaths"), out);
 }
 
 /* ---- again and again ---- */

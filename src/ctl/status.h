@@ -13,6 +13,7 @@ void status_show_paused(const json_t *paused, FILE *out);
 void status_show_queue(const json_t *queue, FILE *out);
 void status_show_services_down(const json_t *down, FILE *out);
 void status_show_reload(const json_t *status, FILE *out);
+void status_show_deaths(const json_t *deaths, FILE *out); /* the newest few, that first */
 
 /* The first job that a child holds and how many more, "" if none. */
 void status_job_of(const json_t *child, char out[64]);

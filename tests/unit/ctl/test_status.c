@@ -19,3 +19,22 @@ Test(status, not_ready_is_seen_on_a_narrow_terminal)
     free(text);
     json_decref(s);
 }
+
+Test(status, the_last_deaths_are_the_newest_that_first)
+{
+    json_t *deaths = json_array();
+    char *text = NULL, *first;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+
+    for (int i = 9; i > 0; i--)
+        json_array_append_new(deaths, json_pack("{s:i, s:s, s:i, s:i, s:s}", "ago_ms", i * 1000, "pool", "w", "slot", 0,
+                                                "pid", 100 + i, "cause", "exited with status 1"));
+    status_show_deaths(deaths, out);
+    fclose(out);
+    first = strstr(text, "1s ago");
+    cr_assert(first != NULL && strstr(first, "2s ago") != NULL, "%s", text);
+    cr_assert(strstr(text, "9s ago") == NULL, "%s", text);
+    free(text);
+    json_decref(deaths);
+}
