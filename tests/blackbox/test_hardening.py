@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 
 import pytest
 
@@ -46,25 +47,40 @@ def test_a_node_that_was_taken_for_dead_registers_again(daemon):
     assert d.status()["deaths_pending"] == 0
 
 
-def was_closed(connection):
-    try:
-        return connection.recv(1, socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+def half_asked(d, n):
+    """Connections of strangers who begin a request and never end it."""
+    held = []
+    for _ in range(n):
+        one = socket.create_connection(("127.0.0.1", d.port), timeout=5)
+        one.sendall(b"GET /livez HTTP/1.1\r\n")
+        held.append(one)
+    return held
 
 
 def test_strangers_who_hold_every_tcp_connection_do_not_shut_out_the_unix_socket(daemon):
     d = daemon(keys={"api.max_connections": 16})
-    held = []
+    held = half_asked(d, 40)
     try:
-        for _ in range(40):
-            one = socket.create_connection(("127.0.0.1", d.port), timeout=5)
-            one.sendall(b"GET /livez HTTP/1.1\r\n")  # and never an end
-            held.append(one)
-        wait_for(lambda: any(was_closed(one) for one in held), 5, "the crowd to be full")
+        with pytest.raises(OSError):
+            d.http("GET", "/livez", timeout=0.3)
         assert wait_for(lambda: d.http_or_none("/livez"), 5, "an answer on api.sock").status == 200
+        began = time.monotonic()
+        d.stop()
+        assert time.monotonic() - began < 5, "who does not end his request is not waited for"
     finally:
         for one in held:
             one.close()
+
+
+def test_strangers_who_leave_in_the_middle_of_a_request_make_room(daemon):
+    d = daemon(keys={"api.max_connections": 16})
+    for one in half_asked(d, 40):
+        one.close()
+
+    def answered():
+        try:
+            return d.http("GET", "/livez", timeout=1).status
+        except OSError:
+            return None
+
+    assert wait_for(answered, 5, "an answer over TCP") == 200

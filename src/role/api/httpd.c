@@ -34,7 +34,7 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#define FRESH_MS      500 /* a new connection's first request is waited for, also while draining */
+#define FRESH_MS      500 /* the first request of a new connection, or the rest of one's headers, while draining */
 #define ACCEPT_ROUNDS 100
 
 TAILQ_HEAD(httpd_conns, httpd_conn);
@@ -44,6 +44,7 @@ struct httpd_listener {
     struct MHD_Daemon *daemon;
     bool is_unix;
     bool quiesced;
+    bool closed; /* a connection, since the library was last run */
     sd_event_source *io, *run, *timer;
 };
 
@@ -89,10 +90,15 @@ static void listener_arm(struct httpd_listener *l)
     sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
 }
 
+/* When connections were as many as may be, the library listens again only at the next run after one has closed. */
 static void process_listener(struct httpd_listener *l)
 {
+    l->closed = false;
     MHD_run(l->daemon);
-    listener_arm(l);
+    if (l->closed)
+        sd_event_source_set_enabled(l->run, SD_EVENT_ONESHOT);
+    else
+        listener_arm(l);
 }
 
 static int handle_epoll(sd_event_source *s, int fd, uint32_t revents, void *arg)
@@ -158,6 +164,7 @@ static void handle_connection(void *arg, struct MHD_Connection *mhd, void **cont
     struct httpd_conn *c = *context;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        l->closed = true;
         if (c == NULL)
             return;
         TAILQ_REMOVE(&l->http->conns, c, entry);
@@ -468,10 +475,12 @@ struct httpd *httpd_new(struct api *api, struct error *e)
     return h;
 }
 
-/* Its client has just connected, and its first request is on the way. */
+/* Its client has just connected, and its first request is on the way, or has just begun one. */
 static bool conn_fresh(const struct httpd_conn *c, int64_t now)
 {
-    return !c->used && c->request == NULL && now - c->since_ms < FRESH_MS;
+    if (c->request != NULL)
+        return !c->headers_done && now - c->request->started_ms < FRESH_MS;
+    return !c->used && now - c->since_ms < FRESH_MS;
 }
 
 int httpd_in_flight(const struct httpd *h)
@@ -481,7 +490,7 @@ int httpd_in_flight(const struct httpd *h)
     int n = h->n_requests;
 
     TAILQ_FOREACH(c, &h->conns, entry)
-    n += conn_fresh(c, now);
+    n += c->request == NULL && conn_fresh(c, now);
     return n;
 }
 
@@ -491,14 +500,20 @@ static void conn_hang_up(struct httpd_conn *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
-/* The client has gone in the middle of its body. libmicrohttpd watches the edge of an event and loses it when the end
- * comes with the last bytes: the connection and the half upload then stayed until the idle limit. */
+/* The client has gone in the middle of its headers or body. libmicrohttpd watches the edge of an event and loses it when
+ * the end comes with the last bytes: the connection and the half upload then stayed until the idle limit. */
 static bool conn_cut_short(const struct httpd_conn *c)
 {
     char byte;
 
-    return c->request != NULL && c->headers_done && c->request->phase == REQUEST_BODY &&
+    return c->request != NULL && (!c->headers_done || c->request->phase == REQUEST_BODY) &&
            recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Who waits for nothing here, or has not yet said for what. */
+static bool conn_idle(const struct httpd_conn *c)
+{
+    return c->request == NULL || !c->headers_done;
 }
 
 void httpd_tick(struct httpd *h)
@@ -509,11 +524,10 @@ void httpd_tick(struct httpd *h)
 
     TAILQ_FOREACH(c, &h->conns, entry)
     {
-        bool idle = c->request == NULL;
-        int64_t since = idle ? c->since_ms : c->request->started_ms;
+        int64_t since = c->request == NULL ? c->since_ms : c->request->started_ms;
 
-        if (conn_cut_short(c) || (idle && h->api->draining && !conn_fresh(c, now)) ||
-            ((idle || !c->headers_done) && now - since > limit))
+        if (conn_cut_short(c) || (conn_idle(c) && h->api->draining && !conn_fresh(c, now)) ||
+            (conn_idle(c) && now - since > limit))
             conn_hang_up(c);
     }
 }
