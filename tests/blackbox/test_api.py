@@ -7,10 +7,12 @@ import hashlib
 import http.client
 import json
 import os
+import signal
 import socket
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -674,6 +676,28 @@ def test_database_restart_between_requests_is_not_seen(daemon, own_cluster):
     assert one.http("GET", "/v1/stats").status == 200
     own_cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s", (database.name,))
     assert [one.http("GET", "/v1/stats").status for _ in range(8)] == [200] * 8
+
+
+def test_connections_that_end_one_after_the_other_under_a_statement_are_not_seen(daemon, own_cluster):
+    """That one is found dead says nothing of the server, nor of the next one: all may have been made before."""
+    database = own_cluster.create_database()
+    one = daemon(keys={"api.db_connections": 3}, pools=NO_WORKERS, database=database)
+    held = """SELECT pid FROM pg_stat_activity WHERE datname = %s AND application_name = 'docmill api'
+              AND wait_event_type = 'Lock'"""
+    with psycopg.connect(own_cluster.url(database.name)) as lock, ThreadPoolExecutor(3) as crowd:
+        lock.execute("LOCK TABLE upload_pipeline.upload_jobs IN ACCESS EXCLUSIVE MODE")
+        asked = [crowd.submit(one.http, "GET", "/v1/stats") for _ in range(3)]
+        pids = wait_for(lambda: p if len(p := own_cluster.sql(held, (database.name,))) == 3 else None, 10)
+        lock.rollback()  # so all connections have been made
+        assert [a.result().status for a in asked] == [200] * 3
+        lock.execute("LOCK TABLE upload_pipeline.upload_jobs IN ACCESS EXCLUSIVE MODE")
+        asked = crowd.submit(one.http, "GET", "/v1/stats")
+        for _ in pids:
+            pid = wait_for(lambda: [p for p in own_cluster.sql(held, (database.name,)) if p in pids], 10)[0]
+            own_cluster.sql("SELECT pg_terminate_backend(%s)", pid)
+        wait_for(lambda: [p for p in own_cluster.sql(held, (database.name,)) if p not in pids], 10, "a new connection")
+        lock.rollback()
+        assert asked.result().status == 200
 
 
 def test_a_connection_cut_under_a_statement_is_not_seen(daemon, db):

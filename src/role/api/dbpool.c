@@ -32,6 +32,7 @@ struct db_call {
     struct pg_params params;
     int64_t deadline_ms;
     bool repeatable, again, probe, queued, first;
+    int cuts;     /* of connections that were made before it, under it */
     db_done done; /* NULL: nobody listens any more */
     void *arg;
 };
@@ -43,6 +44,7 @@ struct db_conn {
     int io_fd;
     uint64_t epoch;
     struct db_call *call; /* NULL: free */
+    bool made_before;     /* its call was given to it when it was connected already */
 };
 
 struct dbpool {
@@ -251,6 +253,20 @@ static bool others_answer(const struct db_conn *failed)
     return false;
 }
 
+/* A connection that was made before says with its end nothing of the server now, nor of the others that were made before:
+ * all may have been ended, and not all have been found dead. The one that is made for the call tells. */
+static bool may_repeat(const struct db_conn *conn, struct db_call *call)
+{
+    bool first = !call->again;
+
+    if (!call->repeatable || call->done == NULL || conn->pool->down)
+        return false;
+    if (conn->made_before)
+        return call->cuts++ < conn->pool->n_conns;
+    call->again = true;
+    return first;
+}
+
 static void conn_failed(struct db_conn *conn, struct db_call *call, const struct error *e)
 {
     struct dbpool *p = conn->pool;
@@ -261,15 +277,16 @@ static void conn_failed(struct db_conn *conn, struct db_call *call, const struct
         call_finish(call, NULL, pg_sqlstate(conn->pg), e);
         return;
     }
-    if (call->repeatable && !call->again && call->done != NULL && !p->down) {
-        call->again = true;
+    if (may_repeat(conn, call)) {
         call->queued = true;
         TAILQ_INSERT_HEAD(&p->queue, call, entry);
         p->n_queued++;
         return;
     }
     call_finish(call, NULL, "", e);
-    if (!others_answer(conn))
+    if (conn->made_before)
+        probe_after(p, 0);
+    else if (!others_answer(conn))
         process_gone(p, e);
 }
 
@@ -319,6 +336,7 @@ static void conn_send(struct db_conn *conn, struct db_call *call)
     int rc;
 
     conn->call = call;
+    conn->made_before = pg_connected(conn->pg);
     if (call->claims != NULL)
         rc = pg_submit_as(conn->pg, call->claims, call->sql, &call->params, call->deadline_ms, handle_result, conn, &e);
     else
