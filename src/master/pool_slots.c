@@ -207,6 +207,13 @@ static void end_pool(struct master *m, struct conf *c, int pool)
     c->pools[pool].min = c->pools[pool].max = c->pools[pool].spare = 0;
 }
 
+static void fit(struct pool_state *state, const struct pool_range *range)
+{
+    pool_size_fit(&state->size, range);
+    if (state->scaled > range->max)
+        state->scaled = POOL_BY_DEMAND;
+}
+
 void pools_adopt(struct master *m, const struct conf_diff *d, struct conf *next)
 {
     for (int i = 0; i < d->n_pools; i++)
@@ -217,9 +224,7 @@ void pools_adopt(struct master *m, const struct conf_diff *d, struct conf *next)
 
         m->pools[p].most = INT_MAX;
         m->pools[p].memory_refused = false;
-        pool_size_fit(&m->pools[p].size, &range);
-        if (m->pools[p].scaled > range.max)
-            m->pools[p].scaled = POOL_BY_DEMAND;
+        fit(&m->pools[p], &range);
     }
 }
 
@@ -232,7 +237,7 @@ void pools_disown(struct master *m, struct conf *former, const struct conf *next
             former->pools[p] = next->pools[p]; /* its children go by this name until they are gone */
             end_pool(m, former, p);
         } else {
-            pool_size_fit(&m->pools[p].size, &range);
+            fit(&m->pools[p], &range);
         }
         m->pools[p].most = INT_MAX;
     }

@@ -344,6 +344,18 @@ def test_who_is_sent_away_on_trial_is_no_failure_and_another_goes_ahead(master, 
     assert m.status()["generation"] == 1
 
 
+def test_a_size_that_only_the_new_configuration_allowed_goes_with_it(master):
+    m = master(COORDINATOR, pool("obey"), keys={**QUICK, "reload.canary_timeout": "1s"})
+    ready(m, obey=1)
+    m.write_conf({TELL: "busy"}, [COORDINATOR, {**pool("obey", size=3), "min": 1}])
+    number = m.call("reload")["number"]
+    wait_for(lambda: m.call("reload-status", number=str(number))["state"] == "canary", 5, every=0.01)
+    assert m.call("scale", pool="obey", size="3")["size"] == 3
+    assert m.wait_reload(number, 15)["outcome"] == "taken-back"
+    ready(m, obey=1)
+    assert [(p["size"], p["max"], p["scaled"]) for p in m.status()["pools"] if p["name"] == "obey"] == [(1, 1, False)]
+
+
 def test_a_chosen_child_that_is_killed_before_its_relief_leaves_it_to_another_to_go_ahead(master):
     m = master(COORDINATOR, pool("slow"), keys={**QUICK, "reload.canary_idle": "50ms"})
     elder = ready(m, slow=1)["slow"]
