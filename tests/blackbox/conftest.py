@@ -15,6 +15,7 @@ before the workers exist; they find all three in the environment.
 """
 
 import os
+import signal
 
 import pytest
 
@@ -29,6 +30,7 @@ _ours = {}
 
 def pytest_configure(config):
     account.become_subreaper()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background is told to ignore it
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     if "DOCMILL_TEST_PG_DIR" not in os.environ:

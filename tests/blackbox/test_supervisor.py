@@ -104,7 +104,7 @@ def holder_is_idle(d, pid):
 def test_what_is_in_hand_at_the_end_is_done_after_the_next_start(daemon):
     d = daemon(pools=POOLS[:2])
     text = prose(0, 400)
-    for i in range(24):  # large ones, all there before the first worker: the stops come long before the end of the work
+    for i in range(12):  # large ones, all there before the first worker: the stops come long before the end of the work
         assert d.upload(f"# Number {i}\n\n".encode() + text, f"d{i}.md").status == 202
     d.stop()
     d.pools = POOLS
@@ -120,7 +120,7 @@ def test_what_is_in_hand_at_the_end_is_done_after_the_next_start(daemon):
             assert left[0] == 0, "a drain hands back what it does not finish"
         assert left[1] > 0, "it ended before everything was done, or nothing is shown"
     d.start()
-    assert_all_done(d, 24)
+    assert_all_done(d, 12)
 
 
 def test_status_is_answered_while_the_database_is_away(daemon, own_cluster):
