@@ -119,7 +119,11 @@ int do_version(struct ctl *c)
         ctl_print_json(c, j);
         json_decref(j);
     } else {
-        printf("docmillctl %s\ndocmilld   %s\n", DOCMILL_VERSION, daemon != NULL ? daemon : "does not run here");
+        printf("docmillctl %s\ndocmilld   ", DOCMILL_VERSION);
+        if (daemon == NULL && rc != CTL_UNREACHABLE)
+            printf("is not known: ");
+        text_print(stdout, daemon != NULL ? daemon : rc == CTL_UNREACHABLE ? "does not run here" : e.message, 0);
+        putchar('\n');
     }
     json_decref(body);
     return CTL_OK;

@@ -31,10 +31,10 @@ struct events {
 
 /* ---- printing ---- */
 
-/* "12:01:02.345  parsed > complete  queued > done  DOCUMENT  worker": the day stands in --json. */
+/* "2026-01-31T12:01:02.345Z  DOCUMENT  parsed > complete (done), by worker": the time as logs and audit have it. */
 static void print_event(const struct events *ev, const json_t *v)
 {
-    const char *at = ctl_string(v, "at"), *reason = ctl_string(v, "reason");
+    const char *reason = ctl_string(v, "reason");
     char text[400];
     int n;
 
@@ -43,8 +43,7 @@ static void print_event(const struct events *ev, const json_t *v)
         putchar('\n');
         return;
     }
-    n = snprintf(text, sizeof text, "%.10s %.12s  %s  ", at, strlen(at) > 11 ? at + 11 : "",
-                 ctl_string(v, "document_id"));
+    n = snprintf(text, sizeof text, "%s  %s  ", ctl_string(v, "at"), ctl_string(v, "document_id"));
     if (strcmp(ctl_string(v, "from_status"), ctl_string(v, "to_status")) != 0 && n > 0 && (size_t)n < sizeof text)
         n += snprintf(text + n, sizeof text - (size_t)n, "%s > ", ctl_string(v, "from_status"));
     if (n > 0 && (size_t)n < sizeof text)

@@ -106,8 +106,14 @@ int do_breakers(struct ctl *c)
     json_t *body = NULL;
     int rc;
 
-    if (c->args.n_words == 1) {
+    if (c->args.n_words == 1 && breaker_order_parse(c->args.words[0]) >= 0) {
         (void)reason_error(&e, REASON_bad_request, EINVAL, "SERVICE is missing");
+        return ctl_usage(c, &e);
+    }
+    if (c->args.n_words == 1) {
+        (void)reason_error(&e, REASON_bad_request, EINVAL,
+                           "\"%.40s\" is no order; it may be open, close or probe, with the service behind it",
+                           c->args.words[0]);
         return ctl_usage(c, &e);
     }
     if (c->args.n_words == 2)

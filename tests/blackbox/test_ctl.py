@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import socket
 import struct
 import subprocess
 import tempfile
@@ -343,3 +344,26 @@ def test_the_daemons_program_tells_what_it_could_not_print(shared, option):
     got = account.run(["sh", "-c", '"$@" >/dev/full', "sh", f"{shared.programs}/docmilld", "-c", shared.conf, option],
                       timeout=20, check=False)
     assert got.returncode == 1 and "standard output" in got.stderr, got
+
+
+def test_a_service_without_an_order_is_not_asked_for_the_service(shared):
+    got = ctl(shared, "breakers", "embedder")
+    assert got.returncode == USAGE and '"embedder" is no order' in got.stderr, got
+
+
+def test_version_does_not_call_a_daemon_gone_that_answers_otherwise(shared):
+    with tempfile.TemporaryDirectory(prefix="dm-", dir="/tmp") as run_dir:
+        os.chmod(run_dir, 0o755)
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(run_dir + "/control.sock")
+            other.listen(1)
+            os.chmod(run_dir + "/control.sock", 0o600)
+            got = account.run([f"{shared.programs}/docmillctl", "version", "--run-dir", run_dir], check=False)
+    assert got.returncode == OK and "does not run" not in got.stdout and "is not known: " in got.stdout, got
+    assert "does not run here" in account.run([f"{shared.programs}/docmillctl", "version", "--run-dir", "/nowhere"]).stdout
+
+
+def test_the_log_tells_which_document_failed_and_why(shared):
+    bad = shared.put(b"%PDF-1.4 and nothing else", "bad.pdf")
+    line = next(li for li in shared.log().splitlines() if f"document={bad['document_id']}" in li)
+    assert "reason=parse_corrupt" in line and "status=failed_parse" in line and f"job={bad['job_id']}" in line, line

@@ -70,6 +70,7 @@ def test_events_are_listed_in_pages_and_only_ones_own(daemon):
     assert after == others[3:], "on from there, oldest first"
     text = one.ctl("events", as_json=False).stdout.splitlines()
     assert len(text) == 2 and text[1].endswith("uploaded > complete (done), by worker"), text
+    assert text[1].startswith(mine[1]["at"] + "  ") and mine[1]["at"].endswith("Z"), text
     page = one.http("GET", f"/v1/events?before={others[0]}&limit=1").json["events"]
     assert [e["id"] for e in page] == [mine[1]["id"]]
 

@@ -44,6 +44,19 @@ int worker_space(struct worker *w, const struct queue_job *j, struct queue_space
     return 0;
 }
 
+/* Whoever searches the log for a document finds how it ended. The message is left to the job: it may quote the file. */
+static void log_failed(const struct queue_job *j, const struct queue_verdict *v)
+{
+    char document[UUID_TEXT_LEN + 1], job[UUID_TEXT_LEN + 1];
+
+    if (!status_is_end(v->to_status))
+        return;
+    uuid_format(&j->document_id, document);
+    uuid_format(&j->id, job);
+    log_info("worker", "a document has failed", "document", document, "job", job, "status", status_name(v->to_status),
+             "reason", v->reason, NULL);
+}
+
 int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, struct error *e)
 {
     struct queue_verdict v;
@@ -52,6 +65,8 @@ int pipeline_fail(struct worker *w, struct hand *h, const struct error *why, str
     if (rc < 0)
         return rc;
     score_fault(w->child.score, (int)reason_parse(why->reason));
+    if (rc == 1)
+        log_failed(h->job, &v);
     hand_over(w, h, false, rc == 0);
     return 0;
 }
