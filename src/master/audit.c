@@ -7,6 +7,9 @@
  * so that the coordinator needs no room for more, and at most AUDIT_MAX wait: what comes then is dropped, counted,
  * said, and entered in audit_log as a number once there is room.
  *
+ * What waits lies in run_dir too (spool.c), before its verb is answered, so that the next master has it if this one is
+ * killed, or is stopped while the database is away. A record keeps the number of the life in which it was made.
+ *
  * What a verb only begins, such as a reload, has a second record when it is over, of nobody's uid.
  *
  * Refusals are anybody's to cause who may connect: REFUSALS_A_MINUTE are recorded, the rest is a number, too.
@@ -20,13 +23,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "master/spool.h"
 #include "proc/control.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
-#define AUDIT_MAX         1024
+#define AUDIT_MAX         SPOOL_RECORDS
 #define IN_FLIGHT         AUDIT_AT_ONCE
 #define REFUSALS_A_MINUTE 60
 #define MINUTE_MS         60000
@@ -41,6 +45,8 @@ struct audit_item {
 
 struct audit {
     struct audit_item *first, **end; /* oldest first */
+    struct spool *spool;             /* NULL: none could be made */
+    int64_t incarnation;
     int n, in_flight;
     int64_t next_seq;
     uint64_t dropped;  /* ever */
@@ -57,26 +63,53 @@ static struct audit *audit_of(struct master *m)
             log_panic("audit", "out of memory");
         m->audit->end = &m->audit->first;
         m->audit->next_seq = 1;
+        m->audit->incarnation = m->incarnation;
     }
     return m->audit;
 }
 
-static bool append(struct audit *a, int64_t uid, const char *verb, const char *arguments, const char *result)
+static bool append_record(struct audit *a, const struct msg_audit *r)
 {
     struct audit_item *i = a->n < AUDIT_MAX ? talloc_zero(a, struct audit_item) : NULL;
 
     if (i == NULL)
         return false;
-    i->record.at_ms = clock_ms();
+    i->record = *r;
     i->record.seq = a->next_seq++;
-    i->record.uid = uid;
-    snprintf(i->record.verb, sizeof i->record.verb, "%s", verb);
-    snprintf(i->record.arguments, sizeof i->record.arguments, "%s", arguments);
-    snprintf(i->record.result, sizeof i->record.result, "%s", result);
+    if (i->record.incarnation == 0) { /* not a former life's */
+        i->record.incarnation = a->incarnation;
+        i->record.number = i->record.seq;
+    }
     *a->end = i;
     a->end = &i->next;
     a->n++;
+    spool_put(a->spool, &i->record);
     return true;
+}
+
+static bool append(struct audit *a, int64_t uid, const char *verb, const char *arguments, const char *result)
+{
+    struct msg_audit r = {.at_ms = clock_ms(), .uid = uid};
+
+    snprintf(r.verb, sizeof r.verb, "%s", verb);
+    snprintf(r.arguments, sizeof r.arguments, "%s", arguments);
+    snprintf(r.result, sizeof r.result, "%s", result);
+    return append_record(a, &r);
+}
+
+void audit_begin(struct master *m)
+{
+    struct audit *a = audit_of(m);
+    struct msg_audit *left = NULL;
+    int n;
+
+    a->spool = spool_open(a, m->conf->run_dir, &left, &n);
+    for (int i = 0; i < n; i++)
+        (void)append_record(a, &left[i]); /* as many as there is room for */
+    spool_commit(a->spool);
+    talloc_free(left);
+    if (n > 0)
+        log_info("audit", "records that a former life could not write are taken over", "records", LOG_I(n), NULL);
 }
 
 static void drop(struct audit *a)
@@ -178,6 +211,7 @@ void audit_written(struct master *m, const struct msg_audited *w)
             a->end = &a->first;
         a->n--;
         a->in_flight--;
+        spool_written(a->spool, i->record.seq);
         talloc_free(i);
     }
 }
@@ -201,4 +235,5 @@ void audit_end(struct master *m)
                  LOG_I(i->record.uid), "arguments", i->record.arguments, "result", i->record.result, NULL);
     if (m->audit->untold > 0)
         log_warn("audit", "records were dropped", "records", LOG_I(m->audit->untold), NULL);
+    spool_close(&m->audit->spool, m->audit->n == 0);
 }

@@ -20,6 +20,7 @@
  *   connection.c one connection
  *   verbs.c     what the verbs answer
  *   audit.c     records of operators' verbs; their queue for the coordinator
+ *   spool.c     the same queue on disk, for the next master
  *   pool_verbs.c     the same, about the pools
  *   service_verbs.c  the same, about the outside services
  *   status_parts.c   parts of what status and health answer
@@ -306,6 +307,7 @@ struct control_request;
 struct pack;
 
 /* audit.c */
+void audit_begin(struct master *m); /* takes over what a former life could not write; before the sandbox */
 /* A verb that wants more than read came: the record, with its result ("done" or a reason). */
 void audit_note(struct master *m, uid_t uid, const struct control_request *r, enum control_verb v, bool allowed,
                 const char *result);

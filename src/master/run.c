@@ -199,6 +199,8 @@ static int master_start(struct master *m, struct error *e)
 
     held_take(m);
     r = rundir_take(m, e);
+    if (r == 0)
+        audit_begin(m);
     if (r == 0 && (r = sd_event_new(&m->event)) < 0)
         return reason_error(e, REASON_os_error, -r, "event loop: %s", strerror(-r));
     if (r >= 0)

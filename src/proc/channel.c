@@ -127,6 +127,8 @@ static void put_audit(struct pack *p, const struct msg_audit *m)
 {
     pack_int(p, m->seq);
     pack_int(p, m->at_ms);
+    pack_int(p, m->incarnation);
+    pack_int(p, m->number);
     pack_int(p, m->uid);
     pack_str_n(p, m->verb, strnlen(m->verb, sizeof m->verb - 1));
     pack_str_n(p, m->arguments, strnlen(m->arguments, sizeof m->arguments - 1));
@@ -137,6 +139,8 @@ static void get_audit(struct unpack *u, struct msg_audit *m)
 {
     m->seq = unpack_int(u);
     m->at_ms = unpack_int(u);
+    m->incarnation = unpack_int(u);
+    m->number = unpack_int(u);
     m->uid = unpack_int(u);
     unpack_str_copy(u, m->verb, sizeof m->verb);
     unpack_str_copy(u, m->arguments, sizeof m->arguments);
@@ -171,7 +175,7 @@ static int fields_of(int64_t kind)
     case CHANNEL_RELEASED:
         return 2;
     case CHANNEL_AUDIT:
-        return 6;
+        return 8;
     case CHANNEL_DEATH:
         return 16;
     default:

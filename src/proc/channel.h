@@ -87,7 +87,9 @@ struct msg_death {
 
 struct msg_audit {
     int64_t seq, at_ms; /* counted in this master's life; when, by the machine's monotonic clock */
-    int64_t uid;        /* -1: nobody's, the master's own */
+    /* the record's own for good, also if a later master sends it: the life in which it was made, and its number there */
+    int64_t incarnation, number;
+    int64_t uid; /* -1: nobody's, the master's own */
     char verb[32];
     char arguments[CONTROL_MASKED_BYTES];
     char result[40]; /* "ok", or the reason of the refusal */

@@ -70,6 +70,31 @@ def test_reparse_of_all_users_is_recorded_and_of_ones_own_is_not(daemon):
     assert [(r["verb"], r["arguments"]["all"], r["result"]) for r in rows(d)] == [("reparse", True, "done")]
 
 
+def test_what_a_killed_master_could_not_write_is_written_by_the_next_one_once(daemon):
+    d = daemon(pools=POOLS)
+    spool = d.run_dir + "/audit.spool"
+    os.kill(d.children("coordinator")[0]["pid"], signal.SIGSTOP)
+    d.ctl("breakers", "open", "embedder")
+    d.ctl("breakers", "close", "embedder")
+    d.kill_master()
+    assert rows(d) == []
+    with open(spool, "rb") as f:
+        unconfirmed = f.read()
+    d.start()
+    expected = [(account.UID, "breaker", "open"), (account.UID, "breaker", "close")]
+    assert [(r["uid"], r["verb"], r["arguments"]["order"]) for r in wait_rows(d, 2)] == expected
+    d.kill_master()
+    with open(spool, "r+b") as f:  # as if it had died before it heard that they are written
+        f.write(unconfirmed)
+    d.start()
+    assert "records=2" in d.log()
+    d.ctl("breakers", "probe", "embedder")
+    expected.append((account.UID, "breaker", "probe"))
+    assert [(r["uid"], r["verb"], r["arguments"]["order"]) for r in wait_rows(d, 3)] == expected
+    d.stop()
+    assert not os.path.exists(spool), "nothing is left to be written"
+
+
 def test_only_operators_read_it(daemon):
     d = daemon(pools=POOLS)
     assert d.http("GET", "/v1/audit").status == 403, "a token is a user"

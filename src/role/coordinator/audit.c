@@ -41,8 +41,8 @@ void audit_params(struct coordinator *c, struct pg_params *p)
     const struct msg_audit *m = &c->audits[c->first_audit];
 
     pg_add_text(p, c->conf->node_name);
-    pg_add_int8(p, c->child.incarnation);
-    pg_add_int8(p, m->seq);
+    pg_add_int8(p, m->incarnation);
+    pg_add_int8(p, m->number);
     pg_add_int8(p, clock_ms() - m->at_ms);
     if (m->uid >= 0)
         pg_add_int8(p, m->uid);

@@ -38,8 +38,13 @@ static struct channel_msg example(enum channel_kind kind)
         m.released = (struct msg_released){.serial = INT64_MAX, .jobs = 7};
         break;
     case CHANNEL_AUDIT:
-        m.audit =
-            (struct msg_audit){.seq = 3, .at_ms = INT64_MAX, .uid = -1, .verb = "breaker", .result = "bad_request"};
+        m.audit = (struct msg_audit){.seq = 3,
+                                     .at_ms = INT64_MAX,
+                                     .incarnation = INT64_MAX,
+                                     .number = 9,
+                                     .uid = -1,
+                                     .verb = "breaker",
+                                     .result = "bad_request"};
         memset(m.audit.arguments, 'a', sizeof m.audit.arguments - 1);
         break;
     case CHANNEL_AUDITED:
