@@ -29,7 +29,7 @@ PACKAGES_build="build-essential cmake ninja-build pkg-config libpq-dev libcurl4-
     libmagic-dev libseccomp-dev libxml2-dev"
 PACKAGES_run="postgresql-$PG_MAJOR poppler-utils pandoc"
 PACKAGES_test="libcriterion-dev curl python3 python3-pytest python3-pytest-xdist python3-psycopg qpdf clang-14
-    libclang-rt-14-dev"
+    libclang-rt-14-dev zsh bash-completion"
 PACKAGES_long="clang-format clang-tidy gcovr spin"
 PACKAGES_package="debhelper dpkg-dev fakeroot lintian systemd-dev|systemd"
 PACKAGES_systemd="debootstrap systemd-container"

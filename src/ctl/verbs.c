@@ -208,9 +208,9 @@ static const struct verb verbs[] = {
      "  SIZE           1 to the pool's max, or auto: as many as there is work for\n",
      "  docmillctl scale workers 2\n"
      "  docmillctl scale workers auto\n"},
-    {"drain", "[ORDER] [POOL]", "control", "operate", do_drain,
+    {"drain", "[cancel|POOL] [POOL]", "control", "operate", do_drain,
      "Let the workers finish what is in hand and take no more; the daemon stays up.",
-     "  ORDER          cancel: take work again; without it the drain begins\n"
+     "  cancel         take work again; without it the drain begins\n"
      "  POOL           only this pool (default: all pools of workers)\n"
      "The node is not ready while it is drained as a whole. What is uploaded meanwhile waits in the queue.\n",
      "  docmillctl drain\n"

@@ -75,6 +75,8 @@ def test_pools_are_those_of_the_running_daemon(offers, master):
     assert offers("recycle", "good", run_dir=m.run_dir) == ["good-one", "good-two"]
     assert offers("--run-dir", m.run_dir, "recycle", "c") == ["coordinator"]
     assert offers("recycle", "good") == []
+    assert offers("drain", "", run_dir=m.run_dir) == ["cancel", "coordinator", "good-one", "good-two"]
+    assert offers("drain", "cancel", "g", run_dir=m.run_dir) == ["good-one", "good-two"]
 
 
 def test_the_daemons_options_and_commands(programs, tmp_path):
