@@ -147,7 +147,7 @@ static const struct verb verbs[] = {
      "Watch the daemon at work, full-screen: its processes, what each has in hand, how fast, how much; its queue.",
      "  --interval TIME  how often (default 1s)\n"
      "  -n, --pages N  end after so many pages\n"
-     "Keys: q ends, s sorts by pool, cpu, memory or done/s, space holds the page, arrows scroll. Where standard output is no\n"
+     "Keys: q ends, s sorts by pool, cpu, memory or done/s, space holds the page, arrows scroll. Where standard output is no "
      "terminal a page follows the other; with --json a line.\n",
      "  docmillctl top\n"
      "  docmillctl top --json -n 1\n"},
@@ -221,7 +221,7 @@ static const struct verb verbs[] = {
      "  --dry-run      only show what changes, which processes are replaced, and what waits for a restart\n"
      "  --plan PLAN    only if the configuration is still that of this plan, which --dry-run has shown\n"
      "  --timeout TIME  wait no longer (90, 90s, 5m, 1h) and leave it to itself; exit code 6\n"
-     "Exit code 4: the configuration is not good, and nothing happened. Exit code 1: a process with the new one failed, and\n"
+     "Exit code 4: the configuration is not good, and nothing happened. Exit code 1: a process with the new one failed, and "
      "the former one is in effect again. Keys that need a restart of the daemon keep their value and are named.\n",
      "  docmillctl reload --dry-run\n"
      "  docmillctl reload\n"},

@@ -100,3 +100,9 @@ def test_a_start_that_is_well_is_not_shown_as_a_database_that_is_away(daemon):
 
     wait_for(served, 10, "the API to be ready", dump=one.log, every=0.01)
     assert not any("does not answer" in note for note in notes), notes
+
+
+def test_parsers_that_are_not_there_are_an_error_for_a_person(daemon):
+    one = daemon({"parser.libexec": "/nowhere"})
+    wait_for(lambda: any(e["reason"] == "parser_missing" and "/nowhere" in e["message"] for e in one.ctl("errors")), 10,
+             "docmillctl errors to say so", dump=one.log)

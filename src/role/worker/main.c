@@ -97,9 +97,11 @@ static void check_parsers(struct worker *w)
 {
     struct error e;
 
-    if (parse_check(w->conf, &e) != 0)
-        log_warn("worker", "some files cannot be parsed on this node", "reason", e.reason, "error", e.message, "hint",
-                 e.hint, NULL);
+    if (parse_check(w->conf, &e) == 0)
+        return;
+    log_warn("worker", "some files cannot be parsed on this node", "reason", e.reason, "error", e.message, "hint",
+             e.hint, NULL);
+    services_raise(w->child.services, "parser", e.reason, e.message, clock_ms());
 }
 
 /* A store that cannot be written is told in the health, and nothing is claimed until it can. */
