@@ -198,11 +198,14 @@ static void record_message(struct child_slot *s, const struct channel_msg *msg)
         return;
     case CHANNEL_PONG:
         return; /* its beat moved by that: see pool_policy */
+    case CHANNEL_LOG:
+        if (msg->fd >= 0)
+            close(msg->fd); /* nobody asked for it */
+        /* fall through */
     case CHANNEL_DRAIN:
     case CHANNEL_DEATH:
     case CHANNEL_AUDIT:
     case CHANNEL_PING:
-    case CHANNEL_LOG:
         child_log(LOG_LVL_WARN, s, "child sent a message that only the master sends");
         child_kill(s, SIGKILL, KILL_BROKEN);
         return;

@@ -232,6 +232,15 @@ def test_a_child_that_writes_anything_anywhere_crashes_nobody_and_is_got_over(ma
     assert "an operator set a level" in m.log(), "nobody silences the master"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: reads /proc of processes that cannot be dumped")
+def test_descriptors_that_a_child_sends_do_not_stay_in_the_master(master):
+    m = master(COORDINATOR, pool("giver"), keys={"supervise.backoff_first": "100ms", "supervise.backoff_cap": "100ms"})
+    m.wait_dead("giver", "it broke the channel's protocol")
+    before = len(os.listdir(f"/proc/{m.process.pid}/fd"))
+    wait_for(lambda: m.child("giver")["starts"] >= 5, 10, "it to have sent some more", dump=m.log)
+    assert len(os.listdir(f"/proc/{m.process.pid}/fd")) <= before + 4, "its own two, and who asks"
+
+
 def test_what_a_dead_child_had_sent_is_no_reason_for_a_kill(master):
     m = master(COORDINATOR, pool("parting"))
     pid = m.wait_phase("parting", "ready")["pid"]

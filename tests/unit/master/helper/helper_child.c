@@ -23,6 +23,7 @@
  *   late...      READY, beats, but its work has passed its deadline; TERM ends it
  *   rude...      sends a message that only the master sends
  *   garbage...   sends bytes that are no message
+ *   giver...     sends the master descriptors that it did not ask for
  *   holder...    holds two jobs, and dies (when killed) in the middle of writing its slot
  *   waker...     api: sends WAKE every 50 ms
  *   leaky...     as good, and forgets 4321 bytes
@@ -327,6 +328,7 @@ static void *volatile touched = (void *)24;
 static void misbehave(void)
 {
     const struct channel_msg drain = {.kind = CHANNEL_DRAIN}, wake = {.kind = CHANNEL_WAKE};
+    const struct channel_msg file = {.kind = CHANNEL_LOG, .fd = STDIN_FILENO};
     struct score_data *d;
 
     if (is("crash")) {
@@ -345,6 +347,8 @@ static void misbehave(void)
     }
     if (is("rude"))
         (void)channel_send(self.channel, &drain);
+    for (int i = 0; is("giver") && i < 8; i++)
+        (void)channel_send(self.channel, &file);
     if (is("garbage") && send(self.channel, "\xc1\xc1\xc1", 3, 0) != 3)
         abort();
     if (is("late"))
