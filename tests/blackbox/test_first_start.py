@@ -106,3 +106,17 @@ def test_parsers_that_are_not_there_are_an_error_for_a_person(daemon):
     one = daemon({"parser.libexec": "/nowhere"})
     wait_for(lambda: any(e["reason"] == "parser_missing" and "/nowhere" in e["message"] for e in one.ctl("errors")), 10,
              "docmillctl errors to say so", dump=one.log)
+
+
+def test_a_database_that_is_away_is_an_error_for_a_person(daemon):
+    one = daemon(start=False)
+    one.keys.update({"database.url": "host=/nowhere dbname=x", "database.connect_timeout": "200ms"})
+    one.start(ready=False)
+
+    def said():
+        try:
+            return any(e["module"] == "database" and "/nowhere" in e["message"] for e in one.control("errors")["errors"])
+        except OSError:
+            return False
+
+    wait_for(said, 10, "the errors to name the database", dump=one.log)

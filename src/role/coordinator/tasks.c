@@ -418,6 +418,8 @@ static void failed(struct coordinator *c, enum coord_task t, const struct error 
     if (c->failures++ == 0 || e->cls == ERR_INTERNAL)
         log_warn("coordinator", "a statement failed", "task", rows[t].name, "reason", e->reason, "error", e->message,
                  e->hint[0] != '\0' ? "hint" : NULL, e->hint, NULL);
+    if (c->failures == 1 && e->cls != ERR_TRANSIENT)
+        services_raise(c->child.services, "database", e->reason, e->message, clock_ms());
     s = score_begin(c->child.score);
     snprintf(s->note, sizeof s->note, "%.*s", (int)sizeof s->note - 1, e->message);
     score_end(c->child.score);
