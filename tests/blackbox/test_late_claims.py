@@ -64,7 +64,8 @@ def kill_worker(d, other=None):
 def kill_coordinator(d):
     (coordinator,) = [c["pid"] for c in d.children("coordinator")]
     account.kill(coordinator)
-    wait_for(lambda: any(c["pid"] != coordinator and c["phase"] == "busy" for c in d.children("coordinator")), 10, dump=d.log)
+    wait_for(lambda: any(c["pid"] != coordinator and c["phase"] in ("ready", "busy") for c in d.children("coordinator")), 10,
+             dump=d.log)
 
 
 def releases(d, document):
