@@ -343,6 +343,11 @@ void reload_hup(struct master *m)
         m->reload.again = true;
         return;
     }
-    if (reload_start(m, false, true, "", &number, &e) != 0)
+    if (reload_start(m, false, true, "", &number, &e) != 0) {
         log_error("reload", "HUP did nothing", "reason", e.reason, "error", e.message, NULL);
+        if (m->ready && m->stop.mode == STOP_NONE) { /* `systemctl reload` waits for both words */
+            notify_begin(m);
+            sd_notify(0, "READY=1");
+        }
+    }
 }

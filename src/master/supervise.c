@@ -37,6 +37,7 @@
 static bool said_where(struct child_slot *s, enum kill_cause cause, int64_t now, int64_t *wake)
 {
     char trace[MASTER_TRACE_BYTES];
+    struct score_trace t;
 
     if (s->trace_asked_ms == 0) {
         s->trace_asked_ms = now;
@@ -44,9 +45,11 @@ static bool said_where(struct child_slot *s, enum kill_cause cause, int64_t now,
         s->kill_cause = cause;
         kill(s->pid, TRACE_SIGNAL);
     }
-    child_tell_trace(s, trace);
-    if (trace[0] != '\0' || now - s->trace_asked_ms >= TRACE_WAIT_MS)
+    if (now - s->trace_asked_ms >= TRACE_WAIT_MS ||
+        scoreboard_trace(s->master->board, s->index, &t) == SCORE_TRACE_WHOLE) {
+        child_tell_trace(s, trace);
         return true;
+    }
     if (now + POLICY_TRACE_LOOK_MS < *wake)
         *wake = now + POLICY_TRACE_LOOK_MS;
     return false;
@@ -123,7 +126,7 @@ static struct slot_pulse pulse_of(const struct master *m, const struct child_slo
     struct score_trace t;
 
     if (s->policy.state == SLOT_TRACED)
-        return (struct slot_pulse){.traced = scoreboard_trace(m->board, s->index, &t) == 1};
+        return (struct slot_pulse){.traced = scoreboard_trace(m->board, s->index, &t) == SCORE_TRACE_WHOLE};
     if (s->policy.state != SLOT_UP)
         return (struct slot_pulse){0};
     scoreboard_pulse(m->board, s->index, &p);

@@ -52,7 +52,7 @@ struct board_slot {
     struct score_trace trace;
 };
 
-enum trace_state { TRACE_NONE, TRACE_BEGUN, TRACE_THERE };
+enum trace_state { TRACE_NONE, TRACE_BEGUN, TRACE_PART, TRACE_WHOLE };
 
 #define HEAD_BYTES  (((sizeof(struct board_head) + PAGE_BYTES - 1) / PAGE_BYTES) * PAGE_BYTES)
 #define SLOT_BYTES  (((sizeof(struct board_slot) + PAGE_BYTES - 1) / PAGE_BYTES) * PAGE_BYTES)
@@ -232,12 +232,13 @@ void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *
     out->progress = d->progress;
 }
 
-int scoreboard_trace(const struct scoreboard *b, int slot, struct score_trace *out)
+enum score_traced scoreboard_trace(const struct scoreboard *b, int slot, struct score_trace *out)
 {
     const struct board_slot *s = slot_of(b, slot);
+    uint32_t traced = atomic_load_explicit(&s->traced, memory_order_acquire);
 
-    if (atomic_load_explicit(&s->traced, memory_order_acquire) != TRACE_THERE)
-        return 0;
+    if (traced != TRACE_PART && traced != TRACE_WHOLE)
+        return SCORE_TRACE_NONE;
     memcpy(out, &s->trace, sizeof *out);
     if (out->n < 0)
         out->n = 0;
@@ -247,7 +248,9 @@ int scoreboard_trace(const struct scoreboard *b, int slot, struct score_trace *o
         for (size_t k = 0; k < SCORE_MODULE_BYTES; k++)
             if (k == SCORE_MODULE_BYTES - 1 || out->frames[i].module[k] < '!' || out->frames[i].module[k] > '~')
                 out->frames[i].module[k] = '\0';
-    return out->n > 0;
+    if (out->n == 0)
+        return SCORE_TRACE_NONE;
+    return traced == TRACE_WHOLE ? SCORE_TRACE_WHOLE : SCORE_TRACE_PART;
 }
 
 struct score_trace *score_trace_begin(struct scoreboard *b)
@@ -261,9 +264,14 @@ struct score_trace *score_trace_begin(struct scoreboard *b)
     return &b->own->trace;
 }
 
+void score_trace_part(struct scoreboard *b)
+{
+    atomic_store_explicit(&b->own->traced, TRACE_PART, memory_order_release);
+}
+
 void score_trace_end(struct scoreboard *b)
 {
-    atomic_store_explicit(&b->own->traced, TRACE_THERE, memory_order_release);
+    atomic_store_explicit(&b->own->traced, TRACE_WHOLE, memory_order_release);
 }
 
 struct totals *scoreboard_totals_begin(struct scoreboard *b)

@@ -137,11 +137,12 @@ struct score_pulse {
 };
 void scoreboard_pulse(const struct scoreboard *b, int slot, struct score_pulse *out);
 
-/* 1: there is a trace, and out holds it, safe to use; 0: none. */
-int scoreboard_trace(const struct scoreboard *b, int slot, struct score_trace *out);
-/* Child, from a signal handler: an empty trace to be filled, NULL while one is; end, as often as wanted: what is there
- * counts. */
+/* Whether there is a trace, and out holds it, safe to use. PART: more may follow, should nothing go wrong on the way. */
+enum score_traced { SCORE_TRACE_NONE, SCORE_TRACE_PART, SCORE_TRACE_WHOLE };
+enum score_traced scoreboard_trace(const struct scoreboard *b, int slot, struct score_trace *out);
+/* Child, from a signal handler: an empty trace to be filled, NULL while one is; part: what is there counts already. */
 struct score_trace *score_trace_begin(struct scoreboard *b);
+void score_trace_part(struct scoreboard *b);
 void score_trace_end(struct scoreboard *b);
 
 /* Child: the own slot, between begin and end; no call in between may block. Nesting is not allowed. */

@@ -142,7 +142,7 @@ static void write_trace(int sig, const siginfo_t *si, const void *context)
     w.trace->signal = sig;
     w.trace->address = sig == SIGSEGV || sig == SIGBUS ? (uint64_t)(uintptr_t)si->si_addr : 0;
     add_frame(&w, w.interrupted);
-    score_trace_end(board); /* what is there counts from now on, whatever becomes of the rest */
+    score_trace_part(board); /* what is there counts from now on, whatever becomes of the rest */
     (void)_Unwind_Backtrace(handle_frame, &w);
     score_trace_end(board);
 }

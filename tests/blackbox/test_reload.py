@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import control
+from harness import account, control
 from harness.account import wait_for
 from harness.supervised import COORDINATOR, pool
 
@@ -418,3 +418,19 @@ def test_systemd_hears_the_end_of_a_reload_that_failed_and_why(master):
     m.notify.settimeout(0.5)
     with pytest.raises(TimeoutError):
         heard(m, "RELOADING=1")
+
+
+def test_systemd_is_not_left_waiting_for_a_hup_that_could_not_begin(master):
+    m = master(COORDINATOR, pool("obey"), keys=QUICK, notify=True)
+    heard(m, "READY=1")
+    limit = ["prlimit", f"--pid={m.process.pid}"]
+    before = account.run(limit + ["--nofile", "--output=SOFT", "--noheadings"]).stdout.strip()
+    used = {int(n) for n in os.listdir(f"/proc/{m.process.pid}/fd")}
+    free = next(n for n in range(1000) if n not in used)
+    account.run(limit + [f"--nofile={free + 1}:"])  # one is left: not enough for the reader, but to tell systemd
+    m.signal(signal.SIGHUP)
+    wait_for(lambda: "HUP did nothing" in m.log(), 5)
+    heard(m, "RELOADING=1")
+    heard(m, "READY=1")
+    account.run(limit + [f"--nofile={before}:"])
+    assert m.reload({"queue.claim_batch": 3})["outcome"] == "done"

@@ -65,7 +65,7 @@ static void wait_for_beat(void)
 static bool traced(struct score_trace *t)
 {
     for (int i = 0; i < 300; i++) {
-        if (scoreboard_trace(board, 3, t) && t->n > 1)
+        if (scoreboard_trace(board, 3, t) == SCORE_TRACE_WHOLE && t->n > 1)
             return true;
         poll(NULL, 0, 10);
     }
@@ -275,8 +275,10 @@ Test(trace, a_slot_that_is_given_out_anew_has_no_trace)
 
     score_trace_begin(own)->n = 1;
     cr_assert_null(score_trace_begin(own), "one is being written");
+    score_trace_part(own);
+    cr_assert_eq(scoreboard_trace(board, 3, &t), SCORE_TRACE_PART, "who waits for the rest can tell");
     score_trace_end(own);
-    cr_assert(scoreboard_trace(board, 3, &t));
+    cr_assert_eq(scoreboard_trace(board, 3, &t), SCORE_TRACE_WHOLE);
     scoreboard_reset(board, 3, 0);
     cr_assert_not(scoreboard_trace(board, 3, &t));
     scoreboard_free(&own);
