@@ -60,9 +60,10 @@ enum trace_state { TRACE_NONE, TRACE_BEGUN, TRACE_PART, TRACE_WHOLE };
 
 struct scoreboard {
     int fd;
-    uint8_t *map;           /* all of it; read-only in a child */
-    uint32_t totals_seq;    /* master: what it wrote last into the head */
-    struct board_slot *own; /* child: writable view of its slot */
+    uint8_t *map;               /* all of it; read-only in a child */
+    uint32_t totals_seq;        /* master: what it wrote last into the head */
+    struct score_living living; /* master: what it wrote last of that */
+    struct board_slot *own;     /* child: writable view of its slot */
 };
 
 static struct board_slot *slot_of(const struct scoreboard *b, int slot)
@@ -320,13 +321,12 @@ int scoreboard_read_all(const struct scoreboard *b, struct totals *t, struct sco
 
 void scoreboard_set_living(struct scoreboard *b, int slot, int64_t serial, int64_t next_serial, int deaths_owed)
 {
-    struct score_living *l = &((struct board_head *)(void *)b->map)->living;
-
-    (void)scoreboard_totals_begin(b);
     if (slot >= 0)
-        l->serials[slot] = serial;
-    l->next_serial = next_serial;
-    l->deaths_owed = deaths_owed;
+        b->living.serials[slot] = serial;
+    b->living.next_serial = next_serial;
+    b->living.deaths_owed = deaths_owed;
+    (void)scoreboard_totals_begin(b);
+    ((struct board_head *)(void *)b->map)->living = b->living; /* all of it: a child may have spoilt what was there */
     scoreboard_totals_end(b);
 }
 

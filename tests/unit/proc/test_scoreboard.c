@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +103,27 @@ Test(scoreboard, a_child_reads_who_lives_as_it_was_at_one_moment)
     (void)scoreboard_totals_begin(m); /* in the middle of a change */
     cr_assert_eq(scoreboard_living(c, &got), -EAGAIN);
     scoreboard_totals_end(m);
+    scoreboard_free(&c);
+    scoreboard_free(&m);
+}
+
+Test(scoreboard, who_lives_is_true_again_with_the_next_change_after_a_mad_child)
+{
+    static struct score_living got;
+    struct scoreboard *m = master_board(), *c;
+    off_t size = lseek(scoreboard_fd(m), 0, SEEK_END);
+    uint8_t *all = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, scoreboard_fd(m), 0);
+
+    cr_assert(all != MAP_FAILED);
+    scoreboard_reset(m, 7, 2);
+    c = child_board(m, 7);
+    scoreboard_set_living(m, 7, 41, 42, 0);
+    scoreboard_set_living(m, 8, 42, 43, 0);
+    memset(all, 0, (size_t)size);
+    scoreboard_set_living(m, 9, 43, 44, 0);
+    cr_assert_eq(scoreboard_living(c, &got), 0);
+    cr_expect(got.serials[7] == 41 && got.serials[8] == 42 && got.serials[9] == 43 && got.next_serial == 44);
+    munmap(all, (size_t)size);
     scoreboard_free(&c);
     scoreboard_free(&m);
 }
