@@ -209,7 +209,7 @@ def wait_at_gate(d, ids, limit):
 
 def check_waits(d, services, knob, ids, limit):
     wait_at_gate(d, ids, limit)
-    assert not [j for j in jobs(d, ids) if j[1] >= 6 or j[3] > 1 or j[4]]
+    assert not [j for j in jobs(d, ids) if j[1] >= 6 or j[3] > 1]  # the breaker may open under one that fails
     breaker = {s["service"]: s for s in d.ctl("breakers")["services"]}
     assert breaker["embedder" if knob.service == "openai" else knob.service]["state"] != "closed"
     services.reset(d)
@@ -220,7 +220,7 @@ def check_waits(d, services, knob, ids, limit):
 def check_held(d, services, knob, ids, limit):
     asked = len(services[knob.service].journal())
     wait_for(lambda: len(services[knob.service].journal()) >= asked + 3, limit, "it to be asked again", dump=d.log)
-    assert not [j for j in jobs(d, ids) if j[1] >= 6 or j[3] > 1 or j[4]]
+    assert not [j for j in jobs(d, ids) if j[1] >= 6 or j[3] > 1]  # the breaker may open under one that fails
     services.reset(d)
     all_complete(d, ids, limit)
     assert max(j[3] for j in jobs(d, ids)) <= 1, "waiting cost an attempt"
