@@ -142,11 +142,16 @@ def test_without_descriptors_callers_are_hung_up_on_and_supervision_goes_on(crow
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     m.wait_phase("good", "ready")
-    filling = []
-    with pytest.raises(ConnectionError):
-        for _ in range(15):
-            filling.append(control.Control(m.socket))
-            filling[-1].call("version")
+    filling, refused = [], 0
+    while refused < 5:  # a descriptor that the master had in use for a moment may come free
+        one = control.Control(m.socket)
+        try:
+            one.call("version")
+        except ConnectionError:
+            refused += 1
+        else:
+            filling.append(one)
+            assert len(filling) < 15
     for _ in range(20):
         with pytest.raises(ConnectionError):
             control.call(m.socket, "version")

@@ -106,7 +106,7 @@ def slow(service, ms=150):
 def test_a_new_dimension_is_filled_while_the_old_one_serves_and_then_flipped(daemon, service):
     d = daemon(keys=outside(service, embedder__batch_items=8, openai__in_flight=1), pools=pools())
     ids = set(put_many(d, 20, "lantern", 1))
-    slow(service, 50)
+    slow(service, 400)
     restart(d, embedder__dimension=32)
     with Searching(d, ids):
         assert live(d) == (1, SMALL, 64), "the old one serves"

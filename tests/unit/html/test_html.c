@@ -208,8 +208,13 @@ Test(html, hostile_repetition_stays_linear, .timeout = 120)
 
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         enum html_result r;
-        double small = seconds_for(units[i], 200000, 512, &r);
-        double large = seconds_for(units[i], 400000, 512, &r);
+        double small = 0, large = 1;
+
+        /* What is not linear is so every time; a busy machine's caches are not. */
+        for (int tries = 0; tries < 3 && large >= 0.2 && large >= 3.2 * small; tries++) {
+            small = seconds_for(units[i], 200000, 512, &r);
+            large = seconds_for(units[i], 400000, 512, &r);
+        }
         cr_expect(large < 0.2 || large < 3.2 * small, "%s: %.3f s, then %.3f s", units[i], small, large);
         cr_expect_lt(large, 5.0, "%s: %.3f s", units[i], large);
     }
