@@ -139,3 +139,5 @@ def test_no_statement_scans_or_sorts_however_many_jobs_there_are(daemon, cluster
     assert_no_sort(walk, "walk")
     leader = matching(ours, "f.purpose = 2") + matching(ours, "u.purpose = 2") + matching(ours, "j.space <> c.live_space")
     assert_no_growing_scan(leader, "filling")
+    assert_no_growing_scan(matching(ours, "owner_child <> ALL"), "late claims")  # every second, as the next one
+    assert_no_growing_scan(matching(ours, "n.incarnation = j.owner_node"), "claims of nodes that are gone")
